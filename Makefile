@@ -1,0 +1,57 @@
+# Needs Python 3.11 or newer (PYTHON=python3.12 make … for another) and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+PROTO := PATH="$(CURDIR)/.venv-proto/bin:$$PATH"
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: .venv/run.stamp ## Start the development server on 127.0.0.1:50051
+	@$(BIN)/token-authority serve --dev
+
+demo: .venv/run.stamp ## Issue every kind of token against a server of its own
+	@$(BIN)/python tests/demo.py
+
+test: .venv/dev.stamp ## Run the tests
+	$(BIN)/pytest
+
+check: .venv/dev.stamp proto-check ## Format, lint, types, import rules, contract
+	$(BIN)/ruff format --check && $(BIN)/ruff check
+	$(BIN)/mypy && $(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract
+	$(BIN)/ruff format && $(BIN)/ruff check --fix
+	$(PROTO) buf format --write protos --path protos/token_authority
+
+proto: .venv-proto/proto.stamp ## Generate stubs and images from protos/
+	$(PROTO) protos/generate.sh "$(CURDIR)/protos" "$(CURDIR)/client"
+
+proto-check: .venv-proto/proto.stamp ## Lint the contract; refuse drift and breaking changes
+	$(PROTO) protos/check.sh
+
+bench: .venv/dev.stamp ## Measure signing and calls against their baselines
+	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
+
+lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows
+	tests/lock.sh
+
+clean: ## Remove everything that make made
+	rm -rf .venv .venv-proto dist protos/.third_party tests/npm/node_modules
+
+.venv/run.stamp: server/requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r server/requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp tests/requirements.lock
+	$(BIN)/pip install --quiet --require-hashes -r tests/requirements.lock
+	@touch $@
+
+.venv-proto/proto.stamp: protos/requirements.lock
+	$(PYTHON) -m venv .venv-proto
+	.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
+	@touch $@
+
+.PHONY: help run demo test check format proto proto-check bench lock clean
