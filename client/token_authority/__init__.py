@@ -1,0 +1,1 @@
+"""Generated code: the messages and stubs of token_authority.v1."""

@@ -1,0 +1,61 @@
+"""Writes the two descriptor images from one `buf build`, read from standard input.
+
+    buf build --as-file-descriptor-set -o - | python images.py token_authority
+
+`NAME.rules.binpb` is the contract as it is written, with the protovalidate rules; the server
+validates against it. `NAME.binpb` is the same without the rules, so that stubs made from it need
+nothing but protobuf. Both keep the comments of our own files (they become the documentation of
+generated code) and drop those of third-party files.
+"""
+
+import sys
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+
+OURS = "token_authority/"
+RULES = "buf/validate/validate.proto"
+# The field number of the extensions (buf.validate.field), (buf.validate.oneof), … in every
+# google.protobuf.*Options: https://protobuf.dev/programming-guides/extension_numbers/
+RULES_EXTENSION = 1159
+# FileDescriptorProto.dependency and .options, as they stand in SourceCodeInfo paths.
+DEPENDENCY = 3
+
+
+def without_rules(file: FileDescriptorProto) -> FileDescriptorProto:
+    """Returns a copy of `file` with no trace of the rules."""
+    plain = FileDescriptorProto()
+    plain.CopyFrom(file)
+    # The rules are extensions that this process does not know: unknown fields, and the only ones.
+    plain.DiscardUnknownFields()
+    plain.dependency[:] = [name for name in plain.dependency if name != RULES]
+    locations = [
+        location
+        for location in plain.source_code_info.location
+        if RULES_EXTENSION not in location.path and location.path[:1] != [DEPENDENCY]
+    ]
+    del plain.source_code_info.location[:]
+    plain.source_code_info.location.extend(locations)
+    return plain
+
+
+def main(name: str) -> None:
+    """Writes `NAME.rules.binpb` and `NAME.binpb` into the current folder."""
+    complete = FileDescriptorSet.FromString(sys.stdin.buffer.read())
+    for file in complete.file:
+        if not file.name.startswith(OURS):
+            file.ClearField("source_code_info")
+    plain = FileDescriptorSet(
+        file=[
+            without_rules(file)
+            for file in complete.file
+            # descriptor.proto is there for the rules' sake only.
+            if file.name not in (RULES, "google/protobuf/descriptor.proto")
+        ]
+    )
+    for suffix, image in ((".rules.binpb", complete), (".binpb", plain)):
+        Path(name + suffix).write_bytes(image.SerializeToString(deterministic=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
