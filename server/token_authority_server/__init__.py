@@ -1,0 +1,1 @@
+"""The token authority: an asyncio gRPC server that signs Agora tokens."""

@@ -1,0 +1,71 @@
+"""AccessToken "006": the older format of RTC and RTM tokens. Pure.
+
+Channel and uid are not in the token, only their CRC-32; the signature covers them. RTM tokens carry
+the RTM user id as the channel and no uid.
+"""
+
+import hmac
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Final
+from zlib import crc32
+
+from token_authority_server.formats.packing import (
+    byte_string,
+    check_id,
+    privilege_map,
+    u32,
+    utf8,
+)
+
+JOIN_CHANNEL: Final = 1
+PUBLISH_AUDIO: Final = 2
+PUBLISH_VIDEO: Final = 3
+PUBLISH_DATA: Final = 4
+RTM_LOGIN: Final = 1000
+
+# Agora's libraries always write the issue time plus this, whatever the privileges say.
+TOKEN_SECONDS: Final = 86400
+
+
+def build_access_token_006(
+    *,
+    app_id: str,
+    app_certificate: str,
+    channel_name: str,
+    uid: str,
+    ends_at: int,
+    salt: int,
+    privileges: Mapping[int, int],
+) -> str:
+    """Builds a 006 token.
+
+    Args:
+        app_id: 32 hex digits.
+        app_certificate: 32 hex digits; its text signs.
+        channel_name: The channel, or the RTM user id.
+        uid: As `packing.uid_text` writes it, or a user account verbatim; "" admits anyone.
+        ends_at: Unix seconds, u32: issue time + TOKEN_SECONDS.
+        salt: Any u32, fresh for each token.
+        privileges: Privilege -> **absolute** Unix seconds, u32.
+
+    Raises:
+        FormatError: An id is not 32 hex digits, a number is beyond its field, or text has no UTF-8
+            encoding.
+    """
+    check_id("app_id", app_id)
+    check_id("app_certificate", app_certificate)
+    channel_bytes = utf8("channel_name", channel_name)
+    uid_bytes = utf8("uid", uid)
+    message = u32("salt", salt) + u32("ends_at", ends_at) + privilege_map(privileges)
+    # No separators, as Agora defined it: ("room1", "23") and ("room12", "3") sign alike.
+    signature = hmac.digest(
+        app_certificate.encode(), app_id.encode() + channel_bytes + uid_bytes + message, "sha256"
+    )
+    content = (
+        byte_string("signature", signature)
+        + u32("crc_channel", crc32(channel_bytes))
+        + u32("crc_uid", crc32(uid_bytes))
+        + byte_string("message", message)
+    )
+    return "006" + app_id + b64encode(content).decode()

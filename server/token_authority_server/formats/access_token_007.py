@@ -1,0 +1,169 @@
+"""AccessToken2 "007": one token for any number of Agora services. Pure.
+
+Every lifetime is relative: seconds from the issue time. Deflate output is not portable between zlib
+builds: compare tokens by their inflated bytes.
+"""
+
+import hmac
+import struct
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
+from zlib import compress
+
+from token_authority_server.formats.packing import (
+    FormatError,
+    byte_string,
+    check_id,
+    i16,
+    privilege_map,
+    string,
+    u16,
+    u32,
+)
+
+RTC_JOIN_CHANNEL: Final = 1
+RTC_PUBLISH_AUDIO: Final = 2
+RTC_PUBLISH_VIDEO: Final = 3
+RTC_PUBLISH_DATA: Final = 4
+RTM_LOGIN: Final = 1
+
+_SIGNATURE_LENGTH: Final = struct.pack("<H", 32)
+
+
+class Service(NamedTuple):
+    """One packed service of a token; the functions below make them.
+
+    Privileges map a number to relative seconds (u32); 0 is written as it is.
+    """
+
+    type: int
+    packed: bytes
+
+
+class RtmPermission(NamedTuple):
+    """Access to some resources of one type, for `rtm2`."""
+
+    resource_type: int
+    """0 message channels, 1 stream channels, 2 group channels, 3 server groups, 4 users."""
+    permission_type: int
+    """0 read, 1 write."""
+    resources: Sequence[str]
+
+
+def service(service_type: int, privileges: Mapping[int, int], body: bytes = b"") -> Service:
+    """Packs any service: a u16 type, its privileges and a body."""
+    packed = u16("service type", service_type) + privilege_map(privileges) + body
+    return Service(service_type, packed)
+
+
+def rtc(channel_name: str, uid: str, privileges: Mapping[int, int]) -> Service:
+    """RTC: 1 join, 2 publish audio, 3 video, 4 data. `uid` as `packing.uid_text` writes it."""
+    return service(1, privileges, string("channel_name", channel_name) + string("uid", uid))
+
+
+def rtm(user_id: str, privileges: Mapping[int, int]) -> Service:
+    """RTM (Signaling): 1 login."""
+    return service(2, privileges, string("user_id", user_id))
+
+
+def streaming(channel_name: str, account: str, privileges: Mapping[int, int]) -> Service:
+    """Streaming: 1 publish mixed, 2 publish raw."""
+    return service(3, privileges, string("channel_name", channel_name) + string("account", account))
+
+
+def fpa(privileges: Mapping[int, int]) -> Service:
+    """FPA: 1 login."""
+    return service(4, privileges)
+
+
+def chat(user_id: str, privileges: Mapping[int, int]) -> Service:
+    """Chat: 1 user, 2 app. The user id is empty for an app token."""
+    return service(5, privileges, string("user_id", user_id))
+
+
+def fcdn(channel_name: str, account: str, privileges: Mapping[int, int]) -> Service:
+    """FCDN: 1 publish, 2 play."""
+    return service(6, privileges, string("channel_name", channel_name) + string("account", account))
+
+
+def education(room_uuid: str, user_uuid: str, role: int, privileges: Mapping[int, int]) -> Service:
+    """Education (aPaaS): 1 room user, 2 user, 3 app. Role -1, i16, where there is no room."""
+    body = string("room_uuid", room_uuid) + string("user_uuid", user_uuid) + i16("role", role)
+    return service(7, privileges, body)
+
+
+def rtm2(
+    user_id: str, permissions: Iterable[RtmPermission], privileges: Mapping[int, int]
+) -> Service:
+    """RTM with resource permissions: 1 login. Naming a pair of types again replaces it."""
+    table: dict[int, dict[int, Sequence[str]]] = {}
+    for permission in permissions:
+        table.setdefault(permission.resource_type, {})[permission.permission_type] = (
+            permission.resources
+        )
+    body = string("user_id", user_id) + u16("resource types", len(table))
+    for resource_type, by_permission in sorted(table.items()):
+        body += u16("resource_type", resource_type) + u16("permission types", len(by_permission))
+        for permission_type, resources in sorted(by_permission.items()):
+            body += u16("permission_type", permission_type) + u16("resources", len(resources))
+            body += b"".join([string("resource", resource) for resource in resources])
+    return service(8, privileges, body)
+
+
+def convo_ai(privileges: Mapping[int, int]) -> Service:
+    """Conversational AI: no body, and no privileges in Agora's builders."""
+    return service(9, privileges)
+
+
+def stt(privileges: Mapping[int, int]) -> Service:
+    """Speech to text: no body, and no privileges in Agora's builders."""
+    return service(10, privileges)
+
+
+def build_access_token_007(
+    *,
+    app_id: str,
+    app_certificate: str,
+    issued_at: int,
+    expire_seconds: int,
+    salt: int,
+    services: Iterable[Service],
+) -> str:
+    """Builds a 007 token.
+
+    Args:
+        app_id: 32 hex digits.
+        app_certificate: 32 hex digits; its text signs.
+        issued_at: Unix seconds, u32.
+        expire_seconds: The token's life from `issued_at`, u32; written as it is.
+        salt: Any u32, fresh for each token.
+        services: At least one, in any order; several of one type are all kept, in their order.
+
+    Raises:
+        FormatError: An id is not 32 hex digits, a number is beyond its field, or there is no
+            service.
+    """
+    check_id("app_id", app_id)
+    check_id("app_certificate", app_certificate)
+    # The sort is stable: services of one type keep their order.
+    ordered = sorted(services, key=attrgetter("type"))
+    if not ordered:
+        raise FormatError("services must not be empty")
+    issue_bytes = u32("issued_at", issued_at)
+    salt_bytes = u32("salt", salt)
+    signed = b"".join(
+        [
+            byte_string("app_id", app_id.encode()),
+            issue_bytes,
+            u32("expire_seconds", expire_seconds),
+            salt_bytes,
+            u16("services", len(ordered)),
+            *[service.packed for service in ordered],
+        ]
+    )
+    key = hmac.digest(issue_bytes, app_certificate.encode(), "sha256")
+    key = hmac.digest(salt_bytes, key, "sha256")
+    content = _SIGNATURE_LENGTH + hmac.digest(key, signed, "sha256") + signed
+    return "007" + b64encode(compress(content)).decode()
