@@ -1,0 +1,137 @@
+"""Refusals: every way in which a request can be turned down, without a word of transport.
+
+`rpc.status` maps each reason to a gRPC status, once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable, machine-readable reasons; callers branch on them (ErrorInfo.reason, AIP-193)."""
+
+    INVALID_REQUEST = "INVALID_REQUEST"
+    """The request breaks a rule of the contract; the violations say which, field by field."""
+    GRANT_MISSING = "GRANT_MISSING"
+    """The caller may not do this; also the answer for a project that does not exist."""
+    NO_ACTIVE_KEY = "NO_ACTIVE_KEY"
+    """The project has keys for this product, but none of them is active."""
+    PROJECT_LACKS_PRODUCT = "PROJECT_LACKS_PRODUCT"
+    """The project has no keys for this product at all."""
+    DRAINING = "DRAINING"
+    """The server is shutting down; another one will answer."""
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+    """A defect of ours; the error id in the metadata finds it in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field that breaks one rule."""
+
+    field: str
+    """Path from the request message, e.g. `rtm.user_id`; a oneof by its own name."""
+    reason: str
+    """The rule, in UPPER_SNAKE_CASE; stable."""
+    description: str
+    """What to do about it. Never contains the value."""
+
+
+class Refusal(Exception):
+    """A request that is turned down: what is wrong, and what to do about it.
+
+    `metadata` holds the advice and every dynamic value of the message, so that programs need not
+    take the message apart.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        problem: str,
+        advice: str,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        violations: Sequence[FieldViolation] = (),
+        subject: str = "",
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(f"{problem}: {advice}")
+        self.reason = reason
+        self.message = f"{problem}: {advice}"
+        self.metadata = {**(metadata or {}), "advice": advice}
+        self.violations = tuple(violations)
+        self.subject = subject
+        self.retry_after_seconds = retry_after_seconds
+
+
+def invalid_request(violations: Sequence[FieldViolation]) -> Refusal:
+    """The request breaks these rules."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        "invalid request",
+        "; ".join([f"{violation.field} {violation.description}" for violation in violations]),
+        metadata={"fields": ",".join([violation.field for violation in violations])},
+        violations=violations,
+    )
+
+
+def undecodable_request(message_name: str) -> Refusal:
+    """The request's bytes are not the message they should be."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        f"the request is not a valid {message_name}",
+        "generate the client from this server's version of the contract",
+        metadata={"message": message_name},
+    )
+
+
+def project_not_granted(project: str) -> Refusal:
+    """The project does not exist or is none of the caller's business: which, is not said."""
+    return Refusal(
+        Reason.GRANT_MISSING,
+        f"project '{project}' does not exist or is not granted to you",
+        "check its spelling against the server's configuration",
+        metadata={"project": project},
+    )
+
+
+def project_lacks_product(project: str, product: str) -> Refusal:
+    """The project has no keys of the kind that would sign."""
+    return Refusal(
+        Reason.PROJECT_LACKS_PRODUCT,
+        f"project '{project}' has no {product} keys",
+        f"add [projects.{project}.{product}] to the server's configuration",
+        metadata={"project": project, "product": product},
+        subject=f"projects/{project}",
+    )
+
+
+def no_active_key(project: str, product: str) -> Refusal:
+    """The project's keys of the kind that would sign are all retired or disabled."""
+    return Refusal(
+        Reason.NO_ACTIVE_KEY,
+        f"no {product} key of project '{project}' is active",
+        'set the state of one to "active" in the server\'s configuration',
+        metadata={"project": project, "product": product},
+        subject=f"projects/{project}",
+    )
+
+
+def draining(retry_after_seconds: float) -> Refusal:
+    """The server finishes what it has begun and takes nothing new."""
+    return Refusal(
+        Reason.DRAINING,
+        "this server is shutting down",
+        "retry, and another one will answer",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def internal_error(error_id: str) -> Refusal:
+    """A defect of ours, which the log explains under the same id."""
+    return Refusal(
+        Reason.INTERNAL_ERROR,
+        f"internal error {error_id}",
+        "the server's log has the details under this id",
+        metadata={"error_id": error_id},
+    )

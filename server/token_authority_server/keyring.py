@@ -1,0 +1,122 @@
+"""The projects and the keys that sign for them. Pure values; `config` builds them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, TypeVar
+
+from token_authority_server.errors import (
+    FieldViolation,
+    invalid_request,
+    no_active_key,
+    project_lacks_product,
+    project_not_granted,
+)
+
+
+class Secret:
+    """Text that must not be seen: neither repr, str, format nor pickle shows it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Returns the text, for signing and nothing else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not to be pickled")
+
+
+class KeyState(StrEnum):
+    """What a key is used for."""
+
+    ACTIVE = "active"
+    """Signs. At most one key of a project and product is active."""
+    VERIFY_ONLY = "verify_only"
+    """Signs no more; its tokens are still recognised as ours."""
+    DISABLED = "disabled"
+    """Neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppCertificate:
+    """An App Certificate: signs AccessToken 006 and 007."""
+
+    product: ClassVar[str] = "agora"
+
+    key_id: str
+    state: KeyState
+    app_id: str
+    certificate: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key pair of Interactive Whiteboard: signs netless tokens."""
+
+    product: ClassVar[str] = "whiteboard"
+    app_id: ClassVar[str] = ""
+
+    key_id: str
+    state: KeyState
+    access_key: str
+    secret_key: Secret
+
+
+SigningKey = AppCertificate | AccessKey
+KeyT = TypeVar("KeyT", AppCertificate, AccessKey)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """An Agora project, by the name the configuration gives it."""
+
+    name: str
+    keys: tuple[SigningKey, ...]
+
+    def active_key(self, key_type: type[KeyT]) -> KeyT:
+        """Returns the key that signs for a product.
+
+        Raises:
+            Refusal: PROJECT_LACKS_PRODUCT or NO_ACTIVE_KEY.
+        """
+        keys = [key for key in self.keys if isinstance(key, key_type)]
+        if not keys:
+            raise project_lacks_product(self.name, key_type.product)
+        for key in keys:
+            if key.state is KeyState.ACTIVE:
+                return key
+        raise no_active_key(self.name, key_type.product)
+
+
+class Keyring:
+    """All projects of the server."""
+
+    def __init__(self, projects: Iterable[Project]) -> None:
+        self._projects = {project.name: project for project in projects}
+
+    def project(self, name: str) -> Project:
+        """Returns a project by name; "" means the only one there is.
+
+        Raises:
+            Refusal: GRANT_MISSING for a project that does not exist, INVALID_REQUEST for "" where
+                there are several.
+        """
+        if not name:
+            return self._only_project()
+        try:
+            return self._projects[name]
+        except KeyError:
+            raise project_not_granted(name) from None
+
+    def _only_project(self) -> Project:
+        if len(self._projects) != 1:
+            violation = FieldViolation("project", "REQUIRED", "name a project: there is no default")
+            raise invalid_request([violation])
+        return next(iter(self._projects.values()))

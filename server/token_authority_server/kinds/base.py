@@ -1,0 +1,178 @@
+"""What every kind of token has in common: its place in the contract, and how long it lives."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from token_authority.v1 import issued_token_pb2
+from token_authority_server.errors import FieldViolation
+from token_authority_server.keyring import KeyT
+
+SECOND_MS: Final = 1000
+DAY_MS: Final = 86_400_000
+DEFAULT_TTL_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Time and chance for one token, read at the edge of the process."""
+
+    now_ms: int
+    """Milliseconds since 1970."""
+    salt: int
+    """A fresh random u32."""
+    nonce: str
+    """A fresh UUIDv4 (v1 would leak the host's address and clock)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advisory:
+    """Something that will work and still surprise."""
+
+    reason: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a request comes to, key and chance apart: the rest of the answer follows from it."""
+
+    format: issued_token_pb2.TokenFormat.ValueType
+    issue_ms: int
+    """Milliseconds since 1970, on the grid that the format can write."""
+    ttl_ms: int | None
+    """The life of the token; None for one that never expires."""
+    usable_ms: int | None
+    """How long joining or logging in works: `ttl_ms` or less."""
+    advisories: Sequence[Advisory]
+
+
+RequestT = TypeVar("RequestT", bound=Message)
+
+
+class Kind(ABC, Generic[RequestT, KeyT]):
+    """A kind of token: one Issue RPC, one kind of key, one rule book.
+
+    Stateless; `kinds.KINDS` has the one instance of each. A new kind is a module like its
+    siblings and a line in that tuple.
+    """
+
+    name: ClassVar[str]
+    """What configuration, log and command line call it."""
+    request_type: type[RequestT]
+    """The RPC's request message, by which the contract's service finds its kind."""
+    response_type: type[Message]
+    """The RPC's response message: `issued_token` and `decision`."""
+    key_type: type[KeyT]
+    """The product whose keys sign."""
+    max_ttl_ms: ClassVar[int]
+    """The longest life that Agora documents, or that we allow."""
+
+    @abstractmethod
+    def terms(self, request: RequestT, now_ms: int) -> Terms:
+        """Reads a request whose single fields are valid.
+
+        Raises:
+            Refusal: INVALID_REQUEST with every rule it breaks over several fields or the clock.
+        """
+
+    @abstractmethod
+    def sign(self, request: RequestT, terms: Terms, key: KeyT, moment: Moment) -> str:
+        """Builds the token."""
+
+
+class Expiration(Enum):
+    """An end that is not a number of milliseconds."""
+
+    UNSET = auto()
+    NEVER = auto()
+
+
+class HasExpiration(Protocol):
+    """A request with the oneof `expiration`."""
+
+    @property
+    def expire_time(self) -> Timestamp:
+        """The end as a moment."""
+        ...
+
+    @property
+    def ttl(self) -> Duration:
+        """The end as a lifetime."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TtlUnit:
+    """The grid on which a format writes time, and the word for it."""
+
+    ms: int
+    name: str
+
+
+SECONDS: Final = TtlUnit(SECOND_MS, "second")
+MILLISECONDS: Final = TtlUnit(1, "millisecond")
+
+
+def requested_ttl_ms(
+    request: HasExpiration,
+    expiration: str | None,
+    now_ms: int,
+    unit: TtlUnit,
+    max_ttl_ms: int,
+    violations: list[FieldViolation],
+) -> int | Expiration:
+    """Returns the life that a request asks for, as a multiple of the unit.
+
+    Args:
+        request: Its `ttl` is already known to be within the contract's limits.
+        expiration: Which member of the oneof is set.
+        now_ms: Milliseconds since 1970.
+        unit: The grid of the token's format.
+        max_ttl_ms: The longest life of this kind of token.
+        violations: Gets what is wrong; the result then means nothing.
+    """
+    if expiration is None:
+        return Expiration.UNSET
+    if expiration == "non_expiring":
+        return Expiration.NEVER
+    if expiration == "ttl":
+        return duration_ms(request.ttl, "ttl", unit, violations)
+    end = request.expire_time
+    end_ms = end.seconds * 1000 + end.nanos // 1_000_000
+    # Counted from the moment the token will carry, so that a moment on the grid is met exactly.
+    ttl_ms = (end_ms - now_ms // unit.ms * unit.ms) // unit.ms * unit.ms
+    if not 0 <= end.nanos < 1_000_000_000:
+        problem = ("TIMESTAMP_INVALID", "must be a valid Timestamp: nanos from 0 to 999999999")
+    elif end_ms - now_ms < unit.ms:
+        # Flooring to 0 would ask for a day (007) or for ever (whiteboard).
+        problem = (
+            "EXPIRE_TIME_TOO_EARLY",
+            f"must be at least 1 {unit.name} after the time of issue, by the server's clock",
+        )
+    elif ttl_ms > max_ttl_ms:
+        problem = (
+            "EXPIRE_TIME_TOO_LATE",
+            f"must be at most {max_ttl_ms // 3_600_000} hours after the time of issue, "
+            "by the server's clock",
+        )
+    else:
+        return ttl_ms
+    violations.append(FieldViolation("expire_time", *problem))
+    return Expiration.UNSET
+
+
+def duration_ms(
+    duration: Duration, field: str, unit: TtlUnit, violations: list[FieldViolation]
+) -> int:
+    """Returns a duration that is a whole number of units; else adds a violation for `field`."""
+    if not 0 <= duration.nanos < 1_000_000_000 or duration.nanos % (unit.ms * 1_000_000):
+        reason = f"NOT_WHOLE_{unit.name.upper()}S"
+        violations.append(FieldViolation(field, reason, f"must be a whole number of {unit.name}s"))
+    return duration.seconds * 1000 + duration.nanos // 1_000_000

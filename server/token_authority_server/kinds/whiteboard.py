@@ -1,0 +1,104 @@
+"""Interactive Whiteboard tokens: SDK, room and task."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from token_authority.v1 import issued_token_pb2, whiteboard_pb2
+from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.formats.netless import NetlessKind, build_netless_token
+from token_authority_server.keyring import AccessKey
+from token_authority_server.kinds.base import (
+    DAY_MS,
+    DEFAULT_TTL_MS,
+    MILLISECONDS,
+    Advisory,
+    Expiration,
+    Kind,
+    Moment,
+    Terms,
+    requested_ttl_ms,
+)
+
+# What Agora writes for a role: the smaller, the stronger.
+_ROLES: Final[Mapping[int, str]] = {
+    whiteboard_pb2.WHITEBOARD_ROLE_ADMIN: "0",
+    whiteboard_pb2.WHITEBOARD_ROLE_WRITER: "1",
+    whiteboard_pb2.WHITEBOARD_ROLE_READER: "2",
+}
+_SDK_ADVISORY: Final = Advisory(
+    "SDK_TOKEN_SERVER_SIDE_ONLY",
+    "An SDK token opens every room of the project: keep it on servers, out of clients, databases "
+    "and configuration files, and hand clients room or task tokens.",
+)
+
+
+class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
+    """Netless tokens, timed to the millisecond."""
+
+    name = "whiteboard"
+    request_type = whiteboard_pb2.IssueWhiteboardTokenRequest
+    response_type = whiteboard_pb2.IssueWhiteboardTokenResponse
+    key_type = AccessKey
+    max_ttl_ms = 3650 * DAY_MS
+
+    def terms(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest, now_ms: int) -> Terms:
+        """Reads a request; see Kind.terms."""
+        violations: list[FieldViolation] = []
+        requested = requested_ttl_ms(
+            request,
+            request.WhichOneof("expiration"),
+            now_ms,
+            MILLISECONDS,
+            self.max_ttl_ms,
+            violations,
+        )
+        if violations:
+            raise invalid_request(violations)
+        match requested:
+            case Expiration.NEVER:
+                ttl_ms = None
+            case Expiration.UNSET:
+                ttl_ms = DEFAULT_TTL_MS
+            case _:
+                ttl_ms = requested
+        return Terms(
+            format=issued_token_pb2.TOKEN_FORMAT_NETLESS,
+            issue_ms=now_ms,
+            ttl_ms=ttl_ms,
+            usable_ms=ttl_ms,
+            advisories=(_SDK_ADVISORY,) if request.WhichOneof("scope") == "sdk" else (),
+        )
+
+    def sign(
+        self,
+        request: whiteboard_pb2.IssueWhiteboardTokenRequest,
+        terms: Terms,
+        key: AccessKey,
+        moment: Moment,
+    ) -> str:
+        """Builds the token; see Kind.sign."""
+        kind, content = _scope(request)
+        return build_netless_token(
+            kind,
+            access_key=key.access_key,
+            secret_key=key.secret_key.reveal(),
+            content={"role": _ROLES[request.role], **content},
+            # 0 is how Agora writes "never".
+            lifespan_ms=terms.ttl_ms or 0,
+            now_ms=terms.issue_ms,
+            nonce=moment.nonce,
+        )
+
+
+def _scope(
+    request: whiteboard_pb2.IssueWhiteboardTokenRequest,
+) -> tuple[NetlessKind, dict[str, str]]:
+    match request.WhichOneof("scope"):
+        case "room":
+            return "room", {"uuid": request.room.room_uuid}
+        case "task":
+            return "task", {"uuid": request.task.task_uuid}
+        case "sdk":
+            return "sdk", {}
+        case _:
+            raise AssertionError("the contract requires a scope")
