@@ -1,0 +1,123 @@
+"""The composition root: the only reader of clock, entropy and signals."""
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+# Before grpc is imported: its own messages say nothing that ours do not, and not on one line.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import uvloop
+
+from token_authority_server.authority import Authority
+from token_authority_server.config import (
+    AccessKeySettings,
+    AgoraSettings,
+    CertificateSettings,
+    ProjectSettings,
+    ServerSettings,
+    Settings,
+    WhiteboardSettings,
+)
+from token_authority_server.keyring import KeyState, Secret
+from token_authority_server.kinds.base import Moment
+from token_authority_server.log import make_logger
+from token_authority_server.rpc.observe import CallLog
+from token_authority_server.rpc.server import ListenError, Server
+from token_authority_server.rpc.service import TokenService
+from token_authority_server.rpc.validation import RequestParser
+
+__all__ = ["ListenError", "dev_settings", "serve"]
+
+
+def dev_settings(listen: Sequence[str]) -> Settings:
+    """Returns the settings of `serve --dev`: one project, "dev", whose keys live in memory only."""
+    state = KeyState.ACTIVE
+    certificate = CertificateSettings.model_construct(
+        id="dev-certificate", secret=Secret(secrets.token_hex(16)), state=state
+    )
+    access_key = AccessKeySettings.model_construct(
+        id="dev-access-key",
+        access_key=secrets.token_urlsafe(12),
+        secret=Secret(secrets.token_urlsafe(24)),
+        state=state,
+    )
+    project = ProjectSettings(
+        agora=AgoraSettings.model_construct(
+            app_id=secrets.token_hex(16), certificates=(certificate,)
+        ),
+        whiteboard=WhiteboardSettings.model_construct(access_keys=(access_key,)),
+    )
+    server = ServerSettings.model_validate(
+        {"listen": tuple(listen), "reflection": True, "drain_notice": "200ms", "drain": "5s"}
+    )
+    return Settings(server=server, projects={"dev": project})
+
+
+def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; a second signal cuts the draining short.
+
+    Args:
+        settings: What to serve.
+        on_ready: Called once calls are answered, with the addresses and their real ports.
+
+    Raises:
+        ListenError: An address cannot be listened on.
+    """
+    uvloop.run(_serve(settings, on_ready))
+
+
+async def _serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
+    logger = make_logger(settings.log.format, settings.log.level, sys.stderr)
+    for warning in settings.warnings():
+        logger.warning(warning)
+    service = TokenService(Authority(settings.keyring(), _moment), RequestParser(), CallLog(logger))
+    server = Server(
+        service,
+        with_reflection=settings.server.reflection,
+        max_request_bytes=settings.server.max_request_bytes,
+        max_concurrent_rpcs=settings.server.max_concurrent_rpcs,
+    )
+    stopping, hurrying = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (hurrying if stopping.is_set() else stopping).set()
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop)
+
+    addresses = await server.start(settings.server.listen)
+    logger.info(
+        "serving",
+        listen=addresses,
+        projects=sorted(settings.projects),
+        version=version("agora-token-authority"),
+    )
+    on_ready(addresses)
+    await stopping.wait()
+    logger.info("draining")
+    draining = asyncio.ensure_future(
+        server.stop(
+            notice_seconds=settings.server.drain_notice.total_seconds(),
+            grace_seconds=settings.server.drain.total_seconds(),
+        )
+    )
+    hurry = asyncio.ensure_future(hurrying.wait())
+    await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    if hurry.done():
+        draining.cancel()
+        await server.stop(notice_seconds=0, grace_seconds=0)
+    hurry.cancel()
+    logger.info("stopped")
+
+
+def _moment() -> Moment:
+    return Moment(
+        now_ms=time.time_ns() // 1_000_000, salt=secrets.randbits(32), nonce=str(uuid.uuid4())
+    )

@@ -1,0 +1,1 @@
+"""Transport: gRPC calls in, statuses out. Nothing is decided here."""

@@ -1,0 +1,186 @@
+"""The gRPC server: what it listens on, its bounds, health, reflection, and how it stops."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from token_authority_server.rpc.service import SERVICE, TokenService
+
+_UNIX: Final = "unix:"
+# Owner and group may connect to a unix socket; connecting needs write permission.
+_SOCKET_UMASK: Final = 0o117
+
+_OPTIONS: Final = (
+    # On by default: a second server on the port would start without a word and take half the calls.
+    ("grpc.so_reuseport", 0),
+    # Clients may ping every 30 s to keep idle connections open through proxies; the default allows
+    # one ping in 5 minutes and then closes the connection.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+    # So that connections even out over replicas as these come and go.
+    ("grpc.max_connection_age_ms", 1_800_000),
+    ("grpc.max_connection_age_grace_ms", 60_000),
+)
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; the message says why and what to do."""
+
+
+class Server:
+    """TokenService with health and, where wanted, reflection.
+
+    Args:
+        service: The handlers.
+        with_reflection: Whether clients may read the contract from the server.
+        max_request_bytes: A larger request gets RESOURCE_EXHAUSTED from grpc itself.
+        max_concurrent_rpcs: Calls under way at once, health checks included; one more gets
+            RESOURCE_EXHAUSTED from grpc itself.
+    """
+
+    def __init__(
+        self,
+        service: TokenService,
+        *,
+        with_reflection: bool,
+        max_request_bytes: int,
+        max_concurrent_rpcs: int,
+    ) -> None:
+        self._service = service
+        self._held = ExitStack()
+        self._health = _Health()
+        self._server = aio.server(
+            options=(*_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)),
+            maximum_concurrent_rpcs=max_concurrent_rpcs,
+        )
+        self._server.add_generic_rpc_handlers((service,))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if with_reflection:
+            names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+
+    async def start(self, listen: Sequence[str]) -> list[str]:
+        """Starts to serve and to report SERVING.
+
+        Args:
+            listen: `HOST:PORT` (port 0: any free one) and `unix:/absolute/path`.
+
+        Returns:
+            The same addresses with the real ports.
+
+        Raises:
+            ListenError: Somebody listens there already, or the address cannot be had.
+        """
+        bound = [self._listen(address) for address in listen]
+        # The keys are loaded: `service` could not have been made without them.
+        for name in ("", SERVICE.full_name):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._server.start()
+        return bound
+
+    async def stop(self, *, notice_seconds: float, grace_seconds: float) -> None:
+        """Drains: what has begun is answered, what comes is refused.
+
+        First health says NOT_SERVING and new calls get DRAINING, so that clients move on; after
+        `notice_seconds` connections are refused as well, and after `grace_seconds` more, whatever
+        is still under way gets UNAVAILABLE.
+        """
+        self._service.drain(retry_after_seconds=notice_seconds)
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(notice_seconds)
+        self._health.end_watches()
+        await self._server.stop(grace_seconds)
+        self._held.close()
+
+    def _listen(self, address: str) -> str:
+        path = address.removeprefix(_UNIX)
+        if path == address:
+            port = self._add_port(address)
+            return f"{address.rpartition(':')[0]}:{port}"
+        self._held.enter_context(_locked(Path(path)))
+        with _umask(_SOCKET_UMASK):
+            self._add_port(address)
+        return address
+
+    def _add_port(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError:
+            raise ListenError(
+                f"cannot listen on {address}: another process does, or the address is not this "
+                "machine's; stop that process, or set another address in server.listen"
+            ) from None
+
+
+class _Health(health.aio.HealthServicer):
+    """Lets the watchers go when the server stops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watches: set[asyncio.Task[Any]] = set()
+        self._ending = False
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  # its name in health.proto
+        """Streams the health of a service until the client or the server ends it."""
+        task = asyncio.current_task()
+        assert task
+        self._watches.add(task)
+        try:
+            await super().Watch(request, context)
+        except asyncio.CancelledError:
+            if not self._ending:
+                raise
+        finally:
+            self._watches.discard(task)
+
+    def end_watches(self) -> None:
+        """Ends every stream with OK: else a stopping server would wait for them all its grace."""
+        self._ending = True
+        for task in self._watches:
+            task.cancel()
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None]:
+    """Holds the lock that stands for a unix socket, and removes the socket at the end.
+
+    Binding alone would take the path away from a server that listens there.
+    """
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ListenError(
+            f"cannot listen on {_UNIX}{path}: {lock_path}: {error.strerror}; "
+            "create the folder, or allow this user to write to it"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise ListenError(
+            f"cannot listen on {_UNIX}{path}: another server does; stop it, or set another path "
+            "in server.listen"
+        ) from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+@contextmanager
+def _umask(mask: int) -> Generator[None]:
+    previous = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(previous)
