@@ -40,8 +40,8 @@ class FieldViolation:
 class Refusal(Exception):
     """A request that is turned down: what is wrong, and what to do about it.
 
-    `metadata` holds the advice and every dynamic value of the message, so that programs need not
-    take the message apart.
+    `metadata` holds every dynamic value of the message, so that programs need not take the message
+    apart.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class Refusal(Exception):
         super().__init__(f"{problem}: {advice}")
         self.reason = reason
         self.message = f"{problem}: {advice}"
-        self.metadata = {**(metadata or {}), "advice": advice}
+        self.advice = advice
+        self.metadata = dict(metadata or {})
         self.violations = tuple(violations)
         self.subject = subject
         self.retry_after_seconds = retry_after_seconds

@@ -1,7 +1,6 @@
 """The composition root: the only reader of clock, entropy and signals."""
 
 import asyncio
-import os
 import secrets
 import signal
 import sys
@@ -9,9 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-
-# Before grpc is imported: its own messages say nothing that ours do not, and not on one line.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import uvloop
 

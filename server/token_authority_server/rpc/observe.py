@@ -40,7 +40,7 @@ class CallLog:
             "refused",
             method=method,
             reason=refusal.reason.value,
-            **refusal.metadata,
+            **_dynamic(refusal),
             **_call(context, started_ns),
         )
 
@@ -66,6 +66,14 @@ class CallLog:
             **refusal.metadata,
             **_call(context, started_ns),
         )
+
+
+def _dynamic(refusal: Refusal) -> dict[str, str]:
+    """Returns what the refusal is about: the broken rules, or the values of its message."""
+    if refusal.violations:
+        rules = [f"{violation.field}={violation.reason}" for violation in refusal.violations]
+        return {"violations": ",".join(rules)}
+    return dict(refusal.metadata)
 
 
 def _call(context: _Context, started_ns: int) -> dict[str, Any]:

@@ -33,7 +33,11 @@ def details(refusal: Refusal) -> bytes:
 
 def _details(refusal: Refusal) -> list[Message]:
     found: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata)
+        error_details_pb2.ErrorInfo(
+            reason=refusal.reason,
+            domain=DOMAIN,
+            metadata={**refusal.metadata, "advice": refusal.advice},
+        )
     ]
     if refusal.violations:
         found.append(

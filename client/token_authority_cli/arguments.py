@@ -1,0 +1,51 @@
+"""How lifetimes and moments are written on the command line."""
+
+import argparse
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+_PARTS: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNITS: Final = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+def duration(text: str) -> timedelta:
+    """Reads "90s", "1h30m", "250ms", "7d"."""
+    if not re.fullmatch(rf"({_PARTS.pattern})+", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write numbers with units, like 90s or 1h30m")
+    try:
+        return sum(
+            (int(number) * _UNITS[unit] for number, unit in _PARTS.findall(text)), timedelta()
+        )
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than can be counted") from None
+
+
+def moment(text: str) -> datetime:
+    """Reads an ISO 8601 time with a time zone."""
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        value = None
+    if value is None or value.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write a time with its zone, like 2030-01-31T18:00:00Z"
+        )
+    return value
+
+
+def in_words(span: timedelta) -> str:
+    """Writes a lifetime with its two largest units: "1 h 30 m"."""
+    milliseconds = span // _UNITS["ms"]
+    words: list[str] = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, milliseconds = divmod(milliseconds, _UNITS[unit] // _UNITS["ms"])
+        if count:
+            words.append(f"{count} {unit}")
+    return " ".join(words[:2]) or "0 s"

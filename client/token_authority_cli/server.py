@@ -1,0 +1,162 @@
+"""`token-authority serve` and `check-config`: the commands that need the `[server]` extra.
+
+They import the server only when they run, so that asking for tokens needs none of its packages.
+"""
+
+import argparse
+import importlib
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from token_authority_client import DEFAULT_TARGET
+
+if TYPE_CHECKING:
+    from token_authority_server.config import Settings
+
+_BANNER = """\
+agora-token-authority {version}: development server on {addresses}
+
+  Its keys were made up for this run and exist in its memory only; whoever is on this machine may
+  have any token of project "dev". Stop it with Ctrl-C.
+
+Ask it, in another terminal:
+
+  {command} issue rtc{target} --channel lesson-1 --uid 7 --role publisher
+  {command} issue whiteboard{target} --room 4a50cb3b6a0c4b5e --role writer --ttl 1h
+  {command} issue rtc{target} --channel lesson-1 --uid 0 --role publisher   # refused, with advice
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `serve` and `check-config`."""
+    serve = commands.add_parser(
+        "serve",
+        help="run a token authority",
+        description="Run a token authority until SIGTERM or Ctrl-C; then finish what has begun and "
+        "exit with 0. A second signal cuts that short.",
+        allow_abbrev=False,
+    )
+    source = serve.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--dev",
+        action="store_true",
+        help="a development server: loopback only, one project, keys made up and kept in memory",
+    )
+    source.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a TOML file; variables like TOKEN_AUTHORITY__SERVER__DRAIN override its keys",
+    )
+    serve.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS",
+        help=f"with --dev: HOST:PORT (port 0: any) or unix:/PATH; by default {DEFAULT_TARGET}",
+    )
+    serve.set_defaults(run=_needs_server(_serve), parser=serve)
+    check = commands.add_parser(
+        "check-config",
+        help="check a configuration file",
+        description="Read a configuration file and its secrets as `serve` would, and say what it "
+        "comes to. Exits with 2 if it cannot be used.",
+        allow_abbrev=False,
+    )
+    check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
+    check.set_defaults(run=_needs_server(_check_config))
+
+
+def _needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Wraps a command so that a missing package of the extra is explained."""
+
+    def checked(arguments: argparse.Namespace) -> int:
+        try:
+            importlib.import_module("token_authority_server.main")
+        except ModuleNotFoundError as error:
+            _complain(
+                f"this command needs the server, whose package {error.name} is not installed: "
+                "pip install 'agora-token-authority[server]'"
+            )
+            return 1
+        return run(arguments)
+
+    return checked
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from token_authority_server import config, main  # noqa: PLC0415  # lazily: see the module
+
+    if arguments.listen and not arguments.dev:
+        arguments.parser.error("--listen goes with --dev; a file says it in server.listen")
+    try:
+        if arguments.dev:
+            settings = main.dev_settings(arguments.listen or [DEFAULT_TARGET])
+            main.serve(settings, _print_banner)
+        else:
+            settings = config.load(arguments.config, os.environ)
+            main.serve(settings, lambda _: None)
+    except config.ConfigError as error:
+        return _complain_of_config(error)
+    except main.ListenError as error:
+        _complain(str(error))
+        return 1
+    return 0
+
+
+def _print_banner(addresses: list[str]) -> None:
+    print(
+        _BANNER.format(
+            version=version("agora-token-authority"),
+            addresses=" and ".join(addresses),
+            command=_this_command(),
+            target="" if DEFAULT_TARGET in addresses else f" --target {addresses[0]}",
+        ),
+        flush=True,
+    )
+
+
+def _this_command() -> str:
+    """Returns what to type to run this program again, from the folder it was started in."""
+    path = Path(sys.argv[0])
+    if shutil.which(path.name) == str(path):
+        return path.name
+    return shlex.quote(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    from token_authority_server import config  # noqa: PLC0415  # lazily: see the module
+
+    try:
+        settings = config.load(arguments.file, os.environ)
+    except config.ConfigError as error:
+        return _complain_of_config(error)
+    print("\n".join(_summary(settings)))
+    for warning in settings.warnings():
+        _complain(f"warning: {arguments.file}: {warning}")
+    return 0
+
+
+def _summary(settings: "Settings") -> list[str]:
+    lines = [f"listens on {' and '.join(settings.server.listen)}"]
+    for name, project in settings.projects.items():
+        lines.append(f"project {name}")
+        for key in project.signing_keys():
+            app = f" of App ID {key.app_id}" if key.app_id else ""
+            lines.append(f"  {key.product} key {key.key_id}{app}: {key.state}")
+    return lines
+
+
+def _complain_of_config(error: Exception) -> int:
+    for line in str(error).splitlines():
+        _complain(line)
+    return 2
+
+
+def _complain(message: str) -> None:
+    print(f"token-authority: {message}", file=sys.stderr)
