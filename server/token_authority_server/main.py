@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import uvloop
+from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.authority import Authority
 from token_authority_server.config import (
@@ -66,14 +67,19 @@ def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
     Raises:
         ListenError: An address cannot be listened on.
     """
-    uvloop.run(_serve(settings, on_ready))
-
-
-async def _serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
     logger = make_logger(settings.log.format, settings.log.level, sys.stderr)
     for warning in settings.warnings():
         logger.warning(warning)
     service = TokenService(Authority(settings.keyring(), _moment), RequestParser(), CallLog(logger))
+    uvloop.run(_serve(settings, service, logger, on_ready))
+
+
+async def _serve(
+    settings: Settings,
+    service: TokenService,
+    logger: FilteringBoundLogger,
+    on_ready: Callable[[list[str]], None],
+) -> None:
     server = Server(
         service,
         with_reflection=settings.server.reflection,

@@ -1,0 +1,35 @@
+"""Fixtures for every test."""
+
+import os
+
+# Before grpc is imported: servers that stop on purpose are no news.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from support.serving import Running, running
+
+
+@pytest.fixture(autouse=True)
+def never_block() -> Generator[BlockBuster]:
+    """Fails a test in which our code blocks its event loop."""
+    with blockbuster_ctx(
+        scanned_modules=["token_authority_server", "token_authority_client"]
+    ) as blocking:
+        # The lock file of a unix socket: taken before the first call, released after the last.
+        blocking.functions["os.unlink"].can_block_in("rpc/server.py", "_locked")
+        # grpc joins its poller thread when its last channel is collected, wherever that happens.
+        blocking.functions["threading.Lock.acquire"].can_block_in(
+            "threading.py", "_wait_for_tstate_lock"
+        )
+        yield blocking
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[Running]:
+    """A real server on a free port, with known keys and a clock that stands still."""
+    async with running() as started:
+        yield started

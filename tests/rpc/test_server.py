@@ -1,0 +1,190 @@
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grpc import StatusCode, aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from support.serving import PATH, Running, refused, running
+from token_authority.v1.rtc_pb2 import (
+    RTC_ROLE_PUBLISHER,
+    IssueRtcTokenRequest,
+    IssueRtcTokenResponse,
+)
+from token_authority_server.rpc.server import ListenError
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+VALID = IssueRtcTokenRequest(project="classroom", channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
+
+
+class HeldCall:
+    """A call that has begun and whose request arrives when it is let go.
+
+    To the server it is unary; the client streams its one message, and so decides when.
+    """
+
+    def __init__(self, server: Running) -> None:
+        self._go = asyncio.Event()
+        self.answer: Any = server.channel.stream_unary(
+            PATH + "IssueRtcToken", response_deserializer=IssueRtcTokenResponse.FromString
+        )(self._requests(), wait_for_ready=True)
+
+    async def _requests(self) -> AsyncIterator[bytes]:
+        await self._go.wait()
+        yield VALID.SerializeToString()
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+async def held_calls(server: Running, count: int) -> list[HeldCall]:
+    """Begins calls, and waits until the server knows of them."""
+    calls = [HeldCall(server) for _ in range(count)]
+    # HTTP/2 keeps the order of streams on a connection: once this later call has been answered,
+    # the server has the headers of the earlier ones.
+    await server.stub.IssueRtcToken(VALID)
+    return calls
+
+
+@pytest.mark.parametrize("service", ["", "token_authority.v1.TokenService"])
+async def test_health_is_serving(server: Running, service: str) -> None:
+    health: Any = health_pb2_grpc.HealthStub(server.channel)
+    response = await health.Check(health_pb2.HealthCheckRequest(service=service))
+    assert response.status == SERVING
+
+
+async def test_health_of_an_unknown_service_is_not_found(server: Running) -> None:
+    health: Any = health_pb2_grpc.HealthStub(server.channel)
+    answer = await refused(health.Check(health_pb2.HealthCheckRequest(service="x")))
+    assert answer.code is StatusCode.NOT_FOUND
+
+
+async def services_by_reflection(channel: Any) -> list[str]:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    async for response in stub.ServerReflectionInfo(iter([request])):
+        return [service.name for service in response.list_services_response.service]
+    raise AssertionError("no answer")
+
+
+async def test_reflection_is_off_unless_wanted(server: Running) -> None:
+    with pytest.raises(aio.AioRpcError) as caught:
+        await services_by_reflection(server.channel)
+    assert caught.value.code() is StatusCode.UNIMPLEMENTED
+
+
+async def test_reflection_lists_the_services() -> None:
+    async with running(with_reflection=True) as server:
+        assert "token_authority.v1.TokenService" in await services_by_reflection(server.channel)
+
+
+async def test_a_port_in_use_is_refused(server: Running) -> None:
+    with pytest.raises(ListenError, match="another process does"):
+        async with running(listen=server.address):
+            pass
+    await server.stub.IssueRtcToken(VALID)
+
+
+async def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "ta.sock"
+    async with running(listen=f"unix:{path}") as server:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        response = await server.stub.IssueRtcToken(VALID)
+        assert response.issued_token.token
+    assert not path.exists()
+
+
+async def test_a_unix_socket_in_use_is_refused_and_keeps_serving(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path / 'ta.sock'}"
+    async with running(listen=address) as server:
+        with pytest.raises(ListenError, match="another server does"):
+            async with running(listen=address):
+                pass
+        await server.stub.IssueRtcToken(VALID)
+
+
+async def test_a_unix_socket_left_by_a_dead_server_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "ta.sock"
+    async with running(listen=f"unix:{path}"):
+        left = tmp_path / "left.sock"
+        path.rename(left)
+        left.rename(path)
+    path.touch()
+    path.unlink()
+    async with running(listen=f"unix:{path}") as server:
+        await server.stub.IssueRtcToken(VALID)
+
+
+async def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ListenError, match="create the folder"):
+        async with running(listen=f"unix:{tmp_path}/no/ta.sock"):
+            pass
+
+
+async def test_an_oversized_request_is_refused_unread() -> None:
+    async with running(max_request_bytes=4096) as server:
+        big = IssueRtcTokenRequest(channel_name="c" * 5000)
+        answer = await refused(server.stub.IssueRtcToken(big))
+        assert answer.code is StatusCode.RESOURCE_EXHAUSTED
+        assert not server.log
+        await server.stub.IssueRtcToken(VALID)
+
+
+async def test_one_call_too_many_at_once_is_refused() -> None:
+    async with running(max_concurrent_rpcs=3) as server:
+        await server.channel.channel_ready()
+        calls = [HeldCall(server) for _ in range(3)]
+        await asyncio.sleep(0.3)
+        for _ in range(3):
+            answer = await refused(server.stub.IssueRtcToken(VALID))
+            assert answer.code is StatusCode.RESOURCE_EXHAUSTED
+        for call in calls:
+            call.let_go()
+            assert (await call.answer).issued_token.token
+        # grpc decides on a call when the one before it begins: the first is refused for the past.
+        await refused(server.stub.IssueRtcToken(VALID))
+        await server.stub.IssueRtcToken(VALID)
+
+
+async def test_draining_finishes_what_has_begun_and_refuses_what_comes() -> None:
+    async with running() as server:
+        health: Any = health_pb2_grpc.HealthStub(server.channel)
+        (held,) = await held_calls(server, 1)
+        stopping = asyncio.create_task(server.server.stop(notice_seconds=1, grace_seconds=20))
+        await asyncio.sleep(0.1)
+        answer = await refused(server.stub.IssueRtcToken(VALID))
+        assert (answer.code, answer.reason) == (StatusCode.UNAVAILABLE, "DRAINING")
+        assert answer.details["RetryInfo"].retry_delay.seconds == 1
+        response = await health.Check(health_pb2.HealthCheckRequest())
+        assert response.status == NOT_SERVING
+        await asyncio.sleep(1.2)
+        # Past the notice the connection takes no call at all; the one that had begun is answered.
+        held.let_go()
+        assert (await held.answer).issued_token.token
+        await asyncio.wait_for(stopping, 5)
+        late = await refused(server.stub.IssueRtcToken(VALID))
+        assert (late.code, late.reason) == (StatusCode.UNAVAILABLE, "")
+
+
+async def test_a_call_that_outlasts_the_grace_is_unavailable() -> None:
+    async with running() as server:
+        (held,) = await held_calls(server, 1)
+        await server.server.stop(notice_seconds=0, grace_seconds=0.2)
+        assert (await refused(held.answer)).code is StatusCode.UNAVAILABLE
+
+
+async def test_a_health_watch_hears_of_the_drain_and_does_not_hold_it_up() -> None:
+    async with running() as server:
+        health: Any = health_pb2_grpc.HealthStub(server.channel)
+        responses = aiter(health.Watch(health_pb2.HealthCheckRequest()))
+        assert (await anext(responses)).status == SERVING
+        stopping = asyncio.create_task(server.server.stop(notice_seconds=0.2, grace_seconds=30))
+        assert (await anext(responses)).status == NOT_SERVING
+        with pytest.raises(StopAsyncIteration):
+            await anext(responses)
+        await asyncio.wait_for(stopping, 5)

@@ -1,0 +1,106 @@
+import asyncio
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+
+from support.keys import SECRETS, keyring
+from support.serving import PATH, Running, refused, running
+from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
+from token_authority_server.kinds import KINDS
+from token_authority_server.rpc.service import SERVICE, kinds_by_method
+
+METHODS = [method.name for method in SERVICE.methods]
+VALID = IssueRtcTokenRequest(project="classroom", channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
+
+
+def test_every_method_has_its_kind_and_every_kind_its_method() -> None:
+    assert {method: kind.name for method, kind in kinds_by_method().items()} == {
+        "IssueWhiteboardToken": "whiteboard",
+        "IssueRtcToken": "rtc",
+    }
+
+
+def test_a_method_without_a_kind_stops_the_start() -> None:
+    with pytest.raises(RuntimeError, match=r"no kind of token has the messages of .*IssueRtcToken"):
+        kinds_by_method(KINDS[:1])
+
+
+def test_a_kind_without_a_method_stops_the_start() -> None:
+    with pytest.raises(RuntimeError, match="no method of"):
+        kinds_by_method([*KINDS, KINDS[0]])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "data",
+    [b"\x08", b"\xff" * 9, b"\x0a\x7f", b"\x0a\x02\xff\xfe", b"\x00\x00"],
+    ids=["cut off", "noise", "too long", "bad UTF-8", "field 0"],
+)
+async def test_undecodable_bytes_are_an_invalid_argument(
+    server: Running, method: str, data: bytes
+) -> None:
+    answer = await refused(server.channel.unary_unary(PATH + method)(data))
+    assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert "generate the client" in answer.metadata["advice"]
+
+
+async def test_an_unknown_method_is_unimplemented(server: Running) -> None:
+    answer = await refused(server.channel.unary_unary(PATH + "MintAnything")(b""))
+    assert answer.code is StatusCode.UNIMPLEMENTED
+
+
+class Broken:
+    """A source of time and chance that fails, with a secret in its message."""
+
+    def __call__(self) -> Any:
+        raise ValueError(f"bad key {SECRETS[0]}")
+
+
+async def test_a_defect_shows_an_id_and_nothing_else() -> None:
+    async with running(moments=Broken()) as server:
+        answer = await refused(server.stub.IssueRtcToken(VALID))
+        assert (answer.code, answer.reason) == (StatusCode.INTERNAL, "INTERNAL_ERROR")
+        error_id = answer.metadata["error_id"]
+        assert answer.message == (
+            f"internal error {error_id}: the server's log has the details under this id"
+        )
+        (line,) = server.log
+        assert line["error_id"] == error_id
+        assert (line["event"], line["exception"]) == ("failed", "ValueError")
+        assert "test_service.py:" in line["at"]
+        # Nor does the log have the message: `running` looks for the secrets.
+
+
+async def test_an_issued_token_is_logged_by_its_fingerprint(server: Running) -> None:
+    response = await server.stub.IssueRtcToken(VALID, metadata=[("x-request-id", "req-1")])
+    (line,) = server.log
+    expected = {
+        "event": "issued",
+        "method": "IssueRtcToken",
+        "project": "classroom",
+        "key_id": "cert-2",
+        "token_id": response.issued_token.token_id,
+        "request_id": "req-1",
+    }
+    assert expected.items() <= line.items()
+    assert line["peer"].startswith("ipv4:127.0.0.1:")
+
+
+async def test_a_refusal_is_logged_with_its_rules_and_without_its_values(server: Running) -> None:
+    await refused(server.stub.IssueRtcToken(IssueRtcTokenRequest(channel_name="secret\n", uid=0)))
+    (line,) = server.log
+    assert (line["event"], line["reason"]) == ("refused", "INVALID_REQUEST")
+    assert "uid=INT64_GTE_LTE" in line["violations"]
+    assert "secret" not in server.output.getvalue()
+
+
+async def test_an_oversized_request_id_is_not_logged(server: Running) -> None:
+    await server.stub.IssueRtcToken(VALID, metadata=[("x-request-id", "r" * 129)])
+    assert "request_id" not in server.log[0]
+
+
+async def test_many_calls_at_once_are_all_answered_with_tokens_of_their_own() -> None:
+    async with running(keyring()) as server:
+        responses = await asyncio.gather(*[server.stub.IssueRtcToken(VALID) for _ in range(200)])
+    assert len({response.issued_token.token for response in responses}) == 200

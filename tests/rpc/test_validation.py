@@ -1,0 +1,51 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from support.serving import PARSER
+from token_authority_server.errors import Refusal
+from token_authority_server.rpc.service import SERVICE
+from token_authority_server.rpc.validation import _ADVICE
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_server_ships_the_image_of_the_contract() -> None:
+    shipped = ROOT / "server/token_authority_server/token_authority.rules.binpb"
+    assert shipped.read_bytes() == (ROOT / "protos/token_authority.rules.binpb").read_bytes()
+
+
+@pytest.mark.parametrize("method", [method.name for method in SERVICE.methods])
+def test_an_empty_request_breaks_rules(method: str) -> None:
+    parse = PARSER.parser(SERVICE.methods_by_name[method].input_type.full_name)
+    with pytest.raises(Refusal) as caught:
+        parse(b"")
+    assert caught.value.violations
+
+
+def patterned_fields() -> Iterator[str]:
+    """Yields the name of every field of the contract that has a regex for a rule."""
+    image = FileDescriptorSet.FromString((ROOT / "protos/token_authority.rules.binpb").read_bytes())
+    pool = DescriptorPool()
+    for file in image.file:
+        pool.Add(file)
+    rules: Any = pool.FindExtensionByName("buf.validate.field")
+    options_class = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
+    for file in image.file:
+        if file.name.startswith("token_authority/"):
+            for message in file.message_type:
+                for field in message.field:
+                    options: Any = options_class.FromString(field.options.SerializeToString())
+                    if options.Extensions[rules].string.HasField("pattern"):
+                        yield field.name
+
+
+def test_no_refusal_answers_with_a_regex() -> None:
+    fields = set(patterned_fields())
+    assert "channel_name" in fields
+    assert {(field, "STRING_PATTERN") for field in fields} <= set(_ADVICE)

@@ -1,0 +1,1 @@
+"""What the tests share: fakes for clock and entropy, a real server, an independent decoder."""

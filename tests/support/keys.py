@@ -1,0 +1,61 @@
+"""Projects with known keys, and time and chance that stand still. All of it throwaway."""
+
+import itertools
+from collections.abc import Iterable
+
+from token_authority_server.keyring import (
+    AccessKey,
+    AppCertificate,
+    Keyring,
+    KeyState,
+    Project,
+    Secret,
+)
+from token_authority_server.kinds.base import Moment
+
+APP_ID = "970CA35de60c44645bbae8a215061b33"
+CERTIFICATE = "5CFd2fd1755d40ecb72977518be15d3b"
+OLD_CERTIFICATE = "00000000000000000000000000000abc"
+ACCESS_KEY = "a-test-access-key"
+SECRET_KEY = "a-test-secret-key"
+SECRETS = (CERTIFICATE, OLD_CERTIFICATE, SECRET_KEY)
+
+NOW_MS = 1_700_000_000_123
+NONCE = "e9b0da8f-cca9-44bd-a836-c3f05eba2f3f"
+
+
+def certificate(
+    key_id: str = "cert-2", secret: str = CERTIFICATE, state: KeyState = KeyState.ACTIVE
+) -> AppCertificate:
+    return AppCertificate(key_id, state, APP_ID, Secret(secret))
+
+
+def access_key(key_id: str = "ak-1", state: KeyState = KeyState.ACTIVE) -> AccessKey:
+    return AccessKey(key_id, state, ACCESS_KEY, Secret(SECRET_KEY))
+
+
+def keyring() -> Keyring:
+    """One project with everything, and three that lack something."""
+    retired = certificate("cert-1", OLD_CERTIFICATE, KeyState.VERIFY_ONLY)
+    return Keyring(
+        [
+            Project("classroom", (retired, certificate(), access_key())),
+            Project("rtc-only", (certificate(),)),
+            Project("whiteboard-only", (access_key(),)),
+            Project("retired", (retired, access_key(state=KeyState.DISABLED))),
+        ]
+    )
+
+
+class Moments:
+    """A clock that moves when told to, and chance that counts."""
+
+    def __init__(
+        self, now_ms: int = NOW_MS, nonces: Iterable[str] = itertools.repeat(NONCE)
+    ) -> None:
+        self.now_ms = now_ms
+        self._salts = itertools.count(1)
+        self._nonces = iter(nonces)
+
+    def __call__(self) -> Moment:
+        return Moment(self.now_ms, next(self._salts), next(self._nonces))

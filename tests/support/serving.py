@@ -1,0 +1,210 @@
+"""A real server on a real port, in this process or in one of its own."""
+
+import asyncio
+import io
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode, aio
+
+from support.keys import SECRETS, Moments, keyring
+from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
+from token_authority_server.authority import Authority
+from token_authority_server.keyring import Keyring
+from token_authority_server.log import make_logger
+from token_authority_server.rpc.observe import CallLog
+from token_authority_server.rpc.server import Server
+from token_authority_server.rpc.service import TokenService
+from token_authority_server.rpc.validation import RequestParser
+
+PATH: Final = "/token_authority.v1.TokenService/"
+# Reads a file, which a running event loop must not wait for: so it is made before there is one.
+PARSER: Final = RequestParser()
+_TOKEN = re.compile(r"007eJ|006[0-9a-fA-F]{32}I|NETLESS(SDK|ROOM|TASK)_")
+
+
+@dataclass
+class Running:
+    """A server that answers, and a channel to it."""
+
+    address: str
+    server: Server
+    channel: Any
+    stub: Any
+    moments: Moments
+    output: io.StringIO = field(repr=False)
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The log so far, a dictionary a line."""
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+
+@asynccontextmanager
+async def running(
+    keys: Keyring | None = None,
+    *,
+    listen: str = "127.0.0.1:0",
+    with_reflection: bool = False,
+    max_request_bytes: int = 1_048_576,
+    max_concurrent_rpcs: int = 1000,
+    moments: Any = None,
+) -> AsyncGenerator[Running]:
+    """Starts a server, and stops it; its log must never show a token or a secret."""
+    moments = moments or Moments()
+    output = io.StringIO()
+    service = TokenService(
+        Authority(keys or keyring(), moments),
+        PARSER,
+        CallLog(make_logger("json", "debug", output)),
+    )
+    server = Server(
+        service,
+        with_reflection=with_reflection,
+        max_request_bytes=max_request_bytes,
+        max_concurrent_rpcs=max_concurrent_rpcs,
+    )
+    (address,) = await server.start([listen])
+    try:
+        async with aio.insecure_channel(address) as channel:
+            yield Running(address, server, channel, TokenServiceStub(channel), moments, output)
+    finally:
+        await server.stop(notice_seconds=0, grace_seconds=0)
+    text = output.getvalue()
+    assert not _TOKEN.search(text)
+    assert not any(secret in text for secret in SECRETS)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A failed call, with the details that were sent along."""
+
+    code: StatusCode
+    message: str
+    reason: str
+    metadata: dict[str, str]
+    violations: list[tuple[str, str]]
+    """Field paths and reasons."""
+    details: dict[str, Any]
+    """Every detail by its type's name."""
+
+    @property
+    def fields(self) -> list[str]:
+        """The paths alone."""
+        return [path for path, _ in self.violations]
+
+
+_DETAILS = {
+    kind.DESCRIPTOR.full_name: kind
+    for kind in (
+        error_details_pb2.ErrorInfo,
+        error_details_pb2.BadRequest,
+        error_details_pb2.PreconditionFailure,
+        error_details_pb2.RetryInfo,
+    )
+}
+
+
+async def refused(call: Any) -> Refused:
+    """Awaits a call that must fail."""
+    try:
+        await call
+    except aio.AioRpcError as error:
+        failure = error
+    else:
+        raise AssertionError("the call was answered")
+    metadata = dict(failure.trailing_metadata() or ())
+    packed_status: Any = metadata.get("grpc-status-details-bin", b"")
+    status = status_pb2.Status.FromString(packed_status)
+    details: dict[str, Any] = {}
+    for packed in status.details:
+        name = packed.TypeName()
+        details[name.rpartition(".")[2]] = message = _DETAILS[name]()
+        packed.Unpack(message)
+    info = details.get("ErrorInfo", error_details_pb2.ErrorInfo())
+    request = details.get("BadRequest", error_details_pb2.BadRequest())
+    if details:
+        assert info.domain == "token-authority"
+        assert status.message == failure.details()
+        assert status.code == failure.code().value[0]
+    return Refused(
+        failure.code(),
+        failure.details() or "",
+        info.reason,
+        dict(info.metadata),
+        [(violation.field, violation.reason) for violation in request.field_violations],
+        details,
+    )
+
+
+class ServerProcess:
+    """`token-authority serve …` in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+        self.process = process
+        self.address = address
+        self.stderr = ""
+
+    async def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
+        """Sends a signal and returns the exit code."""
+        self.process.send_signal(signal_number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Waits for the end and returns the exit code."""
+        _, stderr = await asyncio.wait_for(self.process.communicate(), 30)
+        self.stderr += stderr.decode()
+        assert self.process.returncode is not None
+        return self.process.returncode
+
+
+def command() -> list[str]:
+    """How to run the command line of this installation."""
+    return [sys.executable, "-m", "token_authority_cli"]
+
+
+@asynccontextmanager
+async def serving(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> AsyncGenerator[ServerProcess]:
+    """Runs `serve` with arguments until it says that it serves."""
+    process = await asyncio.create_subprocess_exec(
+        *command(),
+        "serve",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+    )
+    server = ServerProcess(process, "")
+    try:
+        assert process.stderr
+        while not server.address:
+            line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
+            assert line, f"the server ended: {server.stderr}"
+            server.stderr += line
+            if '"event": "serving"' in line:
+                server.address = json.loads(line)["listen"][0]
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def write_config(folder: Path, text: str, **secrets: str) -> Path:
+    """Writes a configuration file and, beside it, a file for each secret."""
+    for name, secret in secrets.items():
+        (folder / name).write_text(secret + "\n")
+    path = folder / "token-authority.toml"
+    path.write_text(text)
+    return path
