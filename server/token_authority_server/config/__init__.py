@@ -1,0 +1,28 @@
+"""Configuration: one TOML file and environment overrides, read into frozen models.
+
+Secrets stand in neither: the file says where they are (`{ file = … }`, `{ env = … }`). Every
+mistake is reported with the file, the key and what to do, and never with the value.
+"""
+
+from token_authority_server.config.load import ConfigError, load
+from token_authority_server.config.models import (
+    AccessKeySettings,
+    AgoraSettings,
+    CertificateSettings,
+    ProjectSettings,
+    ServerSettings,
+    Settings,
+    WhiteboardSettings,
+)
+
+__all__ = [
+    "AccessKeySettings",
+    "AgoraSettings",
+    "CertificateSettings",
+    "ConfigError",
+    "ProjectSettings",
+    "ServerSettings",
+    "Settings",
+    "WhiteboardSettings",
+    "load",
+]

@@ -1,0 +1,298 @@
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
+from support.serving import write_config
+from token_authority_server import config
+from token_authority_server.config import ConfigError, Settings
+from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = f"""
+[projects.classroom.agora]
+app_id = "{APP_ID}"
+[[projects.classroom.agora.certificates]]
+id = "cert-1"
+secret = {{ file = "cert-1" }}
+state = "active"
+"""
+FULL = f"""
+[server]
+listen = ["127.0.0.1:0", "[::1]:7000", "localhost:7001", "unix:/run/ta.sock"]
+reflection = true
+max_request_bytes = 65536
+max_concurrent_rpcs = 50
+drain_notice = "250ms"
+drain = "1m"
+
+[log]
+format = "json"
+level = "warning"
+
+[projects.classroom.agora]
+app_id = "{APP_ID}"
+
+[[projects.classroom.agora.certificates]]
+id = "cert-1"
+secret = {{ file = "cert-1" }}
+state = "verify_only"
+
+[[projects.classroom.agora.certificates]]
+id = "cert-2"
+secret = {{ env = "CERT_2" }}
+state = "active"
+
+[[projects.classroom.whiteboard.access_keys]]
+id = "ak-1"
+access_key = "AK"
+secret = {{ file = "sk" }}
+state = "active"
+
+[projects.office.whiteboard]
+access_keys = [{{ id = "ak-1", access_key = "AK", secret = {{ file = "sk" }}, state = "disabled" }}]
+"""
+
+
+def load(folder: Path, text: str, environment: Mapping[str, str] | None = None) -> Settings:
+    secrets = {"cert-1": CERTIFICATE, "sk": SECRET_KEY, "short": "5CFd", "empty": ""}
+    path = write_config(folder, text, **secrets)
+    return config.load(path, environment or {})
+
+
+def test_a_full_file(tmp_path: Path) -> None:
+    settings = load(tmp_path, FULL, {"CERT_2": CERTIFICATE, "HOME": "/"})
+    assert settings.server.drain.total_seconds() == 60
+    assert settings.server.drain_notice.total_seconds() == 0.25
+    assert settings.server.listen[3] == "unix:/run/ta.sock"
+    keyring = settings.keyring()
+    certificate = keyring.project("classroom").active_key(AppCertificate)
+    assert (certificate.key_id, certificate.app_id) == ("cert-2", APP_ID)
+    assert certificate.certificate.reveal() == CERTIFICATE
+    access_key = keyring.project("classroom").active_key(AccessKey)
+    assert access_key.secret_key.reveal() == SECRET_KEY
+    states = [key.state for key in keyring.project("office").keys]
+    assert states == [KeyState.DISABLED]
+    assert list(settings.warnings()) == [
+        "projects.office.whiteboard: no key is active: every request for its tokens will be "
+        "answered with NO_ACTIVE_KEY"
+    ]
+
+
+def test_a_minimal_file_has_the_documented_defaults(tmp_path: Path) -> None:
+    server = load(tmp_path, MINIMAL).server
+    assert server.listen == ("127.0.0.1:50051",)
+    assert not server.reflection
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    environment = {
+        "TOKEN_AUTHORITY__SERVER__DRAIN": "5s",
+        "TOKEN_AUTHORITY__SERVER__REFLECTION": "true",
+        "TOKEN_AUTHORITY__SERVER__LISTEN": '["127.0.0.1:7777"]',
+        "TOKEN_AUTHORITY__LOG__LEVEL": "error",
+        "TOKEN_AUTHORITY_TARGET": "ours, but no setting",
+    }
+    settings = load(tmp_path, MINIMAL, environment)
+    assert settings.server.drain.total_seconds() == 5
+    assert settings.server.reflection
+    assert settings.server.listen == ("127.0.0.1:7777",)
+    assert settings.log.level == "error"
+
+
+def test_no_secret_is_shown_by_a_repr(tmp_path: Path) -> None:
+    settings = load(tmp_path, FULL, {"CERT_2": CERTIFICATE})
+    for text in (repr(settings), str(settings.model_dump())):
+        assert CERTIFICATE not in text
+        assert SECRET_KEY not in text
+
+
+def with_server(line: str) -> str:
+    return f"[server]\n{line}\n{MINIMAL}"
+
+
+KEYS = "projects.classroom.agora.certificates"
+AGORA = "projects.classroom.agora"
+MISTAKES = {
+    "no TOML": ("[server", "is not valid TOML: "),
+    "a key twice": ("[log]\n[log]\n", "is not valid TOML: "),
+    "no project": ("", "projects: is missing: add it"),
+    "an unknown section": ("[sever]\n" + MINIMAL, "sever: is not a key: did you mean 'server'?"),
+    "an unknown key": (
+        with_server("listne = []"),
+        "server.listne: is not a key: did you mean 'listen'?",
+    ),
+    "an unlike unknown key": (with_server("zzz = 1"), "server.zzz: is not a key: remove it"),
+    "a wrong type": (with_server("reflection = 7"), "server.reflection: "),
+    "too many": (with_server("max_concurrent_rpcs = 0"), "server.max_concurrent_rpcs: "),
+    "a number for a time": (
+        with_server("drain = 20"),
+        "server.drain: must be a number and a unit",
+    ),
+    "too long a time": (with_server('drain = "2h"'), "server.drain: "),
+    "nowhere to listen": (with_server("listen = []"), "server.listen: "),
+    "all addresses": (
+        with_server('listen = ["0.0.0.0:50051"]'),
+        "server.listen.0: only loopback addresses and unix sockets are allowed",
+    ),
+    "all IPv6 addresses": (with_server('listen = ["[::]:50051"]'), "server.listen.0: only"),
+    "an address of the network": (
+        with_server('listen = ["10.1.2.3:1"]'),
+        "server.listen.0: only",
+    ),
+    "a name": (with_server('listen = ["example.com:50051"]'), "server.listen.0: only loopback"),
+    "no port": (with_server('listen = ["127.0.0.1"]'), 'server.listen.0: must be "HOST:PORT"'),
+    "a port too high": (with_server('listen = ["127.0.0.1:65536"]'), "server.listen.0: must be"),
+    "a relative socket": (with_server('listen = ["unix:a"]'), "server.listen.0: a unix socket"),
+    "an unknown level": ('[log]\nlevel = "all"\n' + MINIMAL, "log.level: "),
+    "a project's name": (MINIMAL.replace("classroom", "Class"), "projects.Class"),
+    "a leading space": (
+        MINIMAL.replace(APP_ID, " " + APP_ID),
+        f"{AGORA}.app_id: has white space around it: remove that",
+    ),
+    "an App ID too short": (
+        MINIMAL.replace(APP_ID, APP_ID[1:]),
+        f"{AGORA}.app_id: must be 32 hex digits, but has 31 characters",
+    ),
+    "an App ID of letters": (
+        MINIMAL.replace(APP_ID, "g" * 32),
+        f"{AGORA}.app_id: must be 32 hex digits, but has other characters",
+    ),
+    "no App ID": (MINIMAL.replace("app_id", "#"), f"{AGORA}.app_id: is missing: add it"),
+    "no state": (MINIMAL.replace("state", "#"), f"{KEYS}.0.state: is missing: add it"),
+    "an unknown state": (MINIMAL.replace("active", "on"), f"{KEYS}.0.state: "),
+    "a key's name": (MINIMAL.replace('id = "cert-1"', 'id = "a b"'), f"{KEYS}.0.id: "),
+    "a secret in the file": (
+        MINIMAL.replace('{ file = "cert-1" }', f'"{CERTIFICATE}"'),
+        f'{KEYS}.0.secret: must be {{ file = "PATH" }} or {{ env = "NAME" }}',
+    ),
+    "a secret from two places": (
+        MINIMAL.replace('{ file = "cert-1" }', '{ file = "a", env = "B" }'),
+        f"{KEYS}.0.secret: must be {{ file",
+    ),
+    "a secret's file missing": (
+        MINIMAL.replace('file = "cert-1"', 'file = "gone"'),
+        "gone: No such file or directory",
+    ),
+    "a secret's variable missing": (
+        MINIMAL.replace('file = "cert-1"', 'env = "GONE"'),
+        f"{KEYS}.0.secret: environment variable GONE is not set: set it",
+    ),
+    "an empty secret": (MINIMAL.replace('file = "cert-1"', 'file = "empty"'), "empty is empty"),
+    "a certificate too short": (
+        MINIMAL.replace('file = "cert-1"', 'file = "short"'),
+        f"{KEYS}.0.secret: must be 32 hex digits, but has 4 characters",
+    ),
+    "no keys": ("[projects.classroom]\n", "projects.classroom: has no keys: add an agora or"),
+    "an id twice": (
+        FULL.replace('id = "ak-1"\n', 'id = "cert-1"\n'),
+        "projects.classroom: two keys have the id 'cert-1': give each its own",
+    ),
+    "two active keys": (
+        FULL.replace('"verify_only"', '"active"'),
+        "projects.classroom: the agora keys cert-1 and cert-2 are both active",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_with_file_key_and_cure(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, {"CERT_2": CERTIFICATE})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{tmp_path / 'token-authority.toml'}: ")
+    assert expected in line
+    for secret in (CERTIFICATE, SECRET_KEY, "5CFd"):
+        assert secret not in line
+
+
+def test_several_mistakes_are_a_line_each(tmp_path: Path) -> None:
+    text = with_server("reflection = 7\ndrain = 1").replace(APP_ID, "x")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SERVER__DRAIN", "soon", "server.drain: must be a number and a unit"),
+        ("SERVER__REFLECTION", "true\nmore = 1", "server.reflection: "),
+        ("SERVER__LISTNE", "[]", "server.listne: is not a key: did you mean 'listen'?"),
+        ("SERVR__DRAIN", "1s", "servr: is not a key: did you mean 'server'?"),
+        ("SERVER__DRAIN__MORE", "1s", "server.drain: must be a number and a unit"),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable(
+    tmp_path: Path, name: str, value: str, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MINIMAL, {f"TOKEN_AUTHORITY__{name}": value})
+    (line,) = str(caught.value).splitlines()
+    assert expected in line
+    assert f"TOKEN_AUTHORITY__{name}" in line
+
+
+def test_a_value_where_a_table_should_be(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'server' is not a table"):
+        load(tmp_path, "server = 1\n" + MINIMAL, {"TOKEN_AUTHORITY__SERVER__DRAIN": "1s"})
+
+
+@pytest.mark.parametrize("name", ["gone.toml", "."])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(tmp_path / name, {})
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        config.load(path, {})
+
+
+def sections(model: type[BaseModel]) -> set[str]:
+    """Names every key that a model and its inner models know."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        names.add(name)
+        for inner in [field.annotation, *getattr(field.annotation, "__args__", ())]:
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                names |= sections(inner)
+    return names
+
+
+EXAMPLE = ROOT / "server/deploy/token-authority.toml"
+
+
+def test_the_commented_example_loads_and_names_every_key() -> None:
+    text = EXAMPLE.read_text()
+    keys = set()
+    for line in text.splitlines():
+        keys.add(line.lstrip("# ").partition("=")[0].strip())
+        keys.update(line.strip("# []").split("."))
+    assert sections(Settings) | {"agora", "certificates"} <= keys
+    environment = {"APP_CERTIFICATE_2026": CERTIFICATE, "WHITEBOARD_SK": SECRET_KEY}
+    settings = config.load(EXAMPLE, environment)
+    assert settings == settings.model_copy()
+    # What is commented out is the default.
+    defaults = Settings.model_validate({"projects": settings.projects})
+    assert settings.server == defaults.server
+    assert settings.log == defaults.log
+
+
+def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> None:
+    text = re.sub(r"^# (?=\[\[|[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    environment = {
+        "APP_CERTIFICATE_2026": CERTIFICATE,
+        "APP_CERTIFICATE_2025": CERTIFICATE,
+        "WHITEBOARD_SK": SECRET_KEY,
+    }
+    path = tmp_path / "all.toml"
+    path.write_text(text)
+    config.load(path, environment)
