@@ -187,7 +187,7 @@ def _duration(field: str, value: timedelta | None) -> Duration | None:
     duration = Duration()
     try:
         duration.FromTimedelta(value)
-    except (AttributeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise _invalid(field, "INVALID_VALUE", "must be a timedelta") from None
     return duration
 
@@ -198,7 +198,7 @@ def _timestamp(field: str, value: datetime | None) -> Timestamp | None:
     timestamp = Timestamp()
     try:
         timestamp.FromDatetime(value.astimezone(UTC))
-    except (AttributeError, ValueError, OverflowError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         raise _invalid(field, "INVALID_VALUE", "must be a datetime") from None
     if value.tzinfo is None:
         # Whose midnight? The server's, the caller's and Agora's may differ.

@@ -66,30 +66,31 @@ class TokenService(grpc.GenericRpcHandler):
     def __init__(self, authority: Authority, parser: RequestParser, log: CallLog) -> None:
         self._authority = authority
         self._log = log
-        self._draining: Refusal | None = None
         self._handlers = {
             f"/{SERVICE.full_name}/{method}": _handler(self._method(method, kind, parser))
             for method, kind in kinds_by_method().items()
         }
-        self._refusing_handler = _handler(self._refuse)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """Returns the handler of a call; grpc asks when the call begins, not when it has arrived.
 
         So a call that began before `drain` is still answered.
         """
-        handler = self._handlers.get(handler_call_details.method)
-        if handler is not None and self._draining:
-            return self._refusing_handler
-        return handler
+        return self._handlers.get(handler_call_details.method)
 
     def drain(self, retry_after_seconds: float) -> None:
         """Refuses every call that begins from now on, with DRAINING."""
-        self._draining = draining(retry_after_seconds)
+        refusal = draining(retry_after_seconds)
+        self._handlers = {path: _handler(self._refuse(path, refusal)) for path in self._handlers}
 
-    async def _refuse(self, data: bytes, context: Context) -> bytes:  # noqa: ARG002  # one signature
-        assert self._draining
-        return await _abort(self._draining, context)
+    def _refuse(self, path: str, refusal: Refusal) -> Unary:
+        method = path.rpartition("/")[2]
+
+        async def call(data: bytes, context: Context) -> bytes:  # noqa: ARG001  # as every handler
+            self._log.refused(context, method, refusal, time.perf_counter_ns())
+            return await _abort(refusal, context)
+
+        return call
 
     def _method(self, method: str, kind: Kind[Any, Any], parser: RequestParser) -> Unary:
         parse = parser.parser(kind.request_type.DESCRIPTOR.full_name)

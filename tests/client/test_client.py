@@ -1,0 +1,351 @@
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import grpc
+import pytest
+from grpc import aio
+
+from support.decoding import decode
+from support.keys import APP_ID, CERTIFICATE, NOW_MS, SECRET_KEY
+from support.serving import Running, running
+from token_authority_client import (
+    AsyncTokenAuthorityClient,
+    ClientClosed,
+    DeadlineExceeded,
+    Decision,
+    FailedPrecondition,
+    FieldViolation,
+    InternalError,
+    InvalidRequest,
+    PermissionDenied,
+    ResourceExhausted,
+    RtcPrivileges,
+    RtmLogin,
+    TokenAuthorityClient,
+    TokenAuthorityError,
+    Unavailable,
+    Unimplemented,
+)
+from token_authority_server.rpc.service import SERVICE
+
+HOUR = timedelta(hours=1)
+NOW = datetime.fromtimestamp(NOW_MS // 1000, UTC)
+Call = Callable[..., Awaitable[Any]]
+
+
+class Either:
+    """One client's methods to await, whichever client it is."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __getattr__(self, name: str) -> Call:
+        method = getattr(self.client, name)
+
+        async def call(**arguments: Any) -> Any:
+            if isinstance(self.client, AsyncTokenAuthorityClient):
+                return await method(**arguments)
+            # The server lives on this loop: a blocking call must not hold it.
+            return await asyncio.to_thread(method, **arguments)
+
+        return call
+
+
+@pytest.fixture(params=["async", "sync"])
+async def either(request: pytest.FixtureRequest, server: Running) -> AsyncGenerator[Either]:
+    if request.param == "async":
+        async with AsyncTokenAuthorityClient(server.address) as client:
+            yield Either(client)
+    else:
+        with TokenAuthorityClient(server.address) as blocking:
+            yield Either(blocking)
+
+
+RTC = {"channel": "lesson-1", "uid": 7, "role": "publisher", "project": "classroom"}
+ROOM = {"room": "4a50cb3b6a0c4b5e", "role": "writer", "project": "classroom"}
+
+
+def test_there_is_a_method_for_each_rpc() -> None:
+    for method in SERVICE.methods:
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in method.name).lstrip("_")
+        for client in (AsyncTokenAuthorityClient, TokenAuthorityClient):
+            assert callable(getattr(client, snake))
+
+
+async def test_an_rtc_token_is_a_small_frozen_value(either: Either) -> None:
+    issued = await either.issue_rtc_token(**RTC, ttl=HOUR)
+    assert decode(issued.token).verifies(CERTIFICATE)
+    assert issued.format == "007"
+    assert (issued.key_id, issued.app_id) == ("cert-2", APP_ID)
+    assert issued.issue_time == NOW
+    assert issued.expire_time == NOW + HOUR
+    assert issued.renew_time == NOW + HOUR * 0.9
+    assert issued.advisories == ()
+    assert issued.token not in repr(issued)
+    assert issued.token_id in repr(issued)
+    with pytest.raises(AttributeError):
+        issued.token = "x"
+
+
+async def test_every_argument_of_an_rtc_token_arrives(either: Either) -> None:
+    issued = await either.issue_rtc_token(
+        project="classroom",
+        any_channel=True,
+        user_account="alice",
+        privileges=RtcPrivileges(
+            join_channel=timedelta(seconds=40),
+            publish_audio=timedelta(seconds=30),
+            publish_video=timedelta(seconds=20),
+            publish_data=timedelta(seconds=10),
+        ),
+        expire_time=(NOW + timedelta(seconds=50)).astimezone(timezone(timedelta(hours=8))),
+        format="007",
+        rtm=RtmLogin("al", timedelta(seconds=5)),
+    )
+    fields = decode(issued.token).fields
+    assert fields["expire"] == 50
+    assert fields["services"] == [
+        {
+            "type": 1,
+            "privileges": {1: 40, 2: 30, 3: 20, 4: 10},
+            "channel_name": "*",
+            "uid": "alice",
+        },
+        {"type": 2, "privileges": {1: 5}, "user_id": "al"},
+    ]
+
+
+async def test_a_006_token_for_any_user(either: Either) -> None:
+    issued = await either.issue_rtc_token(
+        project="classroom", channel="c", any_user=True, role="subscriber", format="006"
+    )
+    assert issued.format == "006"
+    assert decode(issued.token).verifies(CERTIFICATE, "c", "")
+    reasons = [advisory.reason for advisory in issued.advisories]
+    assert reasons == ["SUBSCRIBER_NOT_ENFORCED", "LEGACY_FORMAT_006"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "prefix"), [({"room": "r"}, "ROOM"), ({"task": "t"}, "TASK"), ({"sdk": True}, "SDK")]
+)
+async def test_whiteboard_tokens(either: Either, scope: dict[str, Any], prefix: str) -> None:
+    issued = await either.issue_whiteboard_token(
+        **scope, role="reader", project="classroom", ttl=timedelta(milliseconds=1500)
+    )
+    decoded = decode(issued.token)
+    assert decoded.fields["prefix"] == f"NETLESS{prefix}_"
+    assert decoded.fields["role"] == "2"
+    assert decoded.fields["expireAt"] == str(NOW_MS + 1500)
+    assert decoded.verifies(SECRET_KEY)
+    assert (issued.format, issued.app_id) == ("netless", "")
+
+
+async def test_a_whiteboard_token_that_never_expires(either: Either) -> None:
+    issued = await either.issue_whiteboard_token(**ROOM, non_expiring=True)
+    assert issued.expire_time is None
+    assert issued.renew_time is None
+
+
+async def test_validate_only_answers_with_a_decision(either: Either) -> None:
+    decisions = Either(either.client)
+    decisions.client = either.client.validate_only
+    if isinstance(either.client, AsyncTokenAuthorityClient):
+        decision = await decisions.client.issue_rtc_token(**RTC)
+    else:
+        decision = await asyncio.to_thread(decisions.client.issue_rtc_token, **RTC)
+    assert decision == Decision("local", "local", HOUR, timedelta(days=1), "cert-2", ())
+
+
+async def test_an_invalid_request_has_fields_and_advice(either: Either) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await either.issue_rtc_token(channel="c", uid=0, role="publisher", project="classroom")
+    error = caught.value
+    assert error.reason == "INVALID_REQUEST"
+    assert error.violations == (
+        FieldViolation(
+            "uid", "INT64_GTE_LTE", "must be from 1 to 4294967295 (to admit anyone, set any_user)"
+        ),
+    )
+    assert "any_user" in error.advice
+    assert "any_user" in str(error)
+    assert error.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("project", "error", "reason"),
+    [
+        ("nowhere", PermissionDenied, "GRANT_MISSING"),
+        ("whiteboard-only", FailedPrecondition, "PROJECT_LACKS_PRODUCT"),
+        ("retired", FailedPrecondition, "NO_ACTIVE_KEY"),
+    ],
+)
+async def test_a_refusal_has_its_own_exception(
+    either: Either, project: str, error: type[TokenAuthorityError], reason: str
+) -> None:
+    with pytest.raises(error) as caught:
+        await either.issue_rtc_token(**{**RTC, "project": project})
+    assert caught.value.reason == reason
+    assert caught.value.advice
+    assert caught.value.metadata["project"] == project
+
+
+LOCAL: list[tuple[str, dict[str, Any], str]] = [
+    ("rtc", {**RTC, "any_channel": True}, "channel"),
+    ("rtc", {**RTC, "user_account": "al"}, "user"),
+    ("rtc", {**RTC, "any_user": True}, "user"),
+    ("rtc", {**RTC, "privileges": RtcPrivileges(join_channel=HOUR)}, "rights"),
+    ("rtc", {**RTC, "ttl": HOUR, "expire_time": NOW + HOUR}, "expiration"),
+    ("rtc", {**RTC, "role": "publsher"}, "role"),
+    ("rtc", {**RTC, "role": 1}, "role"),
+    ("rtc", {**RTC, "format": "008"}, "format"),
+    ("rtc", {**RTC, "uid": "7"}, "uid"),
+    ("rtc", {**RTC, "uid": 2**64}, "uid"),
+    ("rtc", {**RTC, "channel": 7}, "channel_name"),
+    ("rtc", {**RTC, "channel": "\ud800"}, "channel_name"),
+    ("rtc", {**RTC, "ttl": 3600}, "ttl"),
+    ("rtc", {**RTC, "expire_time": datetime(2030, 1, 1)}, "expire_time"),  # noqa: DTZ001
+    ("rtc", {**RTC, "expire_time": 1_700_003_600}, "expire_time"),
+    ("rtc", {**RTC, "rtm": RtmLogin("a", 5)}, "rtm.ttl"),  # type: ignore[arg-type]
+    ("whiteboard", {**ROOM, "task": "t"}, "scope"),
+    ("whiteboard", {**ROOM, "sdk": True}, "scope"),
+    ("whiteboard", {**ROOM, "role": "owner"}, "role"),
+    ("whiteboard", {**ROOM, "ttl": HOUR, "non_expiring": True}, "expiration"),
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "field"), LOCAL)
+async def test_what_a_message_cannot_say_is_refused_before_it_is_sent(
+    either: Either, server: Running, kind: str, arguments: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await getattr(either, f"issue_{kind}_token")(**arguments)
+    assert [violation.field for violation in caught.value.violations] == [field]
+    assert caught.value.reason == "INVALID_REQUEST"
+    assert caught.value.advice
+    assert server.log == []
+
+
+async def test_a_closed_client_says_so(either: Either) -> None:
+    await either.issue_rtc_token(**RTC)
+    await either.close()
+    with pytest.raises(ClientClosed, match="make another one"):
+        await either.issue_rtc_token(**RTC)
+    await either.close()
+
+
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_no_server_is_unavailable_and_the_advice_names_the_target(kind: Any) -> None:
+    either = Either(kind("127.0.0.1:1"))
+    with pytest.raises(Unavailable, match=r"listening at 127\.0\.0\.1:1,") as caught:
+        await either.issue_rtc_token(**RTC)
+    assert caught.value.reason == ""
+    await either.close()
+
+
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_a_server_that_does_not_answer_exceeds_the_deadline(kind: Any) -> None:
+    accepted: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    either = Either(kind(f"127.0.0.1:{port}", timeout=timedelta(milliseconds=300)))
+    with pytest.raises(DeadlineExceeded, match="allow more time"):
+        await either.issue_rtc_token(**RTC)
+    await either.close()
+    for writer in accepted:
+        writer.close()
+    silent.close()
+
+
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_a_server_of_another_kind_is_unimplemented(kind: Any) -> None:
+    other = aio.server()
+    port = other.add_insecure_port("127.0.0.1:0")
+    await other.start()
+    either = Either(kind(f"127.0.0.1:{port}"))
+    with pytest.raises(Unimplemented, match="is there a token authority at"):
+        await either.issue_rtc_token(**RTC)
+    await either.close()
+    await other.stop(None)
+
+
+async def test_a_draining_server_is_unavailable_with_a_time_to_retry(server: Running) -> None:
+    async with AsyncTokenAuthorityClient(
+        server.address, timeout=timedelta(milliseconds=700)
+    ) as client:
+        await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
+        stopping = asyncio.create_task(server.server.stop(notice_seconds=3, grace_seconds=0))
+        await asyncio.sleep(0.1)
+        with pytest.raises((Unavailable, DeadlineExceeded)):
+            await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
+        refusals = [line for line in server.log if line.get("reason") == "DRAINING"]
+        assert len(refusals) > 1, "an idempotent call is tried again"
+        await stopping
+
+
+async def test_an_oversized_request_is_resource_exhausted() -> None:
+    async with (
+        running(max_request_bytes=4096) as server,
+        AsyncTokenAuthorityClient(server.address) as client,
+    ):
+        with pytest.raises(ResourceExhausted):
+            await client.issue_rtc_token(channel="c" * 5000, uid=1, role="publisher")
+
+
+async def test_a_defect_of_the_server_is_an_internal_error() -> None:
+    def broken() -> Any:
+        raise RuntimeError
+
+    async with (
+        running(moments=broken) as server,
+        AsyncTokenAuthorityClient(server.address) as client,
+    ):
+        with pytest.raises(InternalError) as caught:
+            await client.issue_rtc_token(channel="c", uid=1, role="publisher")
+    assert caught.value.reason == "INTERNAL_ERROR"
+    assert caught.value.metadata["error_id"] in str(caught.value)
+
+
+async def test_details_of_another_service_are_not_taken_for_ours() -> None:
+    async def fail(_: bytes, context: Any) -> bytes:
+        await context.abort(
+            grpc.StatusCode.PERMISSION_DENIED, "no", (("grpc-status-details-bin", b"\xff\xff"),)
+        )
+        return b""
+
+    other = aio.server()
+    other.add_generic_rpc_handlers(
+        [
+            grpc.method_handlers_generic_handler(
+                SERVICE.full_name, {"IssueRtcToken": grpc.unary_unary_rpc_method_handler(fail)}
+            )
+        ]
+    )
+    port = other.add_insecure_port("127.0.0.1:0")
+    await other.start()
+    async with AsyncTokenAuthorityClient(f"127.0.0.1:{port}") as client:
+        with pytest.raises(PermissionDenied, match="no") as caught:
+            await client.issue_rtc_token(channel="c", uid=1, role="publisher")
+        assert caught.value.reason == ""
+    await other.stop(None)
+
+
+def test_one_client_serves_event_loops_only_one_at_a_time_and_may_be_made_outside() -> None:
+    client = AsyncTokenAuthorityClient("127.0.0.1:1", timeout=timedelta(milliseconds=200))
+
+    async def ask() -> None:
+        with pytest.raises(TokenAuthorityError):
+            await client.issue_rtc_token(channel="c", uid=1, role="publisher")
+        await client.close()
+
+    asyncio.run(ask())
+
+
+async def test_a_cancelled_call_is_cancelled(server: Running) -> None:
+    async with AsyncTokenAuthorityClient(server.address) as client:
+        task = asyncio.create_task(client.issue_rtc_token(channel="c", uid=1, role="publisher"))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

@@ -1,0 +1,38 @@
+import pickle
+from datetime import timedelta
+
+import pytest
+
+from token_authority_client import (
+    FieldViolation,
+    InvalidRequest,
+    PermissionDenied,
+    TokenAuthorityError,
+)
+from token_authority_client.errors import BY_CODE
+
+
+def test_errors_survive_pickling_whole() -> None:
+    error = InvalidRequest(
+        "uid must be …",
+        reason="INVALID_REQUEST",
+        advice="set it",
+        metadata={"fields": "uid"},
+        violations=[FieldViolation("uid", "REQUIRED", "must be set")],
+        retry_after=timedelta(seconds=2),
+    )
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    assert type(copy) is InvalidRequest
+    assert str(copy) == str(error)
+    assert copy.__dict__ == error.__dict__
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+def test_every_error_has_its_code_and_one_base(code: str) -> None:
+    assert BY_CODE[code].code == code
+    assert issubclass(BY_CODE[code], TokenAuthorityError)
+
+
+def test_an_invalid_request_is_a_value_error() -> None:
+    assert issubclass(InvalidRequest, ValueError)
+    assert not issubclass(PermissionDenied, ValueError)
