@@ -6,23 +6,14 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
 
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.authority import Authority
-from token_authority_server.config import (
-    AccessKeySettings,
-    AgoraSettings,
-    CertificateSettings,
-    ProjectSettings,
-    ServerSettings,
-    Settings,
-    WhiteboardSettings,
-)
-from token_authority_server.keyring import KeyState, Secret
+from token_authority_server.config import Settings
 from token_authority_server.kinds.base import Moment
 from token_authority_server.log import make_logger
 from token_authority_server.rpc.observe import CallLog
@@ -30,31 +21,7 @@ from token_authority_server.rpc.server import ListenError, Server
 from token_authority_server.rpc.service import TokenService
 from token_authority_server.rpc.validation import RequestParser
 
-__all__ = ["ListenError", "dev_settings", "serve"]
-
-
-def dev_settings(listen: Sequence[str]) -> Settings:
-    """Returns the settings of `serve --dev`: one project, "dev", whose keys live in memory only."""
-    state = KeyState.ACTIVE
-    certificate = CertificateSettings.model_construct(
-        id="dev-certificate", secret=Secret(secrets.token_hex(16)), state=state
-    )
-    access_key = AccessKeySettings.model_construct(
-        id="dev-access-key",
-        access_key=secrets.token_urlsafe(12),
-        secret=Secret(secrets.token_urlsafe(24)),
-        state=state,
-    )
-    project = ProjectSettings(
-        agora=AgoraSettings.model_construct(
-            app_id=secrets.token_hex(16), certificates=(certificate,)
-        ),
-        whiteboard=WhiteboardSettings.model_construct(access_keys=(access_key,)),
-    )
-    server = ServerSettings.model_validate(
-        {"listen": tuple(listen), "reflection": True, "drain_notice": "200ms", "drain": "5s"}
-    )
-    return Settings(server=server, projects={"dev": project})
+__all__ = ["ListenError", "serve"]
 
 
 def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:

@@ -4,25 +4,8 @@ Secrets stand in neither: the file says where they are (`{ file = … }`, `{ env
 mistake is reported with the file, the key and what to do, and never with the value.
 """
 
+from token_authority_server.config.dev import dev_settings
 from token_authority_server.config.load import ConfigError, load
-from token_authority_server.config.models import (
-    AccessKeySettings,
-    AgoraSettings,
-    CertificateSettings,
-    ProjectSettings,
-    ServerSettings,
-    Settings,
-    WhiteboardSettings,
-)
+from token_authority_server.config.models import Settings
 
-__all__ = [
-    "AccessKeySettings",
-    "AgoraSettings",
-    "CertificateSettings",
-    "ConfigError",
-    "ProjectSettings",
-    "ServerSettings",
-    "Settings",
-    "WhiteboardSettings",
-    "load",
-]
+__all__ = ["ConfigError", "Settings", "dev_settings", "load"]

@@ -39,7 +39,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(document, context=context)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error, path, sources))) from None
+        raise ConfigError("\n".join(explain(error, path, sources))) from None
 
 
 def _override(
@@ -70,13 +70,19 @@ def _toml_value(text: str) -> Any:
     return document["value"] if len(document) == 1 else text
 
 
-def _explain(
-    error: ValidationError, path: Path, sources: Mapping[tuple[str, ...], str]
+def explain(
+    error: ValidationError, origin: object, sources: Mapping[tuple[str, ...], str]
 ) -> Iterator[str]:
-    """Yields one line for each mistake: where it stands, its key, and what to do."""
+    """Yields one line for each mistake: where it stands, its key, and what to do.
+
+    Args:
+        error: What pydantic found.
+        origin: Where the values came from: a file.
+        sources: And those of the environment: keys -> the variable's name.
+    """
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         keys = tuple(str(part) for part in problem["loc"] if part != "[key]")
-        source: object = path
+        source = origin
         for overridden, variable in sources.items():
             if overridden[: len(keys)] == keys[: len(overridden)]:
                 source = variable
