@@ -15,7 +15,7 @@ demo: .venv/run.stamp ## Issue every kind of token against a server of its own
 test: .venv/dev.stamp ## Run the tests
 	$(BIN)/pytest
 
-check: .venv/dev.stamp proto-check ## Format, lint, types, import rules, contract
+check: proto-check ## Format, lint, types, import rules, contract
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 	$(BIN)/mypy && $(BIN)/pyright
 	$(BIN)/lint-imports
@@ -27,8 +27,9 @@ format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract
 proto: .venv-proto/proto.stamp ## Generate stubs and images from protos/
 	$(PROTO) protos/generate.sh "$(CURDIR)/protos" "$(CURDIR)/client"
 
-proto-check: .venv-proto/proto.stamp ## Lint the contract; refuse drift and breaking changes
+proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refuse drift and breaks
 	$(PROTO) protos/check.sh
+	$(BIN)/pytest -q tests/contract
 
 bench: .venv/dev.stamp ## Measure signing and calls against their baselines
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py

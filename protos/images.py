@@ -45,14 +45,12 @@ def main(name: str) -> None:
     for file in complete.file:
         if not file.name.startswith(OURS):
             file.ClearField("source_code_info")
-    plain = FileDescriptorSet(
-        file=[
-            without_rules(file)
-            for file in complete.file
-            # descriptor.proto is there for the rules' sake only.
-            if file.name not in (RULES, "google/protobuf/descriptor.proto")
-        ]
-    )
+    stripped = {file.name: without_rules(file) for file in complete.file if file.name != RULES}
+    needed = {name for name in stripped if name.startswith(OURS)}
+    needed |= {name for ours in needed for name in stripped[ours].dependency}
+    # protoc 3.21 (Debian 12) reads debug_redact, which it does not know, only with this at hand.
+    needed.add("google/protobuf/descriptor.proto")
+    plain = FileDescriptorSet(file=[file for name, file in stripped.items() if name in needed])
     for suffix, image in ((".rules.binpb", complete), (".binpb", plain)):
         Path(name + suffix).write_bytes(image.SerializeToString(deterministic=True))
 
