@@ -1,11 +1,10 @@
 """The composition root: the only reader of clock, entropy and signals."""
 
 import asyncio
-import secrets
+import os
 import signal
 import sys
 import time
-import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 
@@ -14,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.authority import Authority
 from token_authority_server.config import Settings
+from token_authority_server.formats.netless import nonce_text
 from token_authority_server.kinds.base import Moment
 from token_authority_server.log import make_logger
 from token_authority_server.rpc.observe import CallLog
@@ -87,6 +87,9 @@ async def _serve(
 
 
 def _moment() -> Moment:
+    chance = os.urandom(20)
     return Moment(
-        now_ms=time.time_ns() // 1_000_000, salt=secrets.randbits(32), nonce=str(uuid.uuid4())
+        now_ms=time.time_ns() // 1_000_000,
+        salt=int.from_bytes(chance[:4], "little"),
+        nonce=nonce_text(chance[4:]),
     )

@@ -1,3 +1,4 @@
+import zlib
 from typing import Any
 
 import pytest
@@ -91,6 +92,11 @@ def test_rtm2_keeps_the_last_of_each_pair(permissions: list[v007.RtmPermission])
         expected.setdefault(resource_type, {})[permission_type] = list(resources)
     assert service["permissions"] == expected
     assert list(service["permissions"]) == sorted(expected)
+
+
+@given(st.binary(max_size=2500) | st.text("abc01", max_size=2500).map(str.encode))
+def test_deflate_is_zlibs_default_to_the_byte(content: bytes) -> None:
+    assert v007._deflate(content) == zlib.compress(content)
 
 
 def test_services_of_one_type_are_all_kept_in_their_order() -> None:

@@ -1,8 +1,12 @@
+import string
+import uuid
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.decoding import decode
+from token_authority_server.formats import netless
 from token_authority_server.formats.netless import NetlessKind, build_netless_token
 from token_authority_server.formats.packing import FormatError
 
@@ -77,6 +81,21 @@ def test_a_lone_surrogate_is_refused(where: str) -> None:
         build({}, **{where: "\ud800"})
     with pytest.raises(FormatError):
         build({"uuid": "\ud800"})
+
+
+@given(st.dictionaries(*[st.text(string.ascii_letters + string.digits + "-_.!~*'()")] * 2))
+def test_plain_text_is_written_the_same_on_the_fast_and_on_the_general_path(
+    fields: dict[str, str],
+) -> None:
+    names = sorted(fields)
+    if fields:
+        assert netless._plain_json(fields, names) == netless._json(fields, names)
+    assert netless._plain_query(fields, names) == netless._query(fields, names)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_a_nonce_is_a_uuid_version_4(chance: bytes) -> None:
+    assert netless.nonce_text(chance) == str(uuid.UUID(bytes=chance, version=4))
 
 
 def test_keys_are_ordered_by_utf16_code_unit() -> None:

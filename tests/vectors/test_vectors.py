@@ -68,7 +68,13 @@ def test_what_the_official_code_refuses_is_refused(case: dict[str, Any]) -> None
 def test_the_helper_values_of_the_official_tests() -> None:
     helpers = {row["function"]: row for row in REFERENCE["helpers"]}
     row = helpers["encodeURIComponent"]
-    assert netless._component(row["input"]) == row["expected"]
+    assert netless._query({row["input"]: ""}, [row["input"]]) == row["expected"] + "="
+    row = helpers["query of sorted map"]
+    for write in (netless._query, netless._plain_query):
+        assert write(row["input"], sorted(row["input"])) == row["expected"]
+    row = helpers["signed JSON of sorted map"]
+    for write in (netless._json, netless._plain_json):
+        assert write(row["input"], sorted(row["input"])) == row["expected"]
     row = helpers["md5 hex"]
     assert hashlib.md5(row["input"].encode(), usedforsecurity=False).hexdigest() == row["expected"]
 

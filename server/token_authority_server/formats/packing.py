@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 # An App ID or App Certificate. Case is significant: the text itself is hashed.
@@ -74,7 +75,7 @@ def byte_string(name: str, data: bytes) -> bytes:
 
 def privilege_map(privileges: Mapping[int, int]) -> bytes:
     """Packs u16 privilege -> u32 seconds, ascending by privilege."""
-    pairs = [number for pair in sorted(privileges.items()) for number in pair]
+    pairs = chain.from_iterable(sorted(privileges.items()))
     count = len(privileges)
     packer = _MAPS[count] if count < len(_MAPS) else struct.Struct("<H" + "HI" * count)
     try:

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Locks the newest versions that pyproject.toml allows, with hashes and without a word of where they
+# come from. Needs the environment of tests/requirements.lock (`make lock`).
+set -eu
+cd "$(dirname -- "$0")/.."
+lock() {
+    .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+        --no-header --no-annotate "$@"
+}
+lock pyproject.toml --extra server --output-file server/requirements.lock
+lock pyproject.toml --extra server --group dev --output-file tests/requirements.lock
+lock --group pyproject.toml:proto --output-file protos/requirements.lock
