@@ -1,0 +1,87 @@
+"""What the documents say is true: their commands run, and print what they show."""
+
+import ast
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.serving import command, serving
+from token_authority_server.errors import Reason
+from token_authority_server.rpc.status import CODES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [README, *[(ROOT / name).read_text() for name in ("ARCHITECTURE.md", "CHANGELOG.md")]]
+ADDRESS = "127.0.0.1:50051"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def shape(text: str) -> str:
+    """Blots out what differs from run to run: tokens, ids, times."""
+    text = re.sub(r"007eJ[\w+/=]+", "007…", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b", "…", text)
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "…", text)
+
+
+async def run(*arguments: str, **environment: str) -> str:
+    """Runs a command; returns what a terminal would show."""
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    return output.decode()
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+async def test_a_python_example_prints_what_the_readme_shows(number: int) -> None:
+    async with serving("--dev", "--listen", "127.0.0.1:0") as server:
+        code = blocks("python")[number].replace(ADDRESS, server.address)
+        printed = await run(sys.executable, "-c", code)
+    assert shape(printed) == shape(blocks("text")[number])
+
+
+@pytest.mark.parametrize("example", blocks("console"))
+async def test_a_console_example_prints_what_the_readme_shows(example: str) -> None:
+    first, _, shown = example.partition("\n")
+    program, *arguments = first.removeprefix("$ ").split()
+    assert program == "token-authority"
+    async with serving("--dev", "--listen", "127.0.0.1:0") as server:
+        printed = await run(*command(), *arguments, TOKEN_AUTHORITY_TARGET=server.address)
+    assert shape(printed) == shape(shown)
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {name for text in DOCUMENTS for name in re.findall(r"`?make ([a-z-]+)`?\n?", text)}
+    assert {"run", "demo", "test", "check"} <= named & targets
+    assert named & {"run", "demo", "test", "check", "bench", "proto", "lock"} <= targets
+
+
+def test_every_linked_file_exists() -> None:
+    for text in DOCUMENTS:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (ROOT / target).exists(), target
+
+
+def test_the_table_of_refusals_is_complete_and_right() -> None:
+    rows = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \|", README, re.MULTILINE)
+    assert {reason: code for code, reason in rows} == {
+        reason.value: CODES[reason].name for reason in Reason
+    }
+
+
+def test_the_first_python_example_is_three_lines() -> None:
+    example = blocks("python")[0]
+    assert len([line for line in example.splitlines() if line]) == 3
+    ast.parse(example)
