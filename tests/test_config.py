@@ -17,7 +17,7 @@ MINIMAL = f"""
 app_id = "{APP_ID}"
 [[projects.classroom.agora.certificates]]
 id = "cert-1"
-secret = {{ file = "cert-1" }}
+secret = {{ file = "cert" }}
 state = "active"
 """
 FULL = f"""
@@ -38,7 +38,7 @@ app_id = "{APP_ID}"
 
 [[projects.classroom.agora.certificates]]
 id = "cert-1"
-secret = {{ file = "cert-1" }}
+secret = {{ file = "cert" }}
 state = "verify_only"
 
 [[projects.classroom.agora.certificates]]
@@ -58,9 +58,7 @@ access_keys = [{{ id = "ak-1", access_key = "AK", secret = {{ file = "sk" }}, st
 
 
 def load(folder: Path, text: str, environment: Mapping[str, str] | None = None) -> Settings:
-    secrets = {"cert-1": CERTIFICATE, "sk": SECRET_KEY, "short": "5CFd", "empty": ""}
-    path = write_config(folder, text, **secrets)
-    return config.load(path, environment or {})
+    return config.load(write_config(folder, text), environment or {})
 
 
 def test_a_full_file(tmp_path: Path) -> None:
@@ -166,24 +164,24 @@ MISTAKES = {
     "an unknown state": (MINIMAL.replace("active", "on"), f"{KEYS}.0.state: "),
     "a key's name": (MINIMAL.replace('id = "cert-1"', 'id = "a b"'), f"{KEYS}.0.id: "),
     "a secret in the file": (
-        MINIMAL.replace('{ file = "cert-1" }', f'"{CERTIFICATE}"'),
+        MINIMAL.replace('{ file = "cert" }', f'"{CERTIFICATE}"'),
         f'{KEYS}.0.secret: must be {{ file = "PATH" }} or {{ env = "NAME" }}',
     ),
     "a secret from two places": (
-        MINIMAL.replace('{ file = "cert-1" }', '{ file = "a", env = "B" }'),
+        MINIMAL.replace('{ file = "cert" }', '{ file = "a", env = "B" }'),
         f"{KEYS}.0.secret: must be {{ file",
     ),
     "a secret's file missing": (
-        MINIMAL.replace('file = "cert-1"', 'file = "gone"'),
+        MINIMAL.replace('file = "cert"', 'file = "gone"'),
         "gone: No such file or directory",
     ),
     "a secret's variable missing": (
-        MINIMAL.replace('file = "cert-1"', 'env = "GONE"'),
+        MINIMAL.replace('file = "cert"', 'env = "GONE"'),
         f"{KEYS}.0.secret: environment variable GONE is not set: set it",
     ),
-    "an empty secret": (MINIMAL.replace('file = "cert-1"', 'file = "empty"'), "empty is empty"),
+    "an empty secret": (MINIMAL.replace('file = "cert"', 'file = "empty"'), "empty is empty"),
     "a certificate too short": (
-        MINIMAL.replace('file = "cert-1"', 'file = "short"'),
+        MINIMAL.replace('file = "cert"', 'file = "short"'),
         f"{KEYS}.0.secret: must be 32 hex digits, but has 4 characters",
     ),
     "no keys": ("[projects.classroom]\n", "projects.classroom: has no keys: add an agora or"),

@@ -13,35 +13,9 @@ from grpc import aio
 
 from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
-from support.serving import command, refused, serving, write_config
+from support.serving import CONFIG, command, refused, serving, write_config
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-
-CONFIG = f"""
-[server]
-listen = ["127.0.0.1:0"]
-drain_notice = "500ms"
-
-[log]
-format = "json"
-
-[projects.classroom.agora]
-app_id = "{APP_ID}"
-[[projects.classroom.agora.certificates]]
-id = "cert"
-secret = {{ file = "cert" }}
-state = "active"
-
-[[projects.classroom.whiteboard.access_keys]]
-id = "ak"
-access_key = "AK"
-secret = {{ file = "sk" }}
-state = "verify_only"
-"""
-
-
-def write(folder: Path, text: str = CONFIG) -> str:
-    return str(write_config(folder, text, cert=CERTIFICATE, sk=SECRET_KEY))
 
 
 @dataclass(frozen=True)
@@ -66,6 +40,8 @@ async def run(*arguments: str, **environment: str) -> Ran:
     return Ran(process.returncode, out.decode(), err.decode())
 
 
+# The whiteboard key, the last one, signs no more.
+RETIRED = '"verify_only"'.join(CONFIG.rsplit('"active"', 1))
 RTC = ["issue", "rtc", "--channel", "lesson-1", "--uid", "7", "--role", "publisher"]
 
 
@@ -219,7 +195,7 @@ async def test_calls_under_way_are_answered_while_the_process_drains(tmp_path: P
         yield valid.SerializeToString()
 
     async with (
-        serving("--config", write(tmp_path)) as server,
+        serving("--config", str(write_config(tmp_path))) as server,
         aio.insecure_channel(server.address) as channel,
     ):
         stub = TokenServiceStub(channel)
@@ -238,14 +214,14 @@ async def test_calls_under_way_are_answered_while_the_process_drains(tmp_path: P
 
 async def test_a_second_signal_cuts_the_draining_short(tmp_path: Path) -> None:
     text = CONFIG.replace('"500ms"', '"5m"')
-    async with serving("--config", write(tmp_path, text)) as server:
+    async with serving("--config", str(write_config(tmp_path, text))) as server:
         server.process.terminate()
         await asyncio.sleep(0.3)
         assert await server.stop() == 0
 
 
 async def test_a_file_is_served_with_its_projects(tmp_path: Path) -> None:
-    async with serving("--config", write(tmp_path)) as server:
+    async with serving("--config", str(write_config(tmp_path, RETIRED))) as server:
         ran = await run(*RTC, "--target", server.address)
         assert decode(ran.out.strip()).verifies(CERTIFICATE)
         whiteboard = ["issue", "whiteboard", "--room", "r", "--role", "writer"]
@@ -258,7 +234,7 @@ async def test_a_file_is_served_with_its_projects(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["serve", "--config"], ["check-config"]])
 async def test_a_bad_file_is_code_2_and_one_line(tmp_path: Path, arguments: list[str]) -> None:
-    path = write(tmp_path, CONFIG.replace(APP_ID, f" {APP_ID}"))
+    path = str(write_config(tmp_path, CONFIG.replace(APP_ID, f" {APP_ID}")))
     ran = await run(*arguments, path)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
@@ -268,7 +244,7 @@ async def test_a_bad_file_is_code_2_and_one_line(tmp_path: Path, arguments: list
 
 
 async def test_check_config_says_what_a_file_comes_to(tmp_path: Path) -> None:
-    path = write(tmp_path)
+    path = str(write_config(tmp_path, RETIRED))
     ran = await run("check-config", path)
     assert ran.code == 0
     assert ran.out == (
@@ -283,7 +259,7 @@ async def test_check_config_says_what_a_file_comes_to(tmp_path: Path) -> None:
 
 
 async def test_listen_goes_with_dev_only(tmp_path: Path) -> None:
-    ran = await run("serve", "--config", write(tmp_path), "--listen", "127.0.0.1:0")
+    ran = await run("serve", "--config", str(write_config(tmp_path)), "--listen", "127.0.0.1:0")
     assert ran.code == 2
     assert "--listen goes with --dev" in ran.err
 

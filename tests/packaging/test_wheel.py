@@ -13,27 +13,10 @@ from typing import Any
 import pytest
 
 from support.installing import BIN, NPM_FOLDER, ROOT, build_distributions, install, npm_install, run
-from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
+from support.keys import CERTIFICATE, SECRET_KEY
 from support.serving import write_config
 
 HERE = Path(__file__).parent
-CONFIG = f"""
-[server]
-listen = ["127.0.0.1:0"]
-[log]
-format = "json"
-[projects.classroom.agora]
-app_id = "{APP_ID}"
-[[projects.classroom.agora.certificates]]
-id = "cert"
-secret = {{ file = "cert" }}
-state = "active"
-[[projects.classroom.whiteboard.access_keys]]
-id = "ak"
-access_key = "an-access-key"
-secret = {{ file = "sk" }}
-state = "active"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +46,7 @@ def server_bin(folder: Path, distributions: Mapping[str, Path]) -> Path:
 @pytest.fixture
 async def address(server_bin: Path, tmp_path: Path) -> AsyncGenerator[str]:
     """A server from the installed wheel."""
-    path = write_config(tmp_path, CONFIG, cert=CERTIFICATE, sk=SECRET_KEY)
+    path = write_config(tmp_path)
     process = await asyncio.create_subprocess_exec(
         server_bin / "token-authority", "serve", "--config", path, stderr=subprocess.PIPE, cwd="/"
     )

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -108,14 +109,21 @@ async def test_a_unix_socket_in_use_is_refused_and_keeps_serving(tmp_path: Path)
         await server.stub.IssueRtcToken(VALID)
 
 
+async def test_a_unix_socket_of_another_program_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "other.sock"
+    other = await asyncio.start_unix_server(lambda _, writer: writer.close(), path)
+    with pytest.raises(ListenError, match="another server does"):
+        async with running(listen=f"unix:{path}"):
+            pass
+    other.close()
+
+
 async def test_a_unix_socket_left_by_a_dead_server_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "ta.sock"
-    async with running(listen=f"unix:{path}"):
-        left = tmp_path / "left.sock"
-        path.rename(left)
-        left.rename(path)
-    path.touch()
-    path.unlink()
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(str(path))
+    dead.close()
+    assert path.exists()
     async with running(listen=f"unix:{path}") as server:
         await server.stub.IssueRtcToken(VALID)
 

@@ -16,7 +16,15 @@ from typing import Any, Final
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
-from support.keys import SECRETS, Moments, keyring
+from support.keys import (
+    ACCESS_KEY,
+    APP_ID,
+    CERTIFICATE,
+    SECRET_KEY,
+    SECRETS,
+    Moments,
+    keyring,
+)
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_server.authority import Authority
 from token_authority_server.keyring import Keyring
@@ -201,9 +209,37 @@ async def serving(
             await process.communicate()
 
 
-def write_config(folder: Path, text: str, **secrets: str) -> Path:
-    """Writes a configuration file and, beside it, a file for each secret."""
-    for name, secret in secrets.items():
+CONFIG: Final = f"""
+[server]
+listen = ["127.0.0.1:0"]
+drain_notice = "500ms"
+
+[log]
+format = "json"
+
+[projects.classroom.agora]
+app_id = "{APP_ID}"
+[[projects.classroom.agora.certificates]]
+id = "cert"
+secret = {{ file = "cert" }}
+state = "active"
+
+[[projects.classroom.whiteboard.access_keys]]
+id = "ak"
+access_key = "{ACCESS_KEY}"
+secret = {{ file = "sk" }}
+state = "active"
+"""
+
+
+def write_config(folder: Path, text: str = CONFIG) -> Path:
+    """Writes a configuration file and, beside it, the files with its secrets."""
+    for name, secret in {
+        "cert": CERTIFICATE,
+        "sk": SECRET_KEY,
+        "short": "5CFd",
+        "empty": "",
+    }.items():
         (folder / name).write_text(secret + "\n")
     path = folder / "token-authority.toml"
     path.write_text(text)

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import socket
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -162,19 +163,26 @@ def _locked(path: Path) -> Generator[None]:
             f"cannot listen on {_UNIX}{path}: {lock_path}: {error.strerror}; "
             "create the folder, or allow this user to write to it"
         ) from None
+    with os.fdopen(lock):
+        if not _is_free(lock, path):
+            raise ListenError(
+                f"cannot listen on {_UNIX}{path}: another server does; stop it, or set another "
+                "path in server.listen"
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_free(lock: int, path: Path) -> bool:
+    """Takes the lock; then nobody of ours listens, and connecting shows whether anyone does."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(lock)
-        raise ListenError(
-            f"cannot listen on {_UNIX}{path}: another server does; stop it, or set another path "
-            "in server.listen"
-        ) from None
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(lock)
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) != 0
 
 
 @contextmanager
