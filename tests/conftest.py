@@ -19,8 +19,9 @@ def never_block() -> Generator[BlockBuster]:
     with blockbuster_ctx(
         scanned_modules=["token_authority_server", "token_authority_client"]
     ) as blocking:
-        # The lock file of a unix socket: taken before the first call, released after the last.
-        blocking.functions["os.unlink"].can_block_in("rpc/server.py", "_locked")
+        # A unix socket is taken before the first call and released after the last.
+        for function in ("os.stat", "os.unlink"):
+            blocking.functions[function].can_block_in("rpc/unix_socket.py", "held")
         # grpc joins its poller thread when its last channel is collected, wherever that happens.
         blocking.functions["threading.Lock.acquire"].can_block_in(
             "threading.py", "_wait_for_tstate_lock"

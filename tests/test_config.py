@@ -101,6 +101,18 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert settings.log.level == "error"
 
 
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    load(tmp_path, "\ufeff" + MINIMAL)
+
+
+def test_the_environment_overrides_the_development_server_too() -> None:
+    environment = {"TOKEN_AUTHORITY__LOG__LEVEL": "error"}
+    settings = config.dev_settings(["127.0.0.1:0"], environment)
+    assert settings.log.level == "error"
+    with pytest.raises(ConfigError, match=r"TOKEN_AUTHORITY__LOG__LEVEL: log\.level: "):
+        config.dev_settings(["127.0.0.1:0"], {"TOKEN_AUTHORITY__LOG__LEVEL": "loud"})
+
+
 def test_no_secret_is_shown_by_a_repr(tmp_path: Path) -> None:
     settings = load(tmp_path, FULL, {"CERT_2": CERTIFICATE})
     for text in (repr(settings), str(settings.model_dump())):
@@ -130,7 +142,7 @@ MISTAKES = {
         with_server("drain = 20"),
         "server.drain: must be a number and a unit",
     ),
-    "too long a time": (with_server('drain = "2h"'), "server.drain: "),
+    "too long a time": (with_server('drain = "2h"'), "server.drain: must be at most 1h"),
     "nowhere to listen": (with_server("listen = []"), "server.listen: "),
     "all addresses": (
         with_server('listen = ["0.0.0.0:50051"]'),
@@ -145,6 +157,24 @@ MISTAKES = {
     "no port": (with_server('listen = ["127.0.0.1"]'), 'server.listen.0: must be "HOST:PORT"'),
     "a port too high": (with_server('listen = ["127.0.0.1:65536"]'), "server.listen.0: must be"),
     "a relative socket": (with_server('listen = ["unix:a"]'), "server.listen.0: a unix socket"),
+    "an IPv6 address bare": (with_server('listen = ["::1:50051"]'), "server.listen.0: must be"),
+    "an address twice": (
+        with_server('listen = ["127.0.0.1:1", "127.0.0.1:1"]'),
+        "server.listen: 127.0.0.1:1 is there twice: remove one",
+    ),
+    "an address alone": (
+        with_server('listen = "127.0.0.1:1"'),
+        "server.listen: must be a list: write [ … ] around it",
+    ),
+    "a socket's path too long": (
+        with_server(f'listen = ["unix:/{"x" * 107}"]'),
+        "server.listen.0: a unix socket's path must not be longer than 107 bytes",
+    ),
+    "a table for a value": ("server = 1\n" + MINIMAL, "server: must be a table"),
+    "one table for a list": (
+        MINIMAL.replace("[[", "[").replace("]]", "]"),
+        f"{KEYS}: must be a list: write [ … ] around it, or [[ … ]]",
+    ),
     "an unknown level": ('[log]\nlevel = "all"\n' + MINIMAL, "log.level: "),
     "a project's name": (MINIMAL.replace("classroom", "Class"), "projects.Class"),
     "a leading space": (
@@ -169,7 +199,7 @@ MISTAKES = {
     ),
     "a secret from two places": (
         MINIMAL.replace('{ file = "cert" }', '{ file = "a", env = "B" }'),
-        f"{KEYS}.0.secret: must be {{ file",
+        f"{KEYS}.0.secret: must say file or env, not both",
     ),
     "a secret's file missing": (
         MINIMAL.replace('file = "cert"', 'file = "gone"'),
@@ -179,7 +209,30 @@ MISTAKES = {
         MINIMAL.replace('file = "cert"', 'env = "GONE"'),
         f"{KEYS}.0.secret: environment variable GONE is not set: set it",
     ),
-    "an empty secret": (MINIMAL.replace('file = "cert"', 'file = "empty"'), "empty is empty"),
+    "a secret with a space": (
+        MINIMAL.replace('file = "cert"', 'file = "spaced"'),
+        "spaced has white space around it: remove that",
+    ),
+    "a secret in two lines": (
+        MINIMAL.replace('file = "cert"', 'file = "lines"'),
+        "lines must be text without spaces and line breaks",
+    ),
+    "a secret that is none": (
+        MINIMAL.replace('file = "cert"', 'file = "long"'),
+        "long is too long for a secret: more than 4096 characters",
+    ),
+    "an access key with a space": (
+        FULL.replace('access_key = "AK"\n', 'access_key = " AK"\n'),
+        "access_keys.0.access_key: has white space around it: remove that",
+    ),
+    "an empty access key": (
+        FULL.replace('access_key = "AK"\n', 'access_key = ""\n'),
+        "access_keys.0.access_key: must be text without spaces and line breaks, and not empty",
+    ),
+    "an empty secret": (
+        MINIMAL.replace('file = "cert"', 'file = "empty"'),
+        "empty is empty: put the secret in it",
+    ),
     "a certificate too short": (
         MINIMAL.replace('file = "cert"', 'file = "short"'),
         f"{KEYS}.0.secret: must be 32 hex digits, but has 4 characters",

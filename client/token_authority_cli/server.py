@@ -96,7 +96,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         arguments.parser.error("--listen goes with --dev; a file says it in server.listen")
     try:
         if arguments.dev:
-            settings = config.dev_settings(arguments.listen or [DEFAULT_TARGET])
+            settings = config.dev_settings(arguments.listen or [DEFAULT_TARGET], os.environ)
             main.serve(settings, _print_banner)
         else:
             settings = config.load(arguments.config, os.environ)

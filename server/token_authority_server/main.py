@@ -17,8 +17,9 @@ from token_authority_server.formats.netless import nonce_text
 from token_authority_server.kinds.base import Moment
 from token_authority_server.log import make_logger
 from token_authority_server.rpc.observe import CallLog
-from token_authority_server.rpc.server import ListenError, Server
+from token_authority_server.rpc.server import Server
 from token_authority_server.rpc.service import TokenService
+from token_authority_server.rpc.unix_socket import ListenError
 from token_authority_server.rpc.validation import RequestParser
 
 __all__ = ["ListenError", "serve"]

@@ -16,7 +16,7 @@ from token_authority.v1.rtc_pb2 import (
     IssueRtcTokenRequest,
     IssueRtcTokenResponse,
 )
-from token_authority_server.rpc.server import ListenError
+from token_authority_server.rpc.unix_socket import ListenError
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -111,11 +111,25 @@ async def test_a_unix_socket_in_use_is_refused_and_keeps_serving(tmp_path: Path)
 
 async def test_a_unix_socket_of_another_program_is_not_taken(tmp_path: Path) -> None:
     path = tmp_path / "other.sock"
-    other = await asyncio.start_unix_server(lambda _, writer: writer.close(), path)
-    with pytest.raises(ListenError, match="another server does"):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        with pytest.raises(ListenError, match="another server does"):
+            async with running(listen=f"unix:{path}"):
+                pass
+        assert path.is_socket()
+
+
+async def test_a_file_at_the_path_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "precious"
+    path.write_text("precious")
+    with pytest.raises(ListenError, match="a file or folder is in the way"):
         async with running(listen=f"unix:{path}"):
             pass
-    other.close()
+    with pytest.raises(ListenError, match="a file or folder is in the way"):
+        async with running(listen=f"unix:{tmp_path}"):
+            pass
+    assert path.read_text() == "precious"
 
 
 async def test_a_unix_socket_left_by_a_dead_server_is_taken_over(tmp_path: Path) -> None:
@@ -157,6 +171,13 @@ async def test_one_call_too_many_at_once_is_refused() -> None:
         # grpc decides on a call when the one before it begins: the first is refused for the past.
         await refused(server.stub.IssueRtcToken(VALID))
         await server.stub.IssueRtcToken(VALID)
+
+
+async def test_thousands_of_calls_at_once_are_answered() -> None:
+    async with running(max_concurrent_rpcs=10_000) as server:
+        calls = [server.stub.IssueRtcToken(VALID) for _ in range(3000)]
+        responses = await asyncio.gather(*calls)
+    assert len({response.issued_token.token for response in responses}) == 3000
 
 
 async def test_draining_finishes_what_has_begun_and_refuses_what_comes() -> None:

@@ -234,7 +234,9 @@ state = "active"
 
 def write_config(folder: Path, text: str = CONFIG) -> Path:
     """Writes a configuration file and, beside it, the files with its secrets."""
+    odd = {"spaced": " a", "lines": "a\nb", "long": "a" * 5000}
     for name, secret in {
+        **odd,
         "cert": CERTIFICATE,
         "sk": SECRET_KEY,
         "short": "5CFd",

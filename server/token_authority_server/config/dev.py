@@ -1,29 +1,43 @@
 """The settings of a development server: no file, keys made up on the spot."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
-
-from token_authority_server.config.load import ConfigError, explain
+from token_authority_server.config.load import settings_of
 from token_authority_server.config.models import (
     AccessKeySettings,
     AgoraSettings,
     CertificateSettings,
     ProjectSettings,
-    ServerSettings,
     Settings,
     WhiteboardSettings,
 )
 from token_authority_server.keyring import KeyState, Secret
 
 
-def dev_settings(listen: Sequence[str]) -> Settings:
+def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Returns the settings of `serve --dev`: one project, "dev", whose keys live in memory only.
 
     Raises:
-        ConfigError: An address is not one, or not of the loopback.
+        ConfigError: An address is not one, or not of the loopback; or the environment's overrides
+            are wrong.
     """
+    document: dict[str, Any] = {
+        "server": {
+            "listen": list(listen),
+            "reflection": True,
+            "drain_notice": "200ms",
+            "drain": "5s",
+        },
+        "projects": {"dev": _project()},
+    }
+    return settings_of(document, "serve --dev", Path(), environment)
+
+
+def _project() -> ProjectSettings:
+    """Makes up a project. Its secrets are values, not references: they are stored nowhere."""
     state = KeyState.ACTIVE
     certificate = CertificateSettings.model_construct(
         id="dev-certificate", secret=Secret(secrets.token_hex(16)), state=state
@@ -34,15 +48,9 @@ def dev_settings(listen: Sequence[str]) -> Settings:
         secret=Secret(secrets.token_urlsafe(24)),
         state=state,
     )
-    project = ProjectSettings(
+    return ProjectSettings(
         agora=AgoraSettings.model_construct(
             app_id=secrets.token_hex(16), certificates=(certificate,)
         ),
         whiteboard=WhiteboardSettings.model_construct(access_keys=(access_key,)),
     )
-    options = {"listen": listen, "reflection": True, "drain_notice": "200ms", "drain": "5s"}
-    try:
-        server = ServerSettings.model_validate(options)
-    except ValidationError as error:
-        raise ConfigError("\n".join(explain(error, "serve --dev", {}))) from None
-    return Settings(server=server, projects={"dev": project})

@@ -26,7 +26,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         ConfigError: With one line for each mistake.
     """
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")
         document = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
@@ -34,12 +34,28 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         raise ConfigError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    return settings_of(document, str(path), path.parent, environment)
+
+
+def settings_of(
+    document: dict[str, Any], origin: str, folder: Path, environment: Mapping[str, str]
+) -> Settings:
+    """Makes settings of a document and the environment's overrides.
+
+    Args:
+        document: The tables, as TOML has them.
+        origin: What to call it in messages.
+        folder: What the paths of secrets are relative to.
+        environment: Variables with overrides, and with secrets.
+
+    Raises:
+        ConfigError: With one line for each mistake.
+    """
     sources = dict(_override(document, environment))
-    context = SecretSources(path.parent, environment)
     try:
-        return Settings.model_validate(document, context=context)
+        return Settings.model_validate(document, context=SecretSources(folder, environment))
     except ValidationError as error:
-        raise ConfigError("\n".join(explain(error, path, sources))) from None
+        raise ConfigError("\n".join(_explain(error, origin, sources))) from None
 
 
 def _override(
@@ -70,16 +86,10 @@ def _toml_value(text: str) -> Any:
     return document["value"] if len(document) == 1 else text
 
 
-def explain(
-    error: ValidationError, origin: object, sources: Mapping[tuple[str, ...], str]
+def _explain(
+    error: ValidationError, origin: str, sources: Mapping[tuple[str, ...], str]
 ) -> Iterator[str]:
-    """Yields one line for each mistake: where it stands, its key, and what to do.
-
-    Args:
-        error: What pydantic found.
-        origin: Where the values came from: a file.
-        sources: And those of the environment: keys -> the variable's name.
-    """
+    """Yields one line for each mistake: where it stands, its key, and what to do."""
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         keys = tuple(str(part) for part in problem["loc"] if part != "[key]")
         source = origin
@@ -89,21 +99,26 @@ def explain(
         yield f"{source}: {'.'.join(keys)}: {_cure(problem['type'], problem['msg'], keys)}"
 
 
+_CURES: Final = {
+    "missing": "is missing: add it",
+    "tuple_type": "must be a list: write [ … ] around it, or [[ … ]] for a list of tables",
+    "dict_type": "must be a table: write [ … ] above its keys",
+    "model_type": "must be a table: write [ … ] above its keys",
+}
+
+
 def _cure(kind: str, message: str, keys: tuple[str, ...]) -> str:
-    match kind:
-        case "missing":
-            return "is missing: add it"
-        case "extra_forbidden":
-            known = _keys_beside(keys)
-            close = difflib.get_close_matches(keys[-1], known, n=1)
-            cure = f"did you mean {close[0]!r}?" if close else "remove it"
-            return f"is not a key: {cure} (known here: {', '.join(known)})"
-        case "string_pattern_mismatch" if keys[0] == "projects" and len(keys) == 2:
-            return "must be lower-case letters, digits and '-', 63 at most, and start with a letter"
-        case "string_pattern_mismatch" if keys[-1] == "id":
+    """Says what to do, where pydantic's own words would not."""
+    if kind == "extra_forbidden":
+        known = _keys_beside(keys)
+        close = difflib.get_close_matches(keys[-1], known, n=1)
+        cure = f"did you mean {close[0]!r}?" if close else "remove it"
+        return f"is not a key: {cure} (known here: {', '.join(known)})"
+    if kind == "string_pattern_mismatch":
+        if keys[-1] == "id":
             return "must be 1 to 64 letters, digits, '.', '_' and '-'"
-        case _:
-            return message.removeprefix("Value error, ")
+        return "must be lower-case letters, digits and '-', 63 at most, and start with a letter"
+    return _CURES.get(kind, message.removeprefix("Value error, "))
 
 
 def _keys_beside(keys: tuple[str, ...]) -> list[str]:

@@ -7,12 +7,14 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from token_authority_server.config.values import (
-    Address,
+    Addresses,
     CertificateText,
     DurationText,
     Hex32Text,
     NotEmpty,
     SecretText,
+    TokenText,
+    up_to,
 )
 from token_authority_server.keyring import (
     AccessKey,
@@ -38,7 +40,7 @@ class Section(BaseModel):
 class ServerSettings(Section):
     """`[server]`: the gRPC server."""
 
-    listen: Annotated[tuple[Address, ...], NotEmpty] = ("127.0.0.1:50051",)
+    listen: Addresses = ("127.0.0.1:50051",)
     """Addresses: `HOST:PORT` (port 0: any free one) or `unix:/absolute/path`. Loopback only."""
 
     reflection: bool = False
@@ -50,10 +52,10 @@ class ServerSettings(Section):
     max_concurrent_rpcs: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Calls under way at once, health checks included; one more is refused. 1 to 100000."""
 
-    drain_notice: Annotated[DurationText, Field(le=timedelta(minutes=5))] = timedelta(seconds=1)
+    drain_notice: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=1)
     """On SIGTERM: how long new calls are refused with a reason before connections are. 0s to 5m."""
 
-    drain: Annotated[DurationText, Field(le=timedelta(hours=1))] = timedelta(seconds=20)
+    drain: Annotated[DurationText, up_to(timedelta(hours=1), "1h")] = timedelta(seconds=20)
     """On SIGTERM: how long calls under way may take to finish after that. 0s to 1h."""
 
 
@@ -99,7 +101,7 @@ class AccessKeySettings(Section):
     id: KeyId
     """A name of your own, unique in the project; it stands in logs and answers. Not the AK."""
 
-    access_key: Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
+    access_key: TokenText
     """The AK, which is written into every token."""
 
     secret: SecretText

@@ -17,6 +17,11 @@ from token_authority_server.keyring import Secret
 
 _HEX32: Final = re.compile(r"[0-9A-Fa-f]{32}")
 _DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+# A host without colons, or an IPv6 address in brackets.
+_HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]{1,5})")
+# What struct sockaddr_un holds, its closing NUL apart.
+_MAX_SOCKET_PATH: Final = 107
+_MAX_SECRET: Final = 4096
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -35,18 +40,35 @@ def _duration(value: object) -> object:
     return timedelta(milliseconds=int(match[1]) * _UNIT_MS[match[2]])
 
 
+def up_to(limit: timedelta, text: str) -> AfterValidator:
+    """Returns a validator for durations that are not longer than a limit."""
+
+    def check(value: timedelta) -> timedelta:
+        if value > limit:
+            raise ValueError(f"must be at most {text}")
+        return value
+
+    return AfterValidator(check)
+
+
 def _address(value: str) -> str:
     """Checks a listen address. Other machines must not reach a server that knows no callers."""
     if value.startswith("unix:"):
         if not value.startswith("unix:/") or value.endswith("/"):
             raise ValueError('a unix socket needs an absolute path, like "unix:/run/ta/ta.sock"')
+        if len(value.encode()) > _MAX_SOCKET_PATH + len("unix:"):
+            raise ValueError(
+                f"a unix socket's path must not be longer than {_MAX_SOCKET_PATH} bytes"
+            )
         return value
-    host, _, port = value.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError('must be "HOST:PORT", like "127.0.0.1:50051", or "unix:/path"')
-    if host != "localhost":
+    match = _HOST_PORT.fullmatch(value)
+    if not match or int(match["port"]) > 65535:
+        raise ValueError(
+            'must be "HOST:PORT", like "127.0.0.1:50051" or "[::1]:50051", or "unix:/path"'
+        )
+    if match["host"] != "localhost":
         try:
-            loopback = ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+            loopback = ip_address(match["host"].strip("[]")).is_loopback
         except ValueError:
             loopback = False
         if not loopback:
@@ -55,6 +77,13 @@ def _address(value: str) -> str:
                 'configured: anyone who reached it could mint tokens; use "127.0.0.1:PORT"'
             )
     return value
+
+
+def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if values.count(value) > 1 and not value.endswith(":0"):
+            raise ValueError(f"{value} is there twice: remove one")
+    return values
 
 
 def _hex32(value: str) -> str:
@@ -69,37 +98,54 @@ def _hex32(value: str) -> str:
     return value
 
 
+def _token_text(value: str) -> str:
+    """Checks text that is signed or signs as it is: a stray space would make it another key."""
+    if value != value.strip():
+        raise ValueError("has white space around it: remove that")
+    if not value or not value.isprintable() or " " in value:
+        raise ValueError("must be text without spaces and line breaks, and not empty")
+    return value
+
+
 def _secret(value: object, info: ValidationInfo) -> Secret:
     """Fetches what a reference points to."""
-    context: SecretSources = cast("SecretSources", info.context)
+    sources: SecretSources = cast("SecretSources", info.context)
     match value:
         case {"file": str(name)} if len(_keys(value)) == 1:
-            path: Path = context.folder / name
-            try:
-                text = path.read_text(encoding="utf-8")
-            except OSError as error:
-                raise ValueError(f"cannot read {path}: {error.strerror}") from None
-            except UnicodeDecodeError:
-                raise ValueError(f"{path} is not a text file") from None
-            source = str(path)
+            source = str(sources.folder / name)
+            text = _read_secret(sources.folder / name)
         case {"env": str(name)} if len(_keys(value)) == 1:
-            if name not in context.environment:
-                raise ValueError(f"environment variable {name} is not set: set it")
-            text = context.environment[name]
             source = f"environment variable {name}"
+            if name not in sources.environment:
+                raise ValueError(f"{source} is not set: set it")
+            text = sources.environment[name]
+        case {"file": object(), "env": object()}:
+            raise ValueError("must say file or env, not both")
         case _:
             raise ValueError(
                 'must be { file = "PATH" } or { env = "NAME" }: secrets do not belong in this file'
             )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{source} is not UTF-8 text") from None
     # Editors and `echo` end a file with a line break.
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise ValueError(f"{source} is empty")
-    return Secret(text)
+        raise ValueError(f"{source} is empty: put the secret in it")
+    try:
+        return Secret(_token_text(text))
+    except ValueError as error:
+        raise ValueError(f"{source} {error}") from None
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_MAX_SECRET + 1)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file") from None
+    if len(text) > _MAX_SECRET:
+        raise ValueError(f"{path} is too long for a secret: more than {_MAX_SECRET} characters")
+    return text
 
 
 def _keys(value: Any) -> list[str]:
@@ -120,7 +166,10 @@ def _not_empty(value: Any) -> Any:
 # Not pydantic's min_length, which complains again where an entry has complained already.
 NotEmpty = BeforeValidator(_not_empty)
 DurationText = Annotated[timedelta, BeforeValidator(_duration)]
-Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[
+    tuple[Annotated[str, AfterValidator(_address)], ...], NotEmpty, AfterValidator(_each_once)
+]
 SecretText = Annotated[Secret, BeforeValidator(_secret)]
 Hex32Text = Annotated[str, AfterValidator(_hex32)]
 CertificateText = Annotated[SecretText, AfterValidator(_certificate)]
+TokenText = Annotated[str, AfterValidator(_token_text)]

@@ -1,11 +1,8 @@
 """The gRPC server: what it listens on, its bounds, health, reflection, and how it stops."""
 
 import asyncio
-import fcntl
-import os
-import socket
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,15 +10,18 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from token_authority_server.rpc import unix_socket
 from token_authority_server.rpc.service import SERVICE, TokenService
+from token_authority_server.rpc.unix_socket import ELSEWHERE, ListenError
 
 _UNIX: Final = "unix:"
-# Owner and group may connect to a unix socket; connecting needs write permission.
-_SOCKET_UMASK: Final = 0o117
 
 _OPTIONS: Final = (
     # On by default: a second server on the port would start without a word and take half the calls.
     ("grpc.so_reuseport", 0),
+    # Else grpc cancels calls that wait to be begun when there are more than a thousand.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 200_000),
     # Clients may ping every 30 s to keep idle connections open through proxies; the default allows
     # one ping in 5 minutes and then closes the connection.
     ("grpc.keepalive_permit_without_calls", 1),
@@ -30,10 +30,6 @@ _OPTIONS: Final = (
     ("grpc.max_connection_age_ms", 1_800_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
 )
-
-
-class ListenError(Exception):
-    """An address that cannot be listened on; the message says why and what to do."""
 
 
 class Server:
@@ -106,8 +102,8 @@ class Server:
         if path == address:
             port = self._add_port(address)
             return f"{address.rpartition(':')[0]}:{port}"
-        self._held.enter_context(_locked(Path(path)))
-        with _umask(_SOCKET_UMASK):
+        self._held.enter_context(unix_socket.held(Path(path)))
+        with unix_socket.for_owner_and_group():
             self._add_port(address)
         return address
 
@@ -117,7 +113,7 @@ class Server:
         except RuntimeError:
             raise ListenError(
                 f"cannot listen on {address}: another process does, or the address is not this "
-                "machine's; stop that process, or set another address in server.listen"
+                f"machine's; {ELSEWHERE}"
             ) from None
 
 
@@ -147,48 +143,3 @@ class _Health(health.aio.HealthServicer):
         self._ending = True
         for task in self._watches:
             task.cancel()
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Holds the lock that stands for a unix socket, and removes the socket at the end.
-
-    Binding alone would take the path away from a server that listens there.
-    """
-    lock_path = path.with_name(path.name + ".lock")
-    try:
-        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ListenError(
-            f"cannot listen on {_UNIX}{path}: {lock_path}: {error.strerror}; "
-            "create the folder, or allow this user to write to it"
-        ) from None
-    with os.fdopen(lock):
-        if not _is_free(lock, path):
-            raise ListenError(
-                f"cannot listen on {_UNIX}{path}: another server does; stop it, or set another "
-                "path in server.listen"
-            )
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _is_free(lock: int, path: Path) -> bool:
-    """Takes the lock; then nobody of ours listens, and connecting shows whether anyone does."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    with socket.socket(socket.AF_UNIX) as probe:
-        return probe.connect_ex(str(path)) != 0
-
-
-@contextmanager
-def _umask(mask: int) -> Generator[None]:
-    previous = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(previous)
