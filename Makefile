@@ -41,18 +41,21 @@ clean: ## Remove everything that make made
 	rm -rf .venv .venv-proto dist protos/.third_party tests/npm/node_modules
 
 .venv/run.stamp: server/requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --require-hashes -r server/requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
+	@echo "Making the environment in .venv; this takes less than a minute."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r server/requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --editable .
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp tests/requirements.lock
-	$(BIN)/pip install --quiet --require-hashes -r tests/requirements.lock
+	@echo "Installing what tests and checks need; this takes less than a minute."
+	@$(BIN)/pip install --quiet --require-hashes -r tests/requirements.lock
 	@touch $@
 
 .venv-proto/proto.stamp: protos/requirements.lock
-	$(PYTHON) -m venv .venv-proto
-	.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
+	@echo "Making the environment for code generation in .venv-proto."
+	@$(PYTHON) -m venv .venv-proto
+	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
 .PHONY: help run demo test check format proto proto-check bench lock clean

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.decoding import decode
 from support.serving import command, serving
 from token_authority_server.errors import Reason
 from token_authority_server.rpc.status import CODES
@@ -59,6 +60,13 @@ async def test_a_console_example_prints_what_the_readme_shows(example: str) -> N
     async with serving("--dev", "--listen", "127.0.0.1:0") as server:
         printed = await run(*command(), *arguments, TOKEN_AUTHORITY_TARGET=server.address)
     assert shape(printed) == shape(shown)
+
+
+def test_the_tokens_in_the_readme_are_real() -> None:
+    tokens = re.findall(r"^007\S+", README, re.MULTILINE)
+    assert len(tokens) == 2
+    rights = [decode(token).fields["services"][0]["privileges"] for token in tokens]
+    assert rights == [{1: 3600, 2: 3600, 3: 3600, 4: 3600}, {1: 90}]
 
 
 def test_every_make_target_that_is_named_exists() -> None:

@@ -115,11 +115,12 @@ def _add_rtc(kinds: Commands) -> None:
     )
     _expiration(parser, "1s to 24h; by default the longest right, else 1h")
     parser.add_argument("--format", choices=("006", "007"), help="how to encode it; default 007")
-    parser.set_defaults(run=_run, ask=_ask_rtc)
+    parser.set_defaults(run=_run, ask=_ask_rtc, parser=parser)
 
 
 def _ask_rtc(client: TokenMethods[Any], arguments: argparse.Namespace) -> Answer:
     privileges = rtm = None
+    error = arguments.parser.error
     ttls = {
         "join_channel": arguments.join_ttl,
         "publish_audio": arguments.publish_audio_ttl,
@@ -127,9 +128,17 @@ def _ask_rtc(client: TokenMethods[Any], arguments: argparse.Namespace) -> Answer
         "publish_data": arguments.publish_data_ttl,
     }
     if any(ttl is not None for ttl in ttls.values()):
+        if arguments.role is not None:
+            error("--role gives every right a lifetime: leave it out, or the --…-ttl options")
+        if arguments.join_ttl is None:
+            error("--join-ttl is required: without the right to join no other is of use")
         privileges = RtcPrivileges(**ttls)
-    if arguments.rtm_user is not None or arguments.rtm_ttl is not None:
-        rtm = RtmLogin(arguments.rtm_user or "", arguments.rtm_ttl)
+    elif arguments.role is None:
+        error("--role is required, or --join-ttl for rights with lifetimes of their own")
+    if arguments.rtm_user is not None:
+        rtm = RtmLogin(arguments.rtm_user, arguments.rtm_ttl)
+    elif arguments.rtm_ttl is not None:
+        error("--rtm-ttl goes with --rtm-user")
     answer: Answer = client.issue_rtc_token(
         channel=arguments.channel,
         any_channel=arguments.any_channel,
@@ -158,7 +167,10 @@ def _kind(kinds: Commands, name: str, noun: str, epilog: str) -> argparse.Argume
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--project", default="", metavar="NAME", help="the server's name for the Agora project"
+        "--project",
+        default="",
+        metavar="NAME",
+        help="the project, as the server's configuration names it; needed where it has several",
     )
     parser.add_argument(
         "--validate-only", action="store_true", help="only say whether it would be issued, and why"

@@ -14,6 +14,7 @@ from token_authority_client.errors import (
     BY_CODE,
     DeadlineExceeded,
     FieldViolation,
+    ResourceExhausted,
     TokenAuthorityError,
     Unavailable,
     Unimplemented,
@@ -89,6 +90,10 @@ def error_of(failure: FailedCall, target: str) -> TokenAuthorityError:
         advice = f"is a token authority listening at {target}, and can this machine reach it?"
     elif cls is DeadlineExceeded:
         advice = f"is {target} reachable and not overloaded? Else allow more time"
+    elif cls is ResourceExhausted:
+        advice = (
+            "ask for less at once, or raise the server's max_concurrent_rpcs or max_request_bytes"
+        )
     elif cls is Unimplemented:
         advice = f"is there a token authority at {target}, and at least as new as this client?"
     error = cls(f"{message}: {advice}" if advice else message, advice=advice)

@@ -27,10 +27,11 @@ _SERVICE_CONFIG: Final[dict[str, Any]] = {
         {
             "name": [{"service": "token_authority.v1.TokenService"}],
             "retryPolicy": {
-                "maxAttempts": 4,
+                # About two seconds in all: enough for a server to restart.
+                "maxAttempts": 5,
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
-                "backoffMultiplier": 2,
+                "backoffMultiplier": 3,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
@@ -54,6 +55,7 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
 
     Args:
         target: Where the server is: "host:port", "unix:/path", or any other gRPC target.
+        project: The project to ask for where a call names none; "": the server's only one.
         timeout: How long a call may take, retries included, before DeadlineExceeded.
         credentials: How to secure the connection; None: not at all, for loopback and unix sockets.
     """
@@ -62,10 +64,12 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
         self,
         target: str = DEFAULT_TARGET,
         *,
+        project: str = "",
         timeout: timedelta = DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._target = target
+        self._project = project
         self._timeout = timeout.total_seconds()
         self._credentials = credentials
         self._channel: aio.Channel | None = None
@@ -102,6 +106,7 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
     async def _call(self, method: str, request: IssueRequest) -> Any:
         if self._closed:
             raise ClientClosed(_CLOSED, advice=_CLOSED)
+        request.project = request.project or self._project
         if self._channel is None:
             # Not before: a channel belongs to the event loop that runs when it is made.
             self._channel = (
@@ -135,6 +140,7 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
 
     Args:
         target: Where the server is: "host:port", "unix:/path", or any other gRPC target.
+        project: The project to ask for where a call names none; "": the server's only one.
         timeout: How long a call may take, retries included, before DeadlineExceeded.
         credentials: How to secure the connection; None: not at all, for loopback and unix sockets.
     """
@@ -143,10 +149,12 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
         self,
         target: str = DEFAULT_TARGET,
         *,
+        project: str = "",
         timeout: timedelta = DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
         self._target = target
+        self._project = project
         self._timeout = timeout.total_seconds()
         self._channel = (
             grpc.insecure_channel(target, options=_OPTIONS)
@@ -185,6 +193,7 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
     def _call(self, method: str, request: IssueRequest) -> Any:
         if self._closed:
             raise ClientClosed(_CLOSED, advice=_CLOSED)
+        request.project = request.project or self._project
         try:
             return getattr(self._stub, method)(request, timeout=self._timeout)
         except grpc.RpcError as error:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -20,6 +21,7 @@ from token_authority_client.values import RtcPrivileges, RtmLogin
 IssueRequest = whiteboard_pb2.IssueWhiteboardTokenRequest | rtc_pb2.IssueRtcTokenRequest
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
+_INT64: Final = FieldDescriptor.CPPTYPE_INT64
 _WHITEBOARD_ROLES: Final = {
     "admin": whiteboard_pb2.WHITEBOARD_ROLE_ADMIN,
     "writer": whiteboard_pb2.WHITEBOARD_ROLE_WRITER,
@@ -64,7 +66,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             ttl: How long it lives: 1 ms to 10 years, whole milliseconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.
             non_expiring: Or never: it lives as long as the key pair that signed it.
-            project: The project's name on the server; "" for its only one.
+            project: The project's name on the server; "": the client's, else the server's only one.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -115,7 +117,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             expire_time: Or when it ends; with a time zone.
             format: How to encode it; unset: 007.
             rtm: An RTM login in the same token; 007 only.
-            project: The project's name on the server; "" for its only one.
+            project: The project's name on the server; "": the client's, else the server's only one.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -153,8 +155,9 @@ def _build(request_type: Callable[..., RequestT], **fields: Any) -> RequestT:
             try:
                 request.MergeFrom(cast("Any", request_type(**{name: value})))
             except (TypeError, ValueError):
-                # A number beyond its field, text where a number belongs, a lone surrogate.
-                raise _invalid(name, "INVALID_VALUE", "must be of its type and range") from None
+                is_number = request.DESCRIPTOR.fields_by_name[name].cpp_type == _INT64
+                must_be = "an integer of at most 64 bits" if is_number else "valid text"
+                raise _invalid(name, "INVALID_VALUE", f"must be {must_be}") from None
     return request
 
 

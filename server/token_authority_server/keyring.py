@@ -39,9 +39,9 @@ class KeyState(StrEnum):
     ACTIVE = "active"
     """Signs. At most one key of a project and product is active."""
     VERIFY_ONLY = "verify_only"
-    """Signs no more; its tokens are still recognised as ours."""
+    """Retired: signs no more, and its tokens may still be alive."""
     DISABLED = "disabled"
-    """Neither."""
+    """Not used for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ class Keyring:
 
     def _only_project(self) -> Project:
         if len(self._projects) != 1:
-            violation = FieldViolation("project", "REQUIRED", "name a project: there is no default")
+            violation = FieldViolation(
+                "project", "REQUIRED", "must be set: the server has several projects"
+            )
             raise invalid_request([violation])
         return next(iter(self._projects.values()))

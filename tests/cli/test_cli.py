@@ -154,6 +154,21 @@ async def test_a_value_that_cannot_be_read_is_code_2(option: str, value: str, ad
     assert advice in ran.err
 
 
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ([], "--role is required, or --join-ttl"),
+        (["--publish-audio-ttl", "1m"], "--join-ttl is required"),
+        (["--role", "publisher", "--join-ttl", "1m"], "--role gives every right a lifetime"),
+        (["--role", "publisher", "--rtm-ttl", "1m"], "--rtm-ttl goes with --rtm-user"),
+    ],
+)
+async def test_rights_that_do_not_fit_together_are_code_2(options: list[str], advice: str) -> None:
+    ran = await run(*RTC[:-2], *options)
+    assert ran.code == 2
+    assert advice in ran.err
+
+
 async def test_uids_beyond_64_bits_are_refused_too() -> None:
     ran = await run(*RTC[:5], str(2**70), *RTC[6:])
     assert ran.code == 1

@@ -158,6 +158,15 @@ async def test_validate_only_answers_with_a_decision(either: Either) -> None:
     assert decision == Decision("local", "local", HOUR, timedelta(days=1), "cert-2", ())
 
 
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_a_client_may_have_a_project_of_its_own(server: Running, kind: Any) -> None:
+    either = Either(kind(server.address, project="rtc-only"))
+    await either.issue_rtc_token(channel="c", uid=1, role="publisher")
+    await either.issue_rtc_token(**RTC)
+    assert [line["project"] for line in server.log] == ["rtc-only", "classroom"]
+    await either.close()
+
+
 async def test_an_invalid_request_has_fields_and_advice(either: Either) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await either.issue_rtc_token(channel="c", uid=0, role="publisher", project="classroom")

@@ -68,7 +68,7 @@ class IssuedToken(_message.Message):
     """The token itself. A credential: hand it to the one client it is for, never log it."""
     token_id: _builtins.str
     """Fingerprint of the token: the first 16 bytes of its SHA-256, as 32 lower-case hex digits.
-    Safe to log; the server's log and audit trail use it for the same token.
+    Safe to log; the server's log has the same for the same token.
     """
     format: Global___TokenFormat.ValueType
     """How `token` is encoded. Never unspecified."""
@@ -132,7 +132,7 @@ class Advisory(_message.Message):
     reason: _builtins.str
     """Stable, in UPPER_SNAKE_CASE; new reasons may appear. Now:
     SUBSCRIBER_NOT_ENFORCED, LEGACY_FORMAT_006, SDK_TOKEN_SERVER_SIDE_ONLY,
-    JOIN_ENDS_BEFORE_PUBLISH, TTL_CLAMPED.
+    JOIN_ENDS_BEFORE_PUBLISH.
     """
     description: _builtins.str
     """One or two sentences for a person: what to expect, and what to do."""

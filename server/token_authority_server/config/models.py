@@ -82,7 +82,7 @@ class CertificateSettings(Section):
     """Where the App Certificate is: 32 hex digits."""
 
     state: KeyState
-    """`active` signs (at most one does), `verify_only` is retired, `disabled` is neither."""
+    """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
 
 class AgoraSettings(Section):
@@ -108,7 +108,7 @@ class AccessKeySettings(Section):
     """Where the SK is."""
 
     state: KeyState
-    """`active` signs (at most one does), `verify_only` is retired, `disabled` is neither."""
+    """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
 
 class WhiteboardSettings(Section):

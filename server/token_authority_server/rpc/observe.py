@@ -30,7 +30,7 @@ class CallLog:
             method=method,
             project=outcome.project,
             key_id=outcome.key.key_id,
-            token_id=outcome.token_id,
+            **({"token_id": outcome.token_id} if outcome.token else {}),
             **_call(context, started_ns),
         )
 

@@ -37,11 +37,16 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     "digits, '-' and '_'",
     ("task_uuid", "STRING_PATTERN"): "must be the UUID that Agora's REST API returned: letters, "
     "digits, '-' and '_'",
-    ("role", "REQUIRED"): "must be set: there is no default role",
     ("role", "ENUM_NOT_IN"): "must be set: there is no default role",
     ("format", "ENUM_NOT_IN"): "must be TOKEN_FORMAT_V006, TOKEN_FORMAT_V007 or unset",
+    ("IssueWhiteboardTokenRequest.ttl", "DURATION_GTE_LTE"): "must be from 1 ms to 3650 days",
+    ("", "DURATION_GTE_LTE"): "must be from 1 s to 24 h",
+    ("", "REQUIRED"): "must be set",
+    ("", "STRING_MIN_BYTES"): "must not be empty",
+    ("", "STRING_MIN_LEN"): "must not be empty",
 }
-"""What to do about a violation, by field and reason, where the standard text would not say it."""
+"""What to do about a violation where the standard text would not say it, by field and reason: a
+field's name with or without its message's, or "" for any."""
 
 
 class RequestParser:
@@ -106,5 +111,7 @@ def _explain(violation: Violation, descriptor: Descriptor) -> FieldViolation:
     if oneof is not None:
         description = f"must be set: one of {', '.join(field.name for field in oneof.fields)}"
     else:
-        description = _ADVICE.get((names[-1], reason), violation.proto.message)
+        keys = (f"{descriptor.name}.{names[-1]}", names[-1], "")
+        ours = [_ADVICE[key, reason] for key in keys if (key, reason) in _ADVICE]
+        description = [*ours, violation.proto.message][0]
     return FieldViolation(".".join(names), reason, description)
