@@ -37,16 +37,28 @@ def main() -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     server.add_commands(commands)
     issue.add_commands(commands)
-    arguments = parser.parse_args()
     try:
-        code: int = arguments.run(arguments)
+        try:
+            arguments = parser.parse_args()
+            code: int = arguments.run(arguments)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
-        # The reader went away (`| head`); say nothing more, at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader went away (`| head`): say nothing more, at exit either.
+        _discard_output()
+        code = 1
+    except OSError as error:
+        # A full disk behind `> file`, say.
+        _discard_output()
+        print(f"token-authority: cannot write the answer: {error.strerror}", file=sys.stderr)
         code = 1
     sys.exit(code)
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -40,6 +40,13 @@ def moment(text: str) -> datetime:
     return value
 
 
+def integer(text: str) -> int:
+    """Reads decimal digits: int() would take 1_000 and other scripts' digits too."""
+    if not re.fullmatch(r"-?[0-9]{1,30}", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: write an integer")
+    return int(text)
+
+
 def in_words(span: timedelta) -> str:
     """Writes a lifetime with its two largest units: "1 h 30 m"."""
     milliseconds = span // _UNITS["ms"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from token_authority_cli.arguments import duration, in_words, moment
+from token_authority_cli.arguments import duration, in_words, integer, moment
 from token_authority_client import (
     DEFAULT_TARGET,
     Advisory,
@@ -93,7 +93,7 @@ def _add_rtc(kinds: Commands) -> None:
     channel.add_argument("--channel", metavar="NAME", help="one channel, as the client spells it")
     channel.add_argument("--any-channel", action="store_true", help="every channel; 007 only")
     user = parser.add_argument_group("whom it is for").add_mutually_exclusive_group(required=True)
-    user.add_argument("--uid", type=int, metavar="N", help="an integer uid, 1 to 4294967295")
+    user.add_argument("--uid", type=integer, metavar="N", help="an integer uid, 1 to 4294967295")
     user.add_argument("--user-account", metavar="NAME", help="a string user account")
     user.add_argument("--any-user", action="store_true", help="whoever holds it")
     rights = parser.add_argument_group("what its holder may do")
@@ -178,7 +178,7 @@ def _kind(kinds: Commands, name: str, noun: str, epilog: str) -> argparse.Argume
     parser.add_argument("--json", action="store_true", help="answer with everything, as JSON")
     parser.add_argument(
         "--target",
-        default=os.environ.get("TOKEN_AUTHORITY_TARGET", DEFAULT_TARGET),
+        default=os.environ.get("TOKEN_AUTHORITY_TARGET") or DEFAULT_TARGET,
         metavar="ADDRESS",
         help="where the server is, HOST:PORT or unix:/PATH; by default $TOKEN_AUTHORITY_TARGET, "
         f"else {DEFAULT_TARGET}",
@@ -230,7 +230,7 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
+        return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
     raise TypeError(f"{type(value)} has no JSON form")
 
 

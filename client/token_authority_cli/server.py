@@ -115,7 +115,7 @@ def _print_banner(addresses: list[str]) -> None:
             version=version("agora-token-authority"),
             addresses=" and ".join(addresses),
             command=_this_command(),
-            target="" if DEFAULT_TARGET in addresses else f" --target {addresses[0]}",
+            target="" if DEFAULT_TARGET in addresses else f" --target {shlex.quote(addresses[0])}",
         ),
         flush=True,
     )
@@ -124,6 +124,8 @@ def _print_banner(addresses: list[str]) -> None:
 def _this_command() -> str:
     """Returns what to type to run this program again, from the folder it was started in."""
     path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m token_authority_cli"
     if shutil.which(path.name) == str(path):
         return path.name
     return shlex.quote(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))

@@ -1,7 +1,7 @@
 """Answers as values, and failed calls as exceptions: the one place that reads grpc's words."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import grpc
@@ -14,6 +14,7 @@ from token_authority_client.errors import (
     BY_CODE,
     DeadlineExceeded,
     FieldViolation,
+    InternalError,
     ResourceExhausted,
     TokenAuthorityError,
     Unavailable,
@@ -22,6 +23,10 @@ from token_authority_client.errors import (
 from token_authority_client.values import Advisory, Decision, IssuedToken, TokenFormat
 
 _DOMAIN: Final = "token-authority"
+_UPDATE: Final = "check what answers there, and that this client is not older than the server"
+_STRANGE: Final = f"the server's answer cannot be read: {_UPDATE}"
+# What reading a strange message can raise: None for one that was not decoded, times out of range.
+_UNREADABLE: Final = (AttributeError, OverflowError, ValueError)
 _FORMATS: Final[Mapping[int, TokenFormat]] = {
     issued_token_pb2.TOKEN_FORMAT_V006: "006",
     issued_token_pb2.TOKEN_FORMAT_V007: "007",
@@ -29,31 +34,51 @@ _FORMATS: Final[Mapping[int, TokenFormat]] = {
 }
 
 
-def issued_token(message: issued_token_pb2.IssuedToken) -> IssuedToken:
-    """Reads an IssuedToken."""
-    return IssuedToken(
-        token=message.token,
-        token_id=message.token_id,
-        format=_FORMATS[message.format],
-        key_id=message.key_id,
-        app_id=message.app_id,
-        issue_time=_datetime(message.issue_time),
-        expire_time=_datetime(message.expire_time) if message.HasField("expire_time") else None,
-        renew_time=_datetime(message.renew_time) if message.HasField("renew_time") else None,
-        advisories=_advisories(message.advisories),
-    )
+def issued_token(response: Any) -> IssuedToken:
+    """Reads the token of an Issue answer.
+
+    Raises:
+        InternalError: The answer has no token, or cannot be read.
+    """
+    try:
+        message: issued_token_pb2.IssuedToken = response.issued_token
+        if not message.token:
+            raise ValueError("no token")
+        return IssuedToken(
+            token=message.token,
+            token_id=message.token_id,
+            format=_FORMATS.get(message.format, "unknown"),
+            key_id=message.key_id,
+            app_id=message.app_id,
+            issue_time=_datetime(message.issue_time),
+            expire_time=_datetime(message.expire_time) if message.HasField("expire_time") else None,
+            renew_time=_datetime(message.renew_time) if message.HasField("renew_time") else None,
+            advisories=_advisories(message.advisories),
+        )
+    except _UNREADABLE:
+        raise InternalError(_STRANGE, advice=_UPDATE) from None
 
 
-def decision(message: issued_token_pb2.Decision) -> Decision:
-    """Reads a Decision."""
-    return Decision(
-        caller=message.caller,
-        grant=message.grant,
-        ttl=message.ttl.ToTimedelta() if message.HasField("ttl") else None,
-        max_ttl=message.max_ttl.ToTimedelta(),
-        key_id=message.key_id,
-        advisories=_advisories(message.advisories),
-    )
+def decision(response: Any) -> Decision:
+    """Reads the decision of an answer to validate_only.
+
+    Raises:
+        InternalError: The answer has no decision, or cannot be read.
+    """
+    try:
+        message: issued_token_pb2.Decision = response.decision
+        if not message.caller:
+            raise ValueError("no decision")
+        return Decision(
+            caller=message.caller,
+            grant=message.grant,
+            ttl=message.ttl.ToTimedelta() if message.HasField("ttl") else None,
+            max_ttl=message.max_ttl.ToTimedelta(),
+            key_id=message.key_id,
+            advisories=_advisories(message.advisories),
+        )
+    except _UNREADABLE:
+        raise InternalError(_STRANGE, advice=_UPDATE) from None
 
 
 def _advisories(messages: Iterable[issued_token_pb2.Advisory]) -> tuple[Advisory, ...]:
@@ -104,17 +129,17 @@ def error_of(failure: FailedCall, target: str) -> TokenAuthorityError:
 def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
     """Reads google.rpc's details, if the server sent them: grpc's own errors have none."""
     metadata: dict[str, Any] = dict(failure.trailing_metadata() or ())
-    details = metadata.get("grpc-status-details-bin", b"")
-    try:
-        status = status_pb2.Status.FromString(details)
-    except DecodeError:
-        return None
     info = error_details_pb2.ErrorInfo()
     request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
-    for detail in status.details:
-        for message in (info, request, retry):
-            detail.Unpack(message)
+    try:
+        status = status_pb2.Status.FromString(metadata.get("grpc-status-details-bin", b""))
+        for detail in status.details:
+            for message in (info, request, retry):
+                detail.Unpack(message)
+        retry_after = retry.retry_delay.ToTimedelta()
+    except (DecodeError, OverflowError, ValueError):
+        return None
     if info.domain != _DOMAIN:
         return None
     code = failure.code().name
@@ -127,11 +152,7 @@ def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
             FieldViolation(violation.field, violation.reason, violation.description)
             for violation in request.field_violations
         ],
-        retry_after=_positive(retry.retry_delay.ToTimedelta()),
+        retry_after=retry_after or None,
     )
     error.code = code
     return error
-
-
-def _positive(delay: timedelta) -> timedelta | None:
-    return delay if delay > timedelta(0) else None

@@ -1,5 +1,6 @@
 """The clients: one for asyncio, one that blocks. They differ in how they wait, in nothing else."""
 
+import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -18,7 +19,6 @@ from token_authority_client.values import Decision, IssuedToken
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT: Final = timedelta(seconds=5)
-_CLOSED: Final = "the client is closed: make another one"
 
 # Issuing is idempotent, so what never reached a server may be sent again.
 _SERVICE_CONFIG: Final[dict[str, Any]] = {
@@ -42,7 +42,22 @@ _OPTIONS: Final = (
     ("grpc.primary_user_agent", f"token-authority-python/{version('agora-token-authority')}"),
     # Keeps idle connections open through proxies; the server allows a ping every 20 s.
     ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
 )
+# Without TLS the server is on this machine: no proxy of the environment reaches that.
+_INSECURE_OPTIONS: Final = (*_OPTIONS, ("grpc.enable_http_proxy", 0))
+
+
+def _closed() -> ClientClosed:
+    advice = "make another one"
+    return ClientClosed(f"the client is closed: {advice}", advice=advice)
+
+
+def _seconds(timeout: timedelta) -> float:
+    if not timedelta(0) < timeout <= timedelta(days=1):
+        raise ValueError("timeout must be longer than nothing and at most a day")
+    return timeout.total_seconds()
 
 
 class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
@@ -70,9 +85,10 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
     ) -> None:
         self._target = target
         self._project = project
-        self._timeout = timeout.total_seconds()
+        self._timeout = _seconds(timeout)
         self._credentials = credentials
         self._channel: aio.Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stub: Any = None
         self._closed = False
 
@@ -101,24 +117,42 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
         await self.close()
 
     async def _issue(self, method: str, request: IssueRequest) -> IssuedToken:
-        return answers.issued_token((await self._call(method, request)).issued_token)
+        return answers.issued_token(await self._call(method, request))
 
     async def _call(self, method: str, request: IssueRequest) -> Any:
         if self._closed:
-            raise ClientClosed(_CLOSED, advice=_CLOSED)
+            raise _closed()
         request.project = request.project or self._project
+        stub = self._stub_of_this_loop()
+        try:
+            return await getattr(stub, method)(request, timeout=self._timeout)
+        except aio.AioRpcError as error:
+            raise answers.error_of(error, self._target) from None
+        except asyncio.CancelledError:
+            if self._ended_by_close():
+                raise _closed() from None
+            raise
+
+    def _ended_by_close(self) -> bool:
+        """Whether not this task was cancelled but, by `close`, its call."""
+        task = asyncio.current_task()
+        return self._closed and task is not None and not task.cancelling()
+
+    def _stub_of_this_loop(self) -> Any:
+        loop = asyncio.get_running_loop()
         if self._channel is None:
             # Not before: a channel belongs to the event loop that runs when it is made.
+            self._loop = loop
             self._channel = (
-                aio.insecure_channel(self._target, options=_OPTIONS)
+                aio.insecure_channel(self._target, options=_INSECURE_OPTIONS)
                 if self._credentials is None
                 else aio.secure_channel(self._target, self._credentials, options=_OPTIONS)
             )
             self._stub = TokenServiceStub(self._channel)
-        try:
-            return await getattr(self._stub, method)(request, timeout=self._timeout)
-        except aio.AioRpcError as error:
-            raise answers.error_of(error, self._target) from None
+        if self._loop is not loop:
+            advice = "make a client for each event loop"
+            raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
+        return self._stub
 
 
 class _AsyncValidation(TokenMethods[Coroutine[Any, Any, Decision]]):
@@ -127,7 +161,7 @@ class _AsyncValidation(TokenMethods[Coroutine[Any, Any, Decision]]):
 
     async def _issue(self, method: str, request: IssueRequest) -> Decision:
         request.validate_only = True
-        return answers.decision((await self._call(method, request)).decision)
+        return answers.decision(await self._call(method, request))
 
 
 class TokenAuthorityClient(TokenMethods[IssuedToken]):
@@ -155,9 +189,9 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
     ) -> None:
         self._target = target
         self._project = project
-        self._timeout = timeout.total_seconds()
+        self._timeout = _seconds(timeout)
         self._channel = (
-            grpc.insecure_channel(target, options=_OPTIONS)
+            grpc.insecure_channel(target, options=_INSECURE_OPTIONS)
             if credentials is None
             else grpc.secure_channel(target, credentials, options=_OPTIONS)
         )
@@ -188,15 +222,17 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
         self.close()
 
     def _issue(self, method: str, request: IssueRequest) -> IssuedToken:
-        return answers.issued_token(self._call(method, request).issued_token)
+        return answers.issued_token(self._call(method, request))
 
     def _call(self, method: str, request: IssueRequest) -> Any:
         if self._closed:
-            raise ClientClosed(_CLOSED, advice=_CLOSED)
+            raise _closed()
         request.project = request.project or self._project
         try:
             return getattr(self._stub, method)(request, timeout=self._timeout)
         except grpc.RpcError as error:
+            if self._closed:
+                raise _closed() from None
             raise answers.error_of(cast("answers.FailedCall", error), self._target) from None
 
 
@@ -206,4 +242,4 @@ class _Validation(TokenMethods[Decision]):
 
     def _issue(self, method: str, request: IssueRequest) -> Decision:
         request.validate_only = True
-        return answers.decision(self._call(method, request).decision)
+        return answers.decision(self._call(method, request))

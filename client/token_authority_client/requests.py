@@ -179,9 +179,10 @@ def _one_of(oneof: str, **arguments: object) -> None:
 
 def _named(field: str, name: str, values: Mapping[str, int]) -> int:
     # A misspelt role must never become another role.
-    if name not in values:
-        raise _invalid(field, "ENUM_DEFINED_ONLY", f"must be one of {', '.join(values)}")
-    return values[name]
+    for known, value in values.items():
+        if known == name:
+            return value
+    raise _invalid(field, "ENUM_DEFINED_ONLY", f"must be one of {', '.join(values)}")
 
 
 def _duration(field: str, value: timedelta | None) -> Duration | None:
@@ -202,7 +203,8 @@ def _timestamp(field: str, value: datetime | None) -> Timestamp | None:
     try:
         timestamp.FromDatetime(value.astimezone(UTC))
     except (AttributeError, TypeError, ValueError, OverflowError):
-        raise _invalid(field, "INVALID_VALUE", "must be a datetime") from None
+        must_be = "must be a datetime of the years 1 to 9999"
+        raise _invalid(field, "INVALID_VALUE", must_be) from None
     if value.tzinfo is None:
         # Whose midnight? The server's, the caller's and Agora's may differ.
         raise _invalid(field, "TIME_ZONE_MISSING", "must have a time zone: datetime.now(UTC) + …")
@@ -211,13 +213,19 @@ def _timestamp(field: str, value: datetime | None) -> Timestamp | None:
 
 def _privileges(privileges: RtcPrivileges) -> rtc_pb2.RtcPrivileges:
     path = "privileges.{}_ttl".format
-    return rtc_pb2.RtcPrivileges(
-        join_channel_ttl=_duration(path("join_channel"), privileges.join_channel),
-        publish_audio_ttl=_duration(path("publish_audio"), privileges.publish_audio),
-        publish_video_ttl=_duration(path("publish_video"), privileges.publish_video),
-        publish_data_ttl=_duration(path("publish_data"), privileges.publish_data),
-    )
+    try:
+        return rtc_pb2.RtcPrivileges(
+            join_channel_ttl=_duration(path("join_channel"), privileges.join_channel),
+            publish_audio_ttl=_duration(path("publish_audio"), privileges.publish_audio),
+            publish_video_ttl=_duration(path("publish_video"), privileges.publish_video),
+            publish_data_ttl=_duration(path("publish_data"), privileges.publish_data),
+        )
+    except AttributeError:
+        raise _invalid("privileges", "INVALID_VALUE", "must be RtcPrivileges") from None
 
 
 def _rtm_login(rtm: RtmLogin) -> dict[str, Any]:
-    return {"user_id": rtm.user_id, "ttl": _duration("rtm.ttl", rtm.ttl)}
+    try:
+        return {"user_id": rtm.user_id, "ttl": _duration("rtm.ttl", rtm.ttl)}
+    except AttributeError:
+        raise _invalid("rtm", "INVALID_VALUE", "must be an RtmLogin") from None

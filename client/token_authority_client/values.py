@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-TokenFormat = Literal["006", "007", "netless"]
+TokenFormat = Literal["006", "007", "netless", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class IssuedToken:
     token_id: str
     """Its fingerprint, safe to log: the server's log and audit trail have the same."""
     format: TokenFormat
-    """How it is encoded."""
+    """How it is encoded; "unknown" if the server is newer than this client."""
     key_id: str
     """The name of the key that signed."""
     app_id: str

@@ -55,6 +55,10 @@ class AppCertificate:
     app_id: str
     certificate: Secret
 
+    def confidential(self) -> tuple[str, ...]:
+        """Returns what must not be seen."""
+        return (self.certificate.reveal(),)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
@@ -67,6 +71,10 @@ class AccessKey:
     state: KeyState
     access_key: str
     secret_key: Secret
+
+    def confidential(self) -> tuple[str, ...]:
+        """Returns what must not be seen. The access key stands in every token."""
+        return (self.secret_key.reveal(),)
 
 
 SigningKey = AppCertificate | AccessKey

@@ -1,6 +1,7 @@
 """The composition root: the only reader of clock, entropy and signals."""
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from token_authority_server.authority import Authority
 from token_authority_server.config import Settings
 from token_authority_server.formats.netless import nonce_text
 from token_authority_server.kinds.base import Moment
-from token_authority_server.log import make_logger
+from token_authority_server.log import BackgroundStream, make_logger
 from token_authority_server.rpc.observe import CallLog
 from token_authority_server.rpc.server import Server
 from token_authority_server.rpc.service import TokenService
@@ -35,11 +36,16 @@ def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
     Raises:
         ListenError: An address cannot be listened on.
     """
-    logger = make_logger(settings.log.format, settings.log.level, sys.stderr)
-    for warning in settings.warnings():
-        logger.warning(warning)
-    service = TokenService(Authority(settings.keyring(), _moment), RequestParser(), CallLog(logger))
-    uvloop.run(_serve(settings, service, logger, on_ready))
+    log = BackgroundStream(io.FileIO(sys.stderr.fileno(), "w", closefd=False))
+    try:
+        logger = make_logger(settings.log.format, settings.log.level, log)
+        for warning in settings.warnings():
+            logger.warning(warning)
+        authority = Authority(settings.keyring(), _moment)
+        service = TokenService(authority, RequestParser(), CallLog(logger))
+        uvloop.run(_serve(settings, service, logger, on_ready))
+    finally:
+        log.close()
 
 
 async def _serve(
@@ -69,7 +75,11 @@ async def _serve(
         projects=sorted(settings.projects),
         version=version("agora-token-authority"),
     )
-    on_ready(addresses)
+    try:
+        on_ready(addresses)
+    except BaseException:
+        await server.stop(notice_seconds=0, grace_seconds=0)
+        raise
     await stopping.wait()
     logger.info("draining")
     draining = asyncio.ensure_future(

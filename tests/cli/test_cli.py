@@ -1,21 +1,26 @@
 import asyncio
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
-from collections.abc import Iterator
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from grpc import aio
+from grpc import StatusCode, aio
 
 from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
 from support.serving import CONFIG, command, refused, serving, write_config
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
+from token_authority.v1.whiteboard_pb2 import WHITEBOARD_ROLE_READER, IssueWhiteboardTokenRequest
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,14 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 async def run(*arguments: str, **environment: str) -> Ran:
@@ -115,8 +128,8 @@ async def test_tokens_from_the_command_line() -> None:
         assert "expires:  never" in ran.err
         assert "SDK_TOKEN_SERVER_SIDE_ONLY" in ran.err
         assert await server.stop() == 0
-        for line in (ran.out, APP_ID):
-            assert line.strip() not in server.stderr
+    assert server.stderr.count('"event": "issued"') == 5
+    assert not re.search(r"007eJ|NETLESS", server.stderr)
 
 
 async def test_a_refusal_is_code_1_and_says_what_to_do() -> None:
@@ -145,7 +158,8 @@ async def test_no_server_is_code_1_in_one_line() -> None:
         ("--expire-time", "2030-01-31T18:00:00", "write a time with its zone"),
         ("--expire-time", "tomorrow", "write a time with its zone"),
         ("--role", "owner", "invalid choice"),
-        ("--uid", "seven", "invalid int value"),
+        ("--uid", "seven", "write an integer"),
+        ("--uid", "1_000", "write an integer"),
     ],
 )
 async def test_a_value_that_cannot_be_read_is_code_2(option: str, value: str, advice: str) -> None:
@@ -181,6 +195,119 @@ async def test_a_signal_stops_the_server_with_code_0(signal_number: signal.Signa
         assert await server.stop(signal_number) == 0
     assert '"draining"' in server.stderr
     assert '"stopped"' in server.stderr
+
+
+async def test_the_settings_reach_the_server(tmp_path: Path) -> None:
+    options = "reflection = true\nmax_request_bytes = 4096\nmax_concurrent_rpcs = 2\n"
+    text = CONFIG.replace("[log]", options + "[log]\nlevel = 'info'")
+    async with (
+        serving("--config", str(write_config(tmp_path, text))) as server,
+        aio.insecure_channel(server.address) as channel,
+    ):
+        stub: Any = TokenServiceStub(channel)
+        valid = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
+        answers = [(await stub.IssueRtcToken(valid)).issued_token for _ in range(2)]
+        salts = [decode(answer.token).fields["salt"] for answer in answers]
+        assert salts[0] != salts[1]
+        assert abs(answers[0].issue_time.seconds - time.time()) < 5
+        room = IssueWhiteboardTokenRequest(room={"room_uuid": "r"}, role=WHITEBOARD_ROLE_READER)  # type: ignore[arg-type]
+        tokens = [(await stub.IssueWhiteboardToken(room)).issued_token.token for _ in range(2)]
+        nonces = [decode(token).fields["nonce"] for token in tokens]
+        assert nonces[0] != nonces[1]
+        assert {uuid.UUID(nonce).version for nonce in nonces} == {4}
+        big = IssueRtcTokenRequest(channel_name="c" * 5000)
+        assert (await refused(stub.IssueRtcToken(big))).code is StatusCode.RESOURCE_EXHAUSTED
+        begin: Any = channel.stream_unary("/token_authority.v1.TokenService/IssueRtcToken")
+
+        async def never() -> AsyncIterator[bytes]:
+            await asyncio.sleep(60)
+            yield b""
+
+        held = [begin(never()) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        assert (await refused(stub.IssueRtcToken(valid))).code is StatusCode.RESOURCE_EXHAUSTED
+        for call in held:
+            call.cancel()
+    quiet = text.replace("'info'", "'error'").replace("127.0.0.1:0", f"unix:{tmp_path}/quiet.sock")
+    process = await asyncio.create_subprocess_exec(
+        *command(), "serve", "--config", str(write_config(tmp_path, quiet)), stderr=subprocess.PIPE
+    )
+    async with aio.insecure_channel(f"unix:{tmp_path}/quiet.sock") as channel:
+        stub = TokenServiceStub(channel)
+        await stub.IssueRtcToken(valid, wait_for_ready=True)
+    process.terminate()
+    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert stderr == b""
+
+
+async def test_development_keys_are_made_up_for_each_run() -> None:
+    apps: set[str] = set()
+    for _ in range(2):
+        async with serving("--dev", "--listen", "127.0.0.1:0") as server:
+            ran = await run(*RTC, "--json", "--target", server.address)
+            apps.add(json.loads(ran.out)["app_id"])
+    assert len(apps) == 2
+
+
+async def test_a_log_that_nobody_reads_decides_no_call() -> None:
+    read_end, write_end = os.pipe()
+    address = f"127.0.0.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        *command(),
+        *["serve", "--dev", "--listen", address],
+        stdout=subprocess.DEVNULL,
+        stderr=write_end,
+    )
+    os.close(write_end)
+    valid = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
+    async with aio.insecure_channel(address) as channel:
+        stub: Any = TokenServiceStub(channel)
+        await stub.IssueRtcToken(valid, wait_for_ready=True)
+        # More than a pipe holds, and nobody reads it.
+        for _ in range(20):
+            await asyncio.gather(*[stub.IssueRtcToken(valid) for _ in range(50)])
+        # Now nobody can.
+        os.close(read_end)
+        await stub.IssueRtcToken(valid)
+        assert (await refused(stub.IssueRtcToken(IssueRtcTokenRequest()))).reason
+    process.terminate()
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["issue", "rtc", "--help"], ["serve", "--dev"]]
+)
+async def test_a_reader_that_goes_away_is_no_traceback(arguments: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    listen = ["--listen", "127.0.0.1:0"] if "--dev" in arguments else []
+    process = await asyncio.create_subprocess_exec(
+        *command(), *arguments, *listen, stdout=write_end, stderr=subprocess.PIPE
+    )
+    os.close(write_end)
+    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert b"Traceback" not in stderr
+    assert b"Exception" not in stderr
+    assert process.returncode in (0, 1)
+
+
+async def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    path = write_config(tmp_path)
+    with open("/dev/full", "w") as full:  # noqa: ASYNC230, PTH123
+        process = await asyncio.create_subprocess_exec(
+            *command(), "check-config", path, stdout=full, stderr=subprocess.PIPE
+        )
+    _, stderr = await asyncio.wait_for(process.communicate(), 30)
+    assert stderr == b"token-authority: cannot write the answer: No space left on device\n"
+    assert process.returncode == 1
+
+
+async def test_json_writes_lifetimes_exactly() -> None:
+    async with serving("--dev", "--listen", "127.0.0.1:0") as server:
+        whiteboard = ["issue", "whiteboard", "--room", "r", "--role", "writer", "--validate-only"]
+        ran = await run(*whiteboard, "--ttl", "86399999ms", "--json", "--target", server.address)
+    answer = json.loads(ran.out)
+    assert (answer["ttl"], answer["max_ttl"]) == ("86399.999s", "315360000s")
 
 
 async def test_the_development_server_says_how_to_ask_it(tmp_path: Path) -> None:

@@ -1,15 +1,22 @@
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import inspect
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import grpc
 import pytest
+import trustme
+from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
 from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, NOW_MS, SECRET_KEY
 from support.serving import Running, running
+from token_authority.v1.issued_token_pb2 import IssuedToken
+from token_authority.v1.rtc_pb2 import IssueRtcTokenResponse
 from token_authority_client import (
     AsyncTokenAuthorityClient,
     ClientClosed,
@@ -40,12 +47,20 @@ class Either:
 
     def __init__(self, client: Any) -> None:
         self.client = client
+        self.is_async = isinstance(client, AsyncTokenAuthorityClient)
+
+    @property
+    def validate_only(self) -> "Either":
+        """The methods that only validate."""
+        view = Either(self.client.validate_only)
+        view.is_async = self.is_async
+        return view
 
     def __getattr__(self, name: str) -> Call:
         method = getattr(self.client, name)
 
         async def call(**arguments: Any) -> Any:
-            if isinstance(self.client, AsyncTokenAuthorityClient):
+            if self.is_async:
                 return await method(**arguments)
             # The server lives on this loop: a blocking call must not hold it.
             return await asyncio.to_thread(method, **arguments)
@@ -149,12 +164,7 @@ async def test_a_whiteboard_token_that_never_expires(either: Either) -> None:
 
 
 async def test_validate_only_answers_with_a_decision(either: Either) -> None:
-    decisions = Either(either.client)
-    decisions.client = either.client.validate_only
-    if isinstance(either.client, AsyncTokenAuthorityClient):
-        decision = await decisions.client.issue_rtc_token(**RTC)
-    else:
-        decision = await asyncio.to_thread(decisions.client.issue_rtc_token, **RTC)
+    decision = await either.validate_only.issue_rtc_token(**RTC)
     assert decision == Decision("local", "local", HOUR, timedelta(days=1), "cert-2", ())
 
 
@@ -217,6 +227,10 @@ LOCAL: list[tuple[str, dict[str, Any], str]] = [
     ("rtc", {**RTC, "expire_time": datetime(2030, 1, 1)}, "expire_time"),  # noqa: DTZ001
     ("rtc", {**RTC, "expire_time": 1_700_003_600}, "expire_time"),
     ("rtc", {**RTC, "rtm": RtmLogin("a", 5)}, "rtm.ttl"),  # type: ignore[arg-type]
+    ("rtc", {**RTC, "rtm": "alice"}, "rtm"),
+    ("rtc", {**RTC, "role": None, "privileges": {"join_channel": HOUR}}, "privileges"),
+    ("rtc", {**RTC, "role": ["publisher"]}, "role"),
+    ("rtc", {**RTC, "expire_time": datetime.max.replace(tzinfo=timezone(-HOUR))}, "expire_time"),
     ("whiteboard", {**ROOM, "task": "t"}, "scope"),
     ("whiteboard", {**ROOM, "sdk": True}, "scope"),
     ("whiteboard", {**ROOM, "role": "owner"}, "role"),
@@ -253,18 +267,22 @@ async def test_no_server_is_unavailable_and_the_advice_names_the_target(kind: An
     await either.close()
 
 
+@contextmanager
+def silent() -> Generator[str]:
+    """A port that takes connections and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
 @pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
 async def test_a_server_that_does_not_answer_exceeds_the_deadline(kind: Any) -> None:
-    accepted: list[asyncio.StreamWriter] = []
-    silent = await asyncio.start_server(lambda _, writer: accepted.append(writer), "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    either = Either(kind(f"127.0.0.1:{port}", timeout=timedelta(milliseconds=300)))
-    with pytest.raises(DeadlineExceeded, match="allow more time"):
-        await either.issue_rtc_token(**RTC)
-    await either.close()
-    for writer in accepted:
-        writer.close()
-    silent.close()
+    with silent() as target:
+        either = Either(kind(target, timeout=timedelta(milliseconds=300)))
+        with pytest.raises(DeadlineExceeded, match="allow more time"):
+            await either.issue_rtc_token(**RTC)
+        await either.close()
 
 
 @pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
@@ -280,16 +298,16 @@ async def test_a_server_of_another_kind_is_unimplemented(kind: Any) -> None:
 
 
 async def test_a_draining_server_is_unavailable_with_a_time_to_retry(server: Running) -> None:
-    async with AsyncTokenAuthorityClient(
-        server.address, timeout=timedelta(milliseconds=700)
-    ) as client:
+    async with AsyncTokenAuthorityClient(server.address, timeout=timedelta(seconds=20)) as client:
         await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
-        stopping = asyncio.create_task(server.server.stop(notice_seconds=3, grace_seconds=0))
+        stopping = asyncio.create_task(server.server.stop(notice_seconds=6, grace_seconds=0))
         await asyncio.sleep(0.1)
-        with pytest.raises((Unavailable, DeadlineExceeded)):
+        with pytest.raises(Unavailable) as caught:
             await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
+        assert caught.value.reason == "DRAINING"
+        assert caught.value.retry_after == timedelta(seconds=6)
         refusals = [line for line in server.log if line.get("reason") == "DRAINING"]
-        assert len(refusals) > 1, "an idempotent call is tried again"
+        assert len(refusals) == 5, "an idempotent call is tried again"
         await stopping
 
 
@@ -316,39 +334,176 @@ async def test_a_defect_of_the_server_is_an_internal_error() -> None:
     assert caught.value.metadata["error_id"] in str(caught.value)
 
 
-async def test_details_of_another_service_are_not_taken_for_ours() -> None:
+@asynccontextmanager
+async def answering(
+    call: Callable[[bytes, Any], Awaitable[bytes]], credentials: Any = None
+) -> AsyncGenerator[str]:
+    """A server in our place that answers as it likes."""
+    server = aio.server()
+    handlers: Any = {
+        method.name: grpc.unary_unary_rpc_method_handler(call) for method in SERVICE.methods
+    }
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)]
+    )
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("localhost:0", credentials)
+    await server.start()
+    yield f"{'127.0.0.1' if credentials is None else 'localhost'}:{port}"
+    await server.stop(None)
+
+
+def token(**changes: Any) -> bytes:
+    fields = {"token": "007…", "token_id": "t", "format": 2, "key_id": "k", **changes}
+    return IssueRtcTokenResponse(issued_token=IssuedToken(**fields)).SerializeToString()
+
+
+STRANGE = {
+    "nothing": b"",
+    "noise": b"\xff\xff\xff",
+    "no token": token(token=""),
+    "a time beyond all": token(issue_time={"seconds": 2**62}),
+}
+
+
+@pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_a_strange_answer_is_an_internal_error(kind: Any, answer: bytes) -> None:
+    async def call(_: bytes, __: Any) -> bytes:
+        return answer
+
+    async with answering(call) as target:
+        either = Either(kind(target))
+        with pytest.raises(InternalError):
+            await either.issue_rtc_token(**RTC)
+        if answer != STRANGE["a time beyond all"]:
+            with pytest.raises(InternalError):
+                await either.validate_only.issue_rtc_token(**RTC)
+        await either.close()
+
+
+async def test_a_format_of_a_newer_server_does_not_lose_the_token() -> None:
+    async def call(_: bytes, __: Any) -> bytes:
+        return token(format=99)
+
+    async with answering(call) as target, AsyncTokenAuthorityClient(target) as client:
+        issued = await client.issue_rtc_token(channel="c", uid=1, role="publisher")
+    assert (issued.token, issued.format) == ("007…", "unknown")
+
+
+def details(*messages: Any, domain: str = "token-authority") -> bytes:
+    status = status_pb2.Status(code=7, message="no")
+    info = error_details_pb2.ErrorInfo(reason="R", domain=domain, metadata={"advice": "A"})
+    for message in (info, *messages):
+        status.details.add().Pack(message)
+    return status.SerializeToString()
+
+
+FOREIGN = {
+    "noise": b"\xff\xff",
+    "another domain": details(domain="example.com"),
+    "a delay beyond all": details(error_details_pb2.RetryInfo(retry_delay={"seconds": 2**62})),
+    "a detail that is noise": status_pb2.Status(
+        details=[{"type_url": "type.googleapis.com/google.rpc.ErrorInfo", "value": b"\xff"}]
+    ).SerializeToString(),
+}
+
+
+@pytest.mark.parametrize("sent", FOREIGN.values(), ids=FOREIGN)
+async def test_details_that_are_not_ours_are_not_read(sent: bytes) -> None:
     async def fail(_: bytes, context: Any) -> bytes:
         await context.abort(
-            grpc.StatusCode.PERMISSION_DENIED, "no", (("grpc-status-details-bin", b"\xff\xff"),)
+            grpc.StatusCode.PERMISSION_DENIED, "no", (("grpc-status-details-bin", sent),)
         )
         return b""
 
-    other = aio.server()
-    other.add_generic_rpc_handlers(
-        [
-            grpc.method_handlers_generic_handler(
-                SERVICE.full_name, {"IssueRtcToken": grpc.unary_unary_rpc_method_handler(fail)}
-            )
-        ]
-    )
-    port = other.add_insecure_port("127.0.0.1:0")
-    await other.start()
-    async with AsyncTokenAuthorityClient(f"127.0.0.1:{port}") as client:
+    async with answering(fail) as target, AsyncTokenAuthorityClient(target) as client:
         with pytest.raises(PermissionDenied, match="no") as caught:
             await client.issue_rtc_token(channel="c", uid=1, role="publisher")
-        assert caught.value.reason == ""
-    await other.stop(None)
+    assert caught.value.reason == ""
 
 
-def test_one_client_serves_event_loops_only_one_at_a_time_and_may_be_made_outside() -> None:
+async def test_the_time_to_wait_is_passed_on() -> None:
+    async def fail(_: bytes, context: Any) -> bytes:
+        retry = error_details_pb2.RetryInfo(retry_delay={"seconds": 3})
+        metadata = (("grpc-status-details-bin", details(retry)),)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no", metadata)
+        return b""
+
+    async with answering(fail) as target, AsyncTokenAuthorityClient(target) as client:
+        with pytest.raises(ResourceExhausted) as caught:
+            await client.issue_rtc_token(channel="c", uid=1, role="publisher")
+    assert caught.value.retry_after == timedelta(seconds=3)
+    assert (caught.value.reason, caught.value.advice) == ("R", "A")
+
+
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_credentials_secure_the_connection(kind: Any) -> None:
+    async def call(_: bytes, context: Any) -> bytes:
+        assert context.auth_context()["transport_security_type"] == [b"ssl"]
+        return token()
+
+    ours, other = trustme.CA(), trustme.CA()
+    certificate = ours.issue_cert("localhost")
+    pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
+    async with answering(call, grpc.ssl_server_credentials([pair])) as target:
+        trusting = grpc.ssl_channel_credentials(ours.cert_pem.bytes())
+        either = Either(kind(target, credentials=trusting))
+        assert (await either.issue_rtc_token(**RTC)).token == "007…"
+        await either.close()
+        for credentials in (None, grpc.ssl_channel_credentials(other.cert_pem.bytes())):
+            either = Either(kind(target, credentials=credentials, timeout=timedelta(seconds=1)))
+            with pytest.raises((Unavailable, DeadlineExceeded)):
+                await either.issue_rtc_token(**RTC)
+            await either.close()
+
+
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_a_proxy_of_the_environment_is_not_asked_for_the_loopback(
+    kind: Any, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "grpc_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    either = Either(kind(server.address))
+    await either.issue_rtc_token(**RTC)
+    await either.close()
+
+
+@pytest.mark.parametrize("timeout", [timedelta(0), timedelta(seconds=-1), timedelta(days=2)])
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+def test_a_timeout_that_makes_no_sense_is_refused(kind: Any, timeout: timedelta) -> None:
+    with pytest.raises(ValueError, match="at most a day"):
+        kind("127.0.0.1:1", timeout=timeout)
+
+
+def test_the_default_deadline_is_five_seconds() -> None:
+    for kind in (AsyncTokenAuthorityClient, TokenAuthorityClient):
+        default = inspect.signature(kind).parameters["timeout"].default
+        assert default == timedelta(seconds=5)
+
+
+def test_an_asyncio_client_belongs_to_the_loop_of_its_first_call() -> None:
     client = AsyncTokenAuthorityClient("127.0.0.1:1", timeout=timedelta(milliseconds=200))
 
-    async def ask() -> None:
-        with pytest.raises(TokenAuthorityError):
+    async def ask(expected: type[TokenAuthorityError]) -> None:
+        with pytest.raises(expected):
             await client.issue_rtc_token(channel="c", uid=1, role="publisher")
-        await client.close()
 
-    asyncio.run(ask())
+    asyncio.run(ask(DeadlineExceeded))
+    asyncio.run(ask(ClientClosed))
+
+
+@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
+async def test_closing_ends_calls_under_way(kind: Any) -> None:
+    with silent() as target:
+        either = Either(kind(target))
+        call = asyncio.ensure_future(either.issue_rtc_token(**RTC))
+        await asyncio.sleep(0.2)
+        await either.close()
+        with pytest.raises(ClientClosed):
+            await call
 
 
 async def test_a_cancelled_call_is_cancelled(server: Running) -> None:

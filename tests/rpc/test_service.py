@@ -6,7 +6,12 @@ from grpc import StatusCode
 
 from support.keys import SECRETS, keyring
 from support.serving import PATH, Running, refused, running
-from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
+from token_authority.v1.rtc_pb2 import (
+    RTC_ROLE_PUBLISHER,
+    AnyChannel,
+    AnyUser,
+    IssueRtcTokenRequest,
+)
 from token_authority_server.kinds import KINDS
 from token_authority_server.rpc.service import SERVICE, kinds_by_method
 
@@ -70,6 +75,16 @@ async def test_a_defect_shows_an_id_and_nothing_else() -> None:
         assert (line["event"], line["exception"]) == ("failed", "ValueError")
         assert "test_service.py:" in line["at"]
         # Nor does the log have the message: `running` looks for the secrets.
+
+
+async def test_the_rules_come_before_the_project_is_looked_up(server: Running) -> None:
+    # An unknown project must not be told apart from a known one by a request that is wrong anyway.
+    rule = IssueRtcTokenRequest(project="nowhere", channel_name="c", uid=0, role=RTC_ROLE_PUBLISHER)
+    rules = IssueRtcTokenRequest(
+        project="nowhere", any_channel=AnyChannel(), any_user=AnyUser(), role=RTC_ROLE_PUBLISHER
+    )
+    for request in (rule, rules):
+        assert (await refused(server.stub.IssueRtcToken(request))).reason == "INVALID_REQUEST"
 
 
 async def test_an_issued_token_is_logged_by_its_fingerprint(server: Running) -> None:

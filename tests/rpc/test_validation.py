@@ -28,6 +28,11 @@ def test_an_empty_request_breaks_rules(method: str) -> None:
     assert caught.value.violations
 
 
+def test_a_message_whose_rules_are_not_enforced_stops_the_start() -> None:
+    with pytest.raises(RuntimeError, match=r"the rules of .*AnyUser are not enforced"):
+        PARSER.parser("token_authority.v1.AnyUser")
+
+
 def patterned_fields() -> Iterator[str]:
     """Yields the name of every field of the contract that has a regex for a rule."""
     image = FileDescriptorSet.FromString((ROOT / "protos/token_authority.rules.binpb").read_bytes())

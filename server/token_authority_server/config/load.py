@@ -34,6 +34,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         raise ConfigError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{path}: a number is too long, or lists are too deep") from None
     return settings_of(document, str(path), path.parent, environment)
 
 
@@ -64,23 +66,37 @@ def _override(
     """Writes the environment's values into the document; yields where each one came from."""
     for name, text in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT_PREFIX):
+            if "__" in name and name.upper().startswith(ENVIRONMENT_PREFIX.rstrip("_")):
+                raise ConfigError(f"{name}: begins almost like {ENVIRONMENT_PREFIX}: correct it")
             continue
-        *tables, key = keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+        if not _is_setting(keys):
+            raise ConfigError(f"{name}: {'.'.join(keys[:-1])} is not a table: correct the name")
         table = document
-        for part in tables:
+        for part in keys[:-1]:
             inner: Any = table.setdefault(part, {})
             if not isinstance(inner, dict):
-                raise ConfigError(f"{name}: {part!r} is not a table: correct the name")
+                break  # A mistake of the file, which validation will find.
             table = cast("dict[str, Any]", inner)
-        table[key] = _toml_value(text)
-        yield tuple(keys), name
+        else:
+            table[keys[-1]] = _toml_value(text)
+            yield keys, name
+
+
+def _is_setting(keys: tuple[str, ...]) -> bool:
+    """Whether all but the last key lead to tables."""
+    section: type[Section] | None = Settings
+    for key in keys[:-1]:
+        if section and key in section.model_fields:
+            section = _section_in(section.model_fields[key].annotation)
+    return section is not None
 
 
 def _toml_value(text: str) -> Any:
     """Reads a value as TOML would (`true`, `5`, `["a", "b"]`), and anything else as plain text."""
     try:
         document = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     # More keys than one: a line break in the text, which is no TOML value then.
     return document["value"] if len(document) == 1 else text
@@ -94,7 +110,8 @@ def _explain(
         keys = tuple(str(part) for part in problem["loc"] if part != "[key]")
         source = origin
         for overridden, variable in sources.items():
-            if overridden[: len(keys)] == keys[: len(overridden)]:
+            made_it = problem["type"] == "extra_forbidden" and overridden[: len(keys)] == keys
+            if made_it or overridden == keys[: len(overridden)]:
                 source = variable
         yield f"{source}: {'.'.join(keys)}: {_cure(problem['type'], problem['msg'], keys)}"
 
@@ -102,6 +119,8 @@ def _explain(
 _CURES: Final = {
     "missing": "is missing: add it",
     "tuple_type": "must be a list: write [ … ] around it, or [[ … ]] for a list of tables",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
     "dict_type": "must be a table: write [ … ] above its keys",
     "model_type": "must be a table: write [ … ] above its keys",
 }

@@ -43,13 +43,13 @@ class ServerSettings(Section):
     listen: Addresses = ("127.0.0.1:50051",)
     """Addresses: `HOST:PORT` (port 0: any free one) or `unix:/absolute/path`. Loopback only."""
 
-    reflection: bool = False
+    reflection: Annotated[bool, Field(strict=True)] = False
     """Whether clients may read the contract from the server (grpcurl, buf curl)."""
 
-    max_request_bytes: Annotated[int, Field(ge=4096, le=16_777_216)] = 1_048_576
+    max_request_bytes: Annotated[int, Field(strict=True, ge=4096, le=16_777_216)] = 1_048_576
     """Larger requests are refused unread: 4 KiB to 16 MiB."""
 
-    max_concurrent_rpcs: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    max_concurrent_rpcs: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1000
     """Calls under way at once, health checks included; one more is refused. 1 to 100000."""
 
     drain_notice: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=1)
@@ -132,6 +132,9 @@ class ProjectSettings(Section):
         if not (self.agora or self.whiteboard):
             raise ValueError("has no keys: add an agora or a whiteboard table")
         keys = self.signing_keys()
+        for key in keys:
+            if key.key_id in key.confidential():
+                raise ValueError("the id of a key is the key itself: ids stand in the log")
         ids = [key.key_id for key in keys]
         for key_id in ids:
             if ids.count(key_id) > 1:

@@ -20,15 +20,14 @@ class FormatError(ValueError):
     """A value that the token format cannot carry. The message never shows the value."""
 
 
-def check_id(name: str, text: str) -> str:
-    """Returns `text`, an App ID or App Certificate.
+def check_id(name: str, text: str) -> None:
+    """Checks an App ID or App Certificate.
 
     Raises:
         FormatError: It is not exactly 32 ASCII hex digits.
     """
     if not _ID.fullmatch(text):
         raise FormatError(f"{name} must be exactly 32 hex digits")
-    return text
 
 
 def u16(name: str, value: int) -> bytes:

@@ -64,7 +64,7 @@ class Kind(ABC, Generic[RequestT, KeyT]):
     """
 
     name: ClassVar[str]
-    """What configuration, log and command line call it."""
+    """A short name for it, unique."""
     request_type: type[RequestT]
     """The RPC's request message, by which the contract's service finds its kind."""
     response_type: type[Message]

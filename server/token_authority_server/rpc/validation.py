@@ -110,6 +110,10 @@ def _explain(violation: Violation, descriptor: Descriptor) -> FieldViolation:
     oneof = descriptor.oneofs_by_name.get(names[-1])
     if oneof is not None:
         description = f"must be set: one of {', '.join(field.name for field in oneof.fields)}"
+    elif reason == "ENUM_DEFINED_ONLY":
+        enum = descriptor.fields_by_name[names[-1]].enum_type
+        assert enum
+        description = f"must be one of {', '.join(value.name for value in enum.values[1:])}"
     else:
         keys = (f"{descriptor.name}.{names[-1]}", names[-1], "")
         ours = [_ADVICE[key, reason] for key in keys if (key, reason) in _ADVICE]
