@@ -9,7 +9,6 @@ process, user and system, as the kernel accounts it; the client's is not in it.
 """
 
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -120,9 +119,9 @@ def start_ours(method: str, log: Path) -> Server:
             text=True,
         )
     assert process.stdout
-    while not (process.stdout.readline().startswith("Ask it")):
+    address = process.stdout.readline().split()[-1]
+    while not process.stdout.readline().startswith("Ask it"):
         pass
-    address = json.loads(log.read_text().splitlines()[0])["listen"][0]
     return Server(process, address, SERVICE + method)
 
 
