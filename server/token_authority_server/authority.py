@@ -1,10 +1,11 @@
 """The use case: a request comes in, a token or a refusal comes out. No transport."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from token_authority_server.formats.fingerprint import fingerprint
+from token_authority_server.inspection import Expected, Inspection, inspect_token
 from token_authority_server.keyring import Keyring, SigningKey
 from token_authority_server.kinds.base import Kind, Moment, Terms
 
@@ -13,16 +14,15 @@ _RENEW_BEFORE_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """An allowed request, signed unless it only asked whether it would be."""
+class Allowed:
+    """A request that may be signed, with all that signing takes."""
 
+    kind: Kind[Any, Any]
+    request: Any = field(repr=False)
     project: str
     key: SigningKey
     terms: Terms
-    token: str | None = field(repr=False)
-    """None when the request only wanted to know."""
-    token_id: str
-    """The token's fingerprint, safe to log; "" without a token."""
+    moment: Moment = field(repr=False)
 
     @property
     def expire_ms(self) -> int | None:
@@ -40,6 +40,16 @@ class Outcome:
         return self.terms.issue_ms + max(usable_ms - ahead_ms, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A signed token."""
+
+    allowed: Allowed
+    token: str = field(repr=False)
+    token_id: str
+    """The token's fingerprint, safe to log."""
+
+
 class Authority:
     """Signs for whoever reaches it.
 
@@ -52,8 +62,8 @@ class Authority:
         self._keyring = keyring
         self._moments = moments
 
-    def issue(self, kind: Kind[Any, Any], request: Any) -> Outcome:
-        """Answers one request whose single fields are valid.
+    def allow(self, kind: Kind[Any, Any], request: Any) -> Allowed:
+        """Decides on one request whose single fields are valid.
 
         Raises:
             Refusal: With the reason, and what to do.
@@ -64,10 +74,13 @@ class Authority:
         terms = kind.terms(request, moment.now_ms)
         project = self._keyring.project(request.project)
         key = project.active_key(kind.key_type)
-        token = None if request.validate_only else kind.sign(request, terms, key, moment)
-        return Outcome(project.name, key, terms, token, fingerprint(token) if token else "")
+        return Allowed(kind, request, project.name, key, terms, moment)
 
+    def sign(self, allowed: Allowed) -> Issued:
+        """Signs what was allowed."""
+        token = allowed.kind.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
+        return Issued(allowed, token, fingerprint(token))
 
-def fingerprint(token: str) -> str:
-    """Returns the first 16 bytes of the token's SHA-256, as 32 lower-case hex digits."""
-    return hashlib.sha256(token.encode()).digest()[:16].hex()
+    def inspect(self, text: str, expected: Expected) -> Inspection:
+        """Explains any token, by the keys of every project."""
+        return inspect_token(text, expected, self._keyring.keys(), self._moments().now_ms)

@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -23,6 +24,10 @@ class Reason(StrEnum):
     """The server is shutting down; another one will answer."""
     INTERNAL_ERROR = "INTERNAL_ERROR"
     """A defect of ours; the error id in the metadata finds it in the log."""
+
+
+# How many violations a message tells of; the details have more, a batch may have thousands.
+_MAX_TOLD: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(f"{problem}: {advice}")
         self.reason = reason
+        self.problem = problem
         self.message = f"{problem}: {advice}"
         self.advice = advice
         self.metadata = dict(metadata or {})
@@ -65,13 +71,32 @@ class Refusal(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
+def of_entry(refusal: Refusal, path: str) -> Refusal:
+    """The refusal of one entry of a batch, which refuses the batch."""
+    return Refusal(
+        refusal.reason,
+        f"{path}: {refusal.problem}",
+        refusal.advice,
+        metadata={**refusal.metadata, "entry": path},
+        subject=refusal.subject,
+        retry_after_seconds=refusal.retry_after_seconds,
+    )
+
+
 def invalid_request(violations: Sequence[FieldViolation]) -> Refusal:
     """The request breaks these rules."""
+    told = violations[:_MAX_TOLD]
+    sentences = [f"{violation.field} {violation.description}" for violation in told]
+    if len(violations) > len(told):
+        sentences.append(f"and {len(violations) - len(told)} more")
     return Refusal(
         Reason.INVALID_REQUEST,
         "invalid request",
-        "; ".join([f"{violation.field} {violation.description}" for violation in violations]),
-        metadata={"fields": ",".join([violation.field for violation in violations])},
+        "; ".join(sentences),
+        metadata={
+            "fields": ",".join([violation.field for violation in told]),
+            "violation_count": str(len(violations)),
+        },
         violations=violations,
     )
 
@@ -83,6 +108,16 @@ def undecodable_request(message_name: str) -> Refusal:
         f"the request is not a valid {message_name}",
         "generate the client from this server's version of the contract",
         metadata={"message": message_name},
+    )
+
+
+def oversized_request(max_bytes: int) -> Refusal:
+    """The request for one token is larger than any needs to be."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        f"the request for one token is larger than {max_bytes} bytes",
+        "name fewer RTM resources, or spread them over several tokens",
+        metadata={"max_bytes": str(max_bytes)},
     )
 
 

@@ -123,6 +123,10 @@ class Keyring:
         except KeyError:
             raise project_not_granted(name) from None
 
+    def keys(self) -> list[tuple[str, SigningKey]]:
+        """Returns every key of every project, whatever its state, with the project's name."""
+        return [(project.name, key) for project in self._projects.values() for key in project.keys]
+
     def _only_project(self) -> Project:
         if len(self._projects) != 1:
             violation = FieldViolation(

@@ -17,9 +17,10 @@ from token_authority_server.config import Settings
 from token_authority_server.formats.netless import nonce_text
 from token_authority_server.kinds.base import Moment
 from token_authority_server.log import BackgroundStream, make_logger
+from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.observe import CallLog
 from token_authority_server.rpc.server import Server
-from token_authority_server.rpc.service import TokenService
+from token_authority_server.rpc.service import handlers
 from token_authority_server.rpc.unix_socket import ListenError
 from token_authority_server.rpc.validation import RequestParser
 
@@ -42,7 +43,7 @@ def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
         for warning in settings.warnings():
             logger.warning(warning)
         authority = Authority(settings.keyring(), _moment)
-        service = TokenService(authority, RequestParser(), CallLog(logger))
+        service = handlers(authority, RequestParser(), CallLog(logger))
         uvloop.run(_serve(settings, service, logger, on_ready))
     finally:
         log.close()
@@ -50,7 +51,7 @@ def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
 
 async def _serve(
     settings: Settings,
-    service: TokenService,
+    service: Handlers,
     logger: FilteringBoundLogger,
     on_ready: Callable[[list[str]], None],
 ) -> None:

@@ -1,38 +1,143 @@
 """What the contract once allowed stays allowed: `buf breaking` does not see the rules.
 
-once_valid_requests.jsonl holds a request at every edge of every rule, as proto3 JSON; it is issued
-at the moment `support.keys.NOW_MS`. Lines are added with each new rule and never taken away.
+once_valid_requests.jsonl holds a request at every edge of every rule, as proto3 JSON; it is sent at
+the moment `support.keys.NOW_MS`. Lines are added with each new rule and never taken away.
+`{"$repeat": [part, count]}` stands for a long text or list.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import ParseDict  # noqa: TID251  # reads; nothing is shown
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
+from contract.rules import is_ours, limits, methods, rules
 from support.keys import access_key, certificate
-from support.serving import PATH, running
+from support.serving import running
 from token_authority_server.keyring import Keyring, Project
-from token_authority_server.rpc.service import SERVICE, kinds_by_method
 
 CORPUS = Path(__file__).with_name("once_valid_requests.jsonl")
-LINES = [json.loads(line) for line in CORPUS.read_text().splitlines()]
+LINES = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
+METHODS = methods()
+# By name alone, as the lines have it.
+PATHS = {path.rpartition("/")[2]: path for path in METHODS}
+
+
+def expanded(value: Any) -> Any:
+    """Writes out what is repeated."""
+    if isinstance(value, list):
+        return [expanded(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$repeat" in value:
+        part, count = value["$repeat"]
+        return part * count
+    return {name: expanded(item) for name, item in value.items()}
+
+
+def request_of(line: dict[str, Any]) -> Message:
+    method = METHODS[PATHS[line["method"]]]
+    return ParseDict(expanded(line["request"]), GetMessageClass(method.input_type)())
+
+
+def projects(message: Any) -> set[str]:
+    """Returns the projects that a request names, in its entries too."""
+    entries = getattr(message, "requests", [])
+    named = [message, *[getattr(entry, entry.WhichOneof("request")) for entry in entries]]
+    return {request.project for request in named if getattr(request, "project", "")} or {"p"}
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: json.dumps(line["request"])[:60])
 async def test_a_once_valid_request_is_still_answered(line: dict[str, Any]) -> None:
-    request = ParseDict(line["request"], kinds_by_method()[line["method"]].request_type())
-    keys = (certificate(), access_key())
-    async with running(Keyring([Project(request.project or "p", keys)])) as server:
-        answer = await server.channel.unary_unary(PATH + line["method"])(
-            request.SerializeToString()
-        )
+    request = request_of(line)
+    keyring = Keyring([Project(name, (certificate(), access_key())) for name in projects(request)])
+    async with running(keyring) as server:
+        call = server.channel.unary_unary(PATHS[line["method"]])
+        answer = await call(request.SerializeToString())
     assert len(answer) > 20
 
 
-def test_every_field_of_every_request_occurs() -> None:
-    for method in SERVICE.methods:
-        fields = {field.json_name for field in method.input_type.fields}
-        used = {name for line in LINES if line["method"] == method.name for name in line["request"]}
-        assert used == fields
+def values(message: Message) -> Iterator[tuple[str, Any]]:
+    """Yields what is set in a message and in those in it, by message and field.
+
+    Each item of a list comes by itself, with `[]` after the field's name.
+    """
+    for field, value in message.ListFields():
+        name = f"{message.DESCRIPTOR.full_name}.{field.name}"
+        yield name, value
+        items: Any = value if field.is_repeated else [value]
+        for item in items:
+            if field.is_repeated:
+                yield f"{name}[]", item
+            if is_ours(field.message_type):
+                yield from values(item)
+
+
+def requestable(message: Descriptor, seen: set[str]) -> Iterator[Descriptor]:
+    """Yields a message and all that it can hold, each once."""
+    if message.full_name in seen:
+        return
+    seen.add(message.full_name)
+    yield message
+    for field in message.fields:
+        if field.message_type and is_ours(field.message_type):
+            yield from requestable(field.message_type, seen)
+
+
+SEEN: set[str] = set()
+FIELDS = {
+    f"{message.full_name}.{field.name}": field
+    for method in METHODS.values()
+    for message in requestable(method.input_type, SEEN)
+    for field in message.fields
+}
+USED: dict[str, list[Any]] = {}
+for used_line in LINES:
+    for used_name, used_value in values(request_of(used_line)):
+        USED.setdefault(used_name, []).append(used_value)
+
+
+def test_every_method_and_every_field_of_every_request_occurs() -> None:
+    assert {line["method"] for line in LINES} == PATHS.keys()
+    assert len(PATHS) == len(METHODS)
+    assert FIELDS.keys() - USED.keys() == set()
+
+
+def test_every_enum_value_occurs_that_a_request_may_have() -> None:
+    for name, field in FIELDS.items():
+        if field.enum_type:
+            refused = {value.number for value in field.enum_type.values if value.number == 0}
+            refused |= {3} if field.enum_type.name == "TokenFormat" else set()
+            assert set(USED[name]) == {*field.enum_type.values_by_number} - refused
+
+
+def edges(name: str, field_rules: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yields the limits that a value can reach: the field, the rule, the limit."""
+    for rule, limit in limits(field_rules).items():
+        if rule.startswith(("min_", "max_", "gte", "lte")):
+            yield name, rule, limit
+    if field_rules.WhichOneof("type") == "repeated":
+        yield from edges(f"{name}[]", field_rules.repeated.items)
+
+
+EDGES = [edge for name, field in FIELDS.items() for edge in edges(name, rules(field))]
+
+
+def measure(value: Any, rule: str) -> Any:
+    """Returns what a rule compares with its limit."""
+    if rule.endswith("_bytes"):
+        return len(value.encode())
+    if rule.startswith(("min_", "max_")):
+        return len(value)
+    return value.ToNanoseconds() if hasattr(value, "ToNanoseconds") else value
+
+
+@pytest.mark.parametrize(("name", "rule", "limit"), EDGES)
+def test_every_edge_of_every_rule_is_met(name: str, rule: str, limit: Any) -> None:
+    edge = measure(limit, rule) if rule in ("gte", "lte") else limit
+    assert edge in {measure(value, rule) for value in USED[name]}

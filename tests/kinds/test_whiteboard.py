@@ -1,16 +1,15 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kinds.cases import Broken, Violations, check_named, each, filled
 from support.decoding import decode
 from support.keys import ACCESS_KEY, NONCE, NOW_MS, SECRET_KEY
-from support.serving import Running, refused
+from support.serving import Running
 from token_authority.v1 import issued_token_pb2
 from token_authority.v1.whiteboard_pb2 import (
     WHITEBOARD_ROLE_ADMIN,
@@ -20,13 +19,14 @@ from token_authority.v1.whiteboard_pb2 import (
 )
 
 YEAR_S = 365 * 86400
-ROOM = {"room_uuid": "4a50cb3b6a0c4b5e"}
-Request = IssueWhiteboardTokenRequest
+BASE: dict[str, Any] = {
+    "room": {"room_uuid": "4a50cb3b6a0c4b5e"},
+    "role": WHITEBOARD_ROLE_WRITER,
+}
 
 
-def request(**changes: Any) -> Request:
-    fields = {"project": "classroom", "room": ROOM, "role": WHITEBOARD_ROLE_WRITER, **changes}
-    return Request(**{name: value for name, value in fields.items() if value is not None})
+def request(**changes: Any) -> Any:
+    return filled(IssueWhiteboardTokenRequest, BASE, changes)
 
 
 async def issue(server: Running, **changes: Any) -> issued_token_pb2.IssuedToken:
@@ -92,7 +92,7 @@ async def test_only_an_sdk_token_is_advised_against_clients(server: Running) -> 
     assert not (await issue(server)).advisories
 
 
-BROKEN: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+BROKEN: list[Broken] = [
     ("no scope", {"room": None}, [("scope", "REQUIRED")]),
     ("room unnamed", {"room": {}}, [("room.room_uuid", "STRING_MIN_LEN")]),
     ("room too long", {"room": {"room_uuid": "r" * 65}}, [("room.room_uuid", "STRING_MAX_LEN")]),
@@ -156,37 +156,11 @@ BROKEN: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("changes", "violations"),
-    [pytest.param(changes, violations, id=name) for name, changes, violations in BROKEN],
-)
-@pytest.mark.parametrize("validate_only", [False, True])
+@each(BROKEN)
 async def test_a_broken_rule_is_named(
-    server: Running,
-    changes: dict[str, Any],
-    violations: list[tuple[str, str]],
-    validate_only: bool,
+    server: Running, changes: dict[str, Any], violations: Violations
 ) -> None:
-    call = server.stub.IssueWhiteboardToken(request(**changes, validate_only=validate_only))
-    answer = await refused(call)
-    assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert answer.violations == violations
-
-
-@pytest.mark.parametrize(
-    ("project", "code", "reason"),
-    [
-        ("nowhere", StatusCode.PERMISSION_DENIED, "GRANT_MISSING"),
-        ("rtc-only", StatusCode.FAILED_PRECONDITION, "PROJECT_LACKS_PRODUCT"),
-        ("retired", StatusCode.FAILED_PRECONDITION, "NO_ACTIVE_KEY"),
-    ],
-)
-async def test_a_project_without_the_key_is_explained(
-    server: Running, project: str, code: StatusCode, reason: str
-) -> None:
-    answer = await refused(server.stub.IssueWhiteboardToken(request(project=project)))
-    assert (answer.code, answer.reason) == (code, reason)
-    assert answer.metadata["project"] == project
+    await check_named(server, "IssueWhiteboardToken", request(**changes), violations)
 
 
 async def test_validate_only_explains_and_signs_nothing(server: Running) -> None:
@@ -200,9 +174,6 @@ async def test_validate_only_explains_and_signs_nothing(server: Running) -> None
     assert [advisory.reason for advisory in decision.advisories] == ["SDK_TOKEN_SERVER_SIDE_ONLY"]
     never = await server.stub.IssueWhiteboardToken(request(non_expiring={}, validate_only=True))
     assert not never.decision.HasField("ttl")
-
-
-Build = Callable[..., Request]
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

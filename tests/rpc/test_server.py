@@ -161,7 +161,8 @@ async def served(server: Running) -> bool:
     try:
         await server.stub.IssueRtcToken(VALID)
     except aio.AioRpcError as error:
-        assert error.code() is StatusCode.RESOURCE_EXHAUSTED
+        if error.code() is not StatusCode.RESOURCE_EXHAUSTED:
+            raise
         return False
     return True
 
@@ -179,9 +180,7 @@ async def test_one_call_too_many_at_once_is_refused() -> None:
             assert (await call.answer).issued_token.token
         # grpc decides on a call when the one before it begins: the first may be refused for the
         # past.
-        async with asyncio.timeout(5):
-            while not await served(server):
-                await asyncio.sleep(0.02)
+        assert any([await served(server) for _ in range(20)])
 
 
 async def test_thousands_of_calls_at_once_are_answered() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import io
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from grpc import StatusCode
 
 from support.keys import SECRETS, keyring
 from support.serving import PATH, Running, refused, running
+from token_authority.v1.chat_pb2 import IssueChatTokenResponse
 from token_authority.v1.rtc_pb2 import (
     RTC_ROLE_PUBLISHER,
     AnyChannel,
@@ -13,9 +15,13 @@ from token_authority.v1.rtc_pb2 import (
     IssueRtcTokenRequest,
 )
 from token_authority_server.kinds import KINDS
-from token_authority_server.rpc.service import SERVICE, kinds_by_method
+from token_authority_server.kinds.rtc import Rtc
+from token_authority_server.log import make_logger
+from token_authority_server.rpc.contract import TOKEN_SERVICE, kinds_by_entry, kinds_by_method
+from token_authority_server.rpc.handlers import Handlers
+from token_authority_server.rpc.observe import CallLog
 
-METHODS = [method.name for method in SERVICE.methods]
+METHODS = [method.name for method in TOKEN_SERVICE.methods]
 VALID = IssueRtcTokenRequest(project="classroom", channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 
 
@@ -23,17 +29,39 @@ def test_every_method_has_its_kind_and_every_kind_its_method() -> None:
     assert {method: kind.name for method, kind in kinds_by_method().items()} == {
         "IssueWhiteboardToken": "whiteboard",
         "IssueRtcToken": "rtc",
+        "IssueRtmToken": "rtm",
+        "IssueChatToken": "chat",
+        "IssueEducationToken": "education",
+        "IssueAccessToken": "access_token",
     }
 
 
+def test_a_batch_knows_every_kind() -> None:
+    assert set(kinds_by_entry().values()) == set(KINDS)
+
+
 def test_a_method_without_a_kind_stops_the_start() -> None:
-    with pytest.raises(RuntimeError, match=r"no kind of token has the messages of .*IssueRtcToken"):
+    with pytest.raises(RuntimeError, match="no kind of token has the messages of IssueRtcToken"):
         kinds_by_method(KINDS[:1])
 
 
 def test_a_kind_without_a_method_stops_the_start() -> None:
-    with pytest.raises(RuntimeError, match="no method of"):
-        kinds_by_method([*KINDS, KINDS[0]])
+    class Stray(Rtc):
+        name = "stray"
+        response_type = IssueChatTokenResponse  # type: ignore[assignment]  # the point of it
+
+    with pytest.raises(RuntimeError, match="no place for the kind stray"):
+        kinds_by_method([*KINDS, Stray()])
+
+
+def test_two_kinds_for_a_method_stop_the_start() -> None:
+    with pytest.raises(RuntimeError, match="IssueRtcToken has two kinds, rtc and rtc"):
+        kinds_by_method([*KINDS, Rtc()])
+
+
+def test_a_method_that_is_not_served_stops_the_start() -> None:
+    with pytest.raises(RuntimeError, match="BatchIssueTokens"):
+        Handlers({}, CallLog(make_logger("json", "debug", io.StringIO())))
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -9,7 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from support.serving import PARSER
 from token_authority_server.errors import Refusal
-from token_authority_server.rpc.service import SERVICE
+from token_authority_server.rpc.contract import TOKEN_SERVICE
 from token_authority_server.rpc.validation import _ADVICE
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +20,9 @@ def test_the_server_ships_the_image_of_the_contract() -> None:
     assert shipped.read_bytes() == (ROOT / "protos/token_authority.rules.binpb").read_bytes()
 
 
-@pytest.mark.parametrize("method", [method.name for method in SERVICE.methods])
+@pytest.mark.parametrize("method", [method.name for method in TOKEN_SERVICE.methods])
 def test_an_empty_request_breaks_rules(method: str) -> None:
-    parse = PARSER.parser(SERVICE.methods_by_name[method].input_type.full_name)
+    parse = PARSER.parser(TOKEN_SERVICE.methods_by_name[method].input_type.full_name)
     with pytest.raises(Refusal) as caught:
         parse(b"")
     assert caught.value.violations

@@ -31,7 +31,7 @@ from token_authority_server.keyring import Keyring
 from token_authority_server.log import make_logger
 from token_authority_server.rpc.observe import CallLog
 from token_authority_server.rpc.server import Server
-from token_authority_server.rpc.service import TokenService
+from token_authority_server.rpc.service import handlers
 from token_authority_server.rpc.validation import RequestParser
 
 PATH: Final = "/token_authority.v1.TokenService/"
@@ -70,7 +70,7 @@ async def running(
     """Starts a server, and stops it; its log must never show a token or a secret."""
     moments = moments or Moments()
     output = io.StringIO()
-    service = TokenService(
+    service = handlers(
         Authority(keys or keyring(), moments),
         PARSER,
         CallLog(make_logger("json", "debug", output)),

@@ -22,11 +22,16 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from token_authority.v1 import access_token_pb2 as token__authority_dot_v1_dot_access__token__pb2
+from token_authority.v1 import batch_pb2 as token__authority_dot_v1_dot_batch__pb2
+from token_authority.v1 import chat_pb2 as token__authority_dot_v1_dot_chat__pb2
+from token_authority.v1 import education_pb2 as token__authority_dot_v1_dot_education__pb2
 from token_authority.v1 import rtc_pb2 as token__authority_dot_v1_dot_rtc__pb2
+from token_authority.v1 import rtm_pb2 as token__authority_dot_v1_dot_rtm__pb2
 from token_authority.v1 import whiteboard_pb2 as token__authority_dot_v1_dot_whiteboard__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&token_authority/v1/token_service.proto\x12\x12token_authority.v1\x1a\x1ctoken_authority/v1/rtc.proto\x1a#token_authority/v1/whiteboard.proto2\xf9\x01\n\x0cTokenService\x12~\n\x14IssueWhiteboardToken\x12/.token_authority.v1.IssueWhiteboardTokenRequest\x1a\x30.token_authority.v1.IssueWhiteboardTokenResponse\"\x03\x90\x02\x02\x12i\n\rIssueRtcToken\x12(.token_authority.v1.IssueRtcTokenRequest\x1a).token_authority.v1.IssueRtcTokenResponse\"\x03\x90\x02\x02\x42\xaa\x01\n\x11tokenauthority.v1B\x11TokenServiceProtoP\x01Z#token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&token_authority/v1/token_service.proto\x12\x12token_authority.v1\x1a%token_authority/v1/access_token.proto\x1a\x1etoken_authority/v1/batch.proto\x1a\x1dtoken_authority/v1/chat.proto\x1a\"token_authority/v1/education.proto\x1a\x1ctoken_authority/v1/rtc.proto\x1a\x1ctoken_authority/v1/rtm.proto\x1a#token_authority/v1/whiteboard.proto2\xb7\x06\n\x0cTokenService\x12~\n\x14IssueWhiteboardToken\x12/.token_authority.v1.IssueWhiteboardTokenRequest\x1a\x30.token_authority.v1.IssueWhiteboardTokenResponse\"\x03\x90\x02\x02\x12i\n\rIssueRtcToken\x12(.token_authority.v1.IssueRtcTokenRequest\x1a).token_authority.v1.IssueRtcTokenResponse\"\x03\x90\x02\x02\x12i\n\rIssueRtmToken\x12(.token_authority.v1.IssueRtmTokenRequest\x1a).token_authority.v1.IssueRtmTokenResponse\"\x03\x90\x02\x02\x12l\n\x0eIssueChatToken\x12).token_authority.v1.IssueChatTokenRequest\x1a*.token_authority.v1.IssueChatTokenResponse\"\x03\x90\x02\x02\x12{\n\x13IssueEducationToken\x12..token_authority.v1.IssueEducationTokenRequest\x1a/.token_authority.v1.IssueEducationTokenResponse\"\x03\x90\x02\x02\x12r\n\x10IssueAccessToken\x12+.token_authority.v1.IssueAccessTokenRequest\x1a,.token_authority.v1.IssueAccessTokenResponse\"\x03\x90\x02\x02\x12r\n\x10\x42\x61tchIssueTokens\x12+.token_authority.v1.BatchIssueTokensRequest\x1a,.token_authority.v1.BatchIssueTokensResponse\"\x03\x90\x02\x02\x42\xaa\x01\n\x11tokenauthority.v1B\x11TokenServiceProtoP\x01Z#token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +43,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENSERVICE'].methods_by_name['IssueWhiteboardToken']._serialized_options = b'\220\002\002'
   _globals['_TOKENSERVICE'].methods_by_name['IssueRtcToken']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['IssueRtcToken']._serialized_options = b'\220\002\002'
-  _globals['_TOKENSERVICE']._serialized_start=130
-  _globals['_TOKENSERVICE']._serialized_end=379
+  _globals['_TOKENSERVICE'].methods_by_name['IssueRtmToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['IssueRtmToken']._serialized_options = b'\220\002\002'
+  _globals['_TOKENSERVICE'].methods_by_name['IssueChatToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['IssueChatToken']._serialized_options = b'\220\002\002'
+  _globals['_TOKENSERVICE'].methods_by_name['IssueEducationToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['IssueEducationToken']._serialized_options = b'\220\002\002'
+  _globals['_TOKENSERVICE'].methods_by_name['IssueAccessToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['IssueAccessToken']._serialized_options = b'\220\002\002'
+  _globals['_TOKENSERVICE'].methods_by_name['BatchIssueTokens']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['BatchIssueTokens']._serialized_options = b'\220\002\002'
+  _globals['_TOKENSERVICE']._serialized_start=298
+  _globals['_TOKENSERVICE']._serialized_end=1121
 # @@protoc_insertion_point(module_scope)

@@ -3,7 +3,12 @@
 import grpc
 import warnings
 
+from token_authority.v1 import access_token_pb2 as token__authority_dot_v1_dot_access__token__pb2
+from token_authority.v1 import batch_pb2 as token__authority_dot_v1_dot_batch__pb2
+from token_authority.v1 import chat_pb2 as token__authority_dot_v1_dot_chat__pb2
+from token_authority.v1 import education_pb2 as token__authority_dot_v1_dot_education__pb2
 from token_authority.v1 import rtc_pb2 as token__authority_dot_v1_dot_rtc__pb2
+from token_authority.v1 import rtm_pb2 as token__authority_dot_v1_dot_rtm__pb2
 from token_authority.v1 import whiteboard_pb2 as token__authority_dot_v1_dot_whiteboard__pb2
 
 GRPC_GENERATED_VERSION = '1.78.0'
@@ -51,6 +56,31 @@ class TokenServiceStub(object):
                 request_serializer=token__authority_dot_v1_dot_rtc__pb2.IssueRtcTokenRequest.SerializeToString,
                 response_deserializer=token__authority_dot_v1_dot_rtc__pb2.IssueRtcTokenResponse.FromString,
                 _registered_method=True)
+        self.IssueRtmToken = channel.unary_unary(
+                '/token_authority.v1.TokenService/IssueRtmToken',
+                request_serializer=token__authority_dot_v1_dot_rtm__pb2.IssueRtmTokenRequest.SerializeToString,
+                response_deserializer=token__authority_dot_v1_dot_rtm__pb2.IssueRtmTokenResponse.FromString,
+                _registered_method=True)
+        self.IssueChatToken = channel.unary_unary(
+                '/token_authority.v1.TokenService/IssueChatToken',
+                request_serializer=token__authority_dot_v1_dot_chat__pb2.IssueChatTokenRequest.SerializeToString,
+                response_deserializer=token__authority_dot_v1_dot_chat__pb2.IssueChatTokenResponse.FromString,
+                _registered_method=True)
+        self.IssueEducationToken = channel.unary_unary(
+                '/token_authority.v1.TokenService/IssueEducationToken',
+                request_serializer=token__authority_dot_v1_dot_education__pb2.IssueEducationTokenRequest.SerializeToString,
+                response_deserializer=token__authority_dot_v1_dot_education__pb2.IssueEducationTokenResponse.FromString,
+                _registered_method=True)
+        self.IssueAccessToken = channel.unary_unary(
+                '/token_authority.v1.TokenService/IssueAccessToken',
+                request_serializer=token__authority_dot_v1_dot_access__token__pb2.IssueAccessTokenRequest.SerializeToString,
+                response_deserializer=token__authority_dot_v1_dot_access__token__pb2.IssueAccessTokenResponse.FromString,
+                _registered_method=True)
+        self.BatchIssueTokens = channel.unary_unary(
+                '/token_authority.v1.TokenService/BatchIssueTokens',
+                request_serializer=token__authority_dot_v1_dot_batch__pb2.BatchIssueTokensRequest.SerializeToString,
+                response_deserializer=token__authority_dot_v1_dot_batch__pb2.BatchIssueTokensResponse.FromString,
+                _registered_method=True)
 
 
 class TokenServiceServicer(object):
@@ -83,6 +113,59 @@ class TokenServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssueRtmToken(self, request, context):
+        """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueChatToken(self, request, context):
+        """Issues a Chat token: for a user, or for the app.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueEducationToken(self, request, context):
+        """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
+        the app.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueAccessToken(self, request, context):
+        """Issues one 007 token of any composition of services.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchIssueTokens(self, request, context):
+        """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
+        like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
+        the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TokenServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +178,31 @@ def add_TokenServiceServicer_to_server(servicer, server):
                     servicer.IssueRtcToken,
                     request_deserializer=token__authority_dot_v1_dot_rtc__pb2.IssueRtcTokenRequest.FromString,
                     response_serializer=token__authority_dot_v1_dot_rtc__pb2.IssueRtcTokenResponse.SerializeToString,
+            ),
+            'IssueRtmToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueRtmToken,
+                    request_deserializer=token__authority_dot_v1_dot_rtm__pb2.IssueRtmTokenRequest.FromString,
+                    response_serializer=token__authority_dot_v1_dot_rtm__pb2.IssueRtmTokenResponse.SerializeToString,
+            ),
+            'IssueChatToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueChatToken,
+                    request_deserializer=token__authority_dot_v1_dot_chat__pb2.IssueChatTokenRequest.FromString,
+                    response_serializer=token__authority_dot_v1_dot_chat__pb2.IssueChatTokenResponse.SerializeToString,
+            ),
+            'IssueEducationToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueEducationToken,
+                    request_deserializer=token__authority_dot_v1_dot_education__pb2.IssueEducationTokenRequest.FromString,
+                    response_serializer=token__authority_dot_v1_dot_education__pb2.IssueEducationTokenResponse.SerializeToString,
+            ),
+            'IssueAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueAccessToken,
+                    request_deserializer=token__authority_dot_v1_dot_access__token__pb2.IssueAccessTokenRequest.FromString,
+                    response_serializer=token__authority_dot_v1_dot_access__token__pb2.IssueAccessTokenResponse.SerializeToString,
+            ),
+            'BatchIssueTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchIssueTokens,
+                    request_deserializer=token__authority_dot_v1_dot_batch__pb2.BatchIssueTokensRequest.FromString,
+                    response_serializer=token__authority_dot_v1_dot_batch__pb2.BatchIssueTokensResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -157,6 +265,141 @@ class TokenService(object):
             '/token_authority.v1.TokenService/IssueRtcToken',
             token__authority_dot_v1_dot_rtc__pb2.IssueRtcTokenRequest.SerializeToString,
             token__authority_dot_v1_dot_rtc__pb2.IssueRtcTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueRtmToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/token_authority.v1.TokenService/IssueRtmToken',
+            token__authority_dot_v1_dot_rtm__pb2.IssueRtmTokenRequest.SerializeToString,
+            token__authority_dot_v1_dot_rtm__pb2.IssueRtmTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueChatToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/token_authority.v1.TokenService/IssueChatToken',
+            token__authority_dot_v1_dot_chat__pb2.IssueChatTokenRequest.SerializeToString,
+            token__authority_dot_v1_dot_chat__pb2.IssueChatTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueEducationToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/token_authority.v1.TokenService/IssueEducationToken',
+            token__authority_dot_v1_dot_education__pb2.IssueEducationTokenRequest.SerializeToString,
+            token__authority_dot_v1_dot_education__pb2.IssueEducationTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/token_authority.v1.TokenService/IssueAccessToken',
+            token__authority_dot_v1_dot_access__token__pb2.IssueAccessTokenRequest.SerializeToString,
+            token__authority_dot_v1_dot_access__token__pb2.IssueAccessTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchIssueTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/token_authority.v1.TokenService/BatchIssueTokens',
+            token__authority_dot_v1_dot_batch__pb2.BatchIssueTokensRequest.SerializeToString,
+            token__authority_dot_v1_dot_batch__pb2.BatchIssueTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,7 +10,12 @@ Rules that need several fields or the clock are described in the field comments.
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from token_authority.v1 import access_token_pb2 as _access_token_pb2
+from token_authority.v1 import batch_pb2 as _batch_pb2
+from token_authority.v1 import chat_pb2 as _chat_pb2
+from token_authority.v1 import education_pb2 as _education_pb2
 from token_authority.v1 import rtc_pb2 as _rtc_pb2
+from token_authority.v1 import rtm_pb2 as _rtm_pb2
 from token_authority.v1 import whiteboard_pb2 as _whiteboard_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -58,6 +63,39 @@ class TokenServiceStub:
     Who may call it: every caller of the server. Until callers can be configured, a server listens
     on loopback and unix sockets only.
     """
+    IssueRtmToken: _grpc.UnaryUnaryMultiCallable[_rtm_pb2.IssueRtmTokenRequest, _rtm_pb2.IssueRtmTokenResponse]
+    """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueChatToken: _grpc.UnaryUnaryMultiCallable[_chat_pb2.IssueChatTokenRequest, _chat_pb2.IssueChatTokenResponse]
+    """Issues a Chat token: for a user, or for the app.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueEducationToken: _grpc.UnaryUnaryMultiCallable[_education_pb2.IssueEducationTokenRequest, _education_pb2.IssueEducationTokenResponse]
+    """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
+    the app.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueAccessToken: _grpc.UnaryUnaryMultiCallable[_access_token_pb2.IssueAccessTokenRequest, _access_token_pb2.IssueAccessTokenResponse]
+    """Issues one 007 token of any composition of services.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    BatchIssueTokens: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]
+    """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
+    like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
+    the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
 
 @_typing.type_check_only
 class TokenServiceAsyncStub(TokenServiceStub):
@@ -79,6 +117,39 @@ class TokenServiceAsyncStub(TokenServiceStub):
     IssueRtcToken: _aio.UnaryUnaryMultiCallable[_rtc_pb2.IssueRtcTokenRequest, _rtc_pb2.IssueRtcTokenResponse]  # type: ignore[assignment]
     """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
     token where asked for.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueRtmToken: _aio.UnaryUnaryMultiCallable[_rtm_pb2.IssueRtmTokenRequest, _rtm_pb2.IssueRtmTokenResponse]  # type: ignore[assignment]
+    """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueChatToken: _aio.UnaryUnaryMultiCallable[_chat_pb2.IssueChatTokenRequest, _chat_pb2.IssueChatTokenResponse]  # type: ignore[assignment]
+    """Issues a Chat token: for a user, or for the app.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueEducationToken: _aio.UnaryUnaryMultiCallable[_education_pb2.IssueEducationTokenRequest, _education_pb2.IssueEducationTokenResponse]  # type: ignore[assignment]
+    """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
+    the app.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    IssueAccessToken: _aio.UnaryUnaryMultiCallable[_access_token_pb2.IssueAccessTokenRequest, _access_token_pb2.IssueAccessTokenResponse]  # type: ignore[assignment]
+    """Issues one 007 token of any composition of services.
+
+    Who may call it: every caller of the server. Until callers can be configured, a server listens
+    on loopback and unix sockets only.
+    """
+    BatchIssueTokens: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]  # type: ignore[assignment]
+    """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
+    like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
+    the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
 
     Who may call it: every caller of the server. Until callers can be configured, a server listens
     on loopback and unix sockets only.
@@ -113,6 +184,69 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_rtc_pb2.IssueRtcTokenResponse, _abc.Awaitable[_rtc_pb2.IssueRtcTokenResponse]]:
         """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
         token where asked for.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueRtmToken(
+        self,
+        request: _rtm_pb2.IssueRtmTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rtm_pb2.IssueRtmTokenResponse, _abc.Awaitable[_rtm_pb2.IssueRtmTokenResponse]]:
+        """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueChatToken(
+        self,
+        request: _chat_pb2.IssueChatTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.IssueChatTokenResponse, _abc.Awaitable[_chat_pb2.IssueChatTokenResponse]]:
+        """Issues a Chat token: for a user, or for the app.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueEducationToken(
+        self,
+        request: _education_pb2.IssueEducationTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_education_pb2.IssueEducationTokenResponse, _abc.Awaitable[_education_pb2.IssueEducationTokenResponse]]:
+        """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
+        the app.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+
+    @_abc_1.abstractmethod
+    def IssueAccessToken(
+        self,
+        request: _access_token_pb2.IssueAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_token_pb2.IssueAccessTokenResponse, _abc.Awaitable[_access_token_pb2.IssueAccessTokenResponse]]:
+        """Issues one 007 token of any composition of services.
+
+        Who may call it: every caller of the server. Until callers can be configured, a server listens
+        on loopback and unix sockets only.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchIssueTokens(
+        self,
+        request: _batch_pb2.BatchIssueTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_batch_pb2.BatchIssueTokensResponse, _abc.Awaitable[_batch_pb2.BatchIssueTokensResponse]]:
+        """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
+        like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
+        the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
 
         Who may call it: every caller of the server. Until callers can be configured, a server listens
         on loopback and unix sockets only.

@@ -59,8 +59,8 @@ def build_access_token_006(
     uid_bytes = utf8("uid", uid)
     message = u32("salt", salt) + u32("ends_at", ends_at) + privilege_map(privileges)
     # No separators, as Agora defined it: ("room1", "23") and ("room12", "3") sign alike.
-    signature = hmac.digest(
-        app_certificate.encode(), app_id.encode() + channel_bytes + uid_bytes + message, "sha256"
+    signature = signature_006(
+        app_certificate, app_id.encode() + channel_bytes + uid_bytes + message
     )
     content = (
         byte_string("signature", signature)
@@ -69,3 +69,8 @@ def build_access_token_006(
         + byte_string("message", message)
     )
     return "006" + app_id + b64encode(content).decode()
+
+
+def signature_006(app_certificate: str, signed: bytes) -> bytes:
+    """Signs an App ID, a channel, a uid and a message, one behind the other."""
+    return hmac.digest(app_certificate.encode(), signed, "sha256")

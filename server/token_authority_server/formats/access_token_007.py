@@ -27,6 +27,12 @@ RTC_PUBLISH_AUDIO: Final = 2
 RTC_PUBLISH_VIDEO: Final = 3
 RTC_PUBLISH_DATA: Final = 4
 RTM_LOGIN: Final = 1
+FPA_LOGIN: Final = 1
+CHAT_USER: Final = 1
+CHAT_APP: Final = 2
+EDUCATION_ROOM_USER: Final = 1
+EDUCATION_USER: Final = 2
+EDUCATION_APP: Final = 3
 
 # App ID as a string of 32 bytes, issue time, expiry, salt, number of services.
 _HEADER: Final = struct.Struct("<H32sIIIH")
@@ -157,11 +163,16 @@ def build_access_token_007(
     except struct.error:
         header = _checked_header(app_id, issued_at, expire_seconds, salt, len(ordered))
     signed = header + b"".join([service.packed for service in ordered])
-    # Keyed by the issue time, then by the salt, as they stand in the header.
-    key = hmac.digest(header[34:38], app_certificate.encode(), "sha256")
-    key = hmac.digest(header[42:46], key, "sha256")
-    content = _SIGNATURE_LENGTH + hmac.digest(key, signed, "sha256") + signed
+    signature = signature_007(app_certificate, header[34:38], header[42:46], signed)
+    content = _SIGNATURE_LENGTH + signature + signed
     return "007" + b2a_base64(_deflate(content), newline=False).decode()
+
+
+def signature_007(app_certificate: str, issued_at: bytes, salt: bytes, signed: bytes) -> bytes:
+    """Signs with a key made of the issue time and the salt, as they stand in `signed`."""
+    key = hmac.digest(issued_at, app_certificate.encode(), "sha256")
+    key = hmac.digest(salt, key, "sha256")
+    return hmac.digest(key, signed, "sha256")
 
 
 def _checked_header(

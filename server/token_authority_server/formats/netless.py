@@ -74,11 +74,21 @@ def build_netless_token(
     # look first is several times faster than to escape.
     is_plain = not encoded.translate(None, _UNRESERVED)
     signed = _plain_json(fields, names) if is_plain else _json(fields, names)
-    fields["sig"] = hmac.digest(secret, signed.encode(), "sha256").hex()
+    fields["sig"] = signature_netless(secret, signed.encode())
     insort(names, "sig", key=None if is_plain else _utf16)
     query = _plain_query(fields, names) if is_plain else _query(fields, names)
     body = b2a_base64(query.encode(), newline=False).translate(_URLSAFE, b"=")
     return _PREFIXES[kind] + body.decode()
+
+
+def signed_netless(fields: Mapping[str, str]) -> bytes:
+    """Returns what is signed of the fields of a token; "sig" must not be among them."""
+    return _json(fields, sorted(fields, key=_utf16)).encode()
+
+
+def signature_netless(secret_key: bytes, signed: bytes) -> str:
+    """Signs the JSON of a token's fields."""
+    return hmac.digest(secret_key, signed, "sha256").hex()
 
 
 def _json(fields: Mapping[str, str], names: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -87,13 +86,6 @@ class Kind(ABC, Generic[RequestT, KeyT]):
         """Builds the token."""
 
 
-class Expiration(Enum):
-    """An end that is not a number of milliseconds."""
-
-    UNSET = auto()
-    NEVER = auto()
-
-
 class HasExpiration(Protocol):
     """A request with the oneof `expiration`."""
 
@@ -127,8 +119,9 @@ def requested_ttl_ms(
     unit: TtlUnit,
     max_ttl_ms: int,
     violations: list[FieldViolation],
-) -> int | Expiration:
-    """Returns the life that a request asks for, as a multiple of the unit.
+    default_ms: int = DEFAULT_TTL_MS,
+) -> int | None:
+    """Returns the life that a request asks for, as a multiple of the unit; None for "never".
 
     Args:
         request: Its `ttl` is already known to be within the contract's limits.
@@ -137,14 +130,22 @@ def requested_ttl_ms(
         unit: The grid of the token's format.
         max_ttl_ms: The longest life of this kind of token.
         violations: Gets what is wrong; the result then means nothing.
+        default_ms: What an unset expiration means.
     """
-    if expiration is None:
-        return Expiration.UNSET
-    if expiration == "non_expiring":
-        return Expiration.NEVER
-    if expiration == "ttl":
-        return duration_ms(request.ttl, "ttl", unit, violations)
-    end = request.expire_time
+    match expiration:
+        case "non_expiring":
+            return None
+        case "ttl":
+            return duration_ms(request.ttl, "ttl", unit, violations)
+        case "expire_time":
+            return _ms_until(request.expire_time, now_ms, unit, max_ttl_ms, violations)
+        case _:
+            return default_ms
+
+
+def _ms_until(
+    end: Timestamp, now_ms: int, unit: TtlUnit, max_ttl_ms: int, violations: list[FieldViolation]
+) -> int:
     end_ms = end.seconds * 1000 + end.nanos // 1_000_000
     # Counted from the moment the token will carry, so that a moment on the grid is met exactly.
     ttl_ms = (end_ms - now_ms // unit.ms * unit.ms) // unit.ms * unit.ms
@@ -165,7 +166,7 @@ def requested_ttl_ms(
     else:
         return ttl_ms
     violations.append(FieldViolation("expire_time", *problem))
-    return Expiration.UNSET
+    return unit.ms
 
 
 def duration_ms(

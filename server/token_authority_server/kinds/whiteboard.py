@@ -9,10 +9,8 @@ from token_authority_server.formats.netless import NetlessKind, build_netless_to
 from token_authority_server.keyring import AccessKey
 from token_authority_server.kinds.base import (
     DAY_MS,
-    DEFAULT_TTL_MS,
     MILLISECONDS,
     Advisory,
-    Expiration,
     Kind,
     Moment,
     Terms,
@@ -44,7 +42,7 @@ class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
     def terms(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
         violations: list[FieldViolation] = []
-        requested = requested_ttl_ms(
+        ttl_ms = requested_ttl_ms(
             request,
             request.WhichOneof("expiration"),
             now_ms,
@@ -54,13 +52,6 @@ class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
         )
         if violations:
             raise invalid_request(violations)
-        match requested:
-            case Expiration.NEVER:
-                ttl_ms = None
-            case Expiration.UNSET:
-                ttl_ms = DEFAULT_TTL_MS
-            case _:
-                ttl_ms = requested
         return Terms(
             format=issued_token_pb2.TOKEN_FORMAT_NETLESS,
             issue_ms=now_ms,

@@ -2,12 +2,12 @@
 
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from grpc import aio
 from structlog.typing import FilteringBoundLogger
 
-from token_authority_server.authority import Outcome
 from token_authority_server.errors import Refusal
 
 _REQUEST_ID: Final = "x-request-id"
@@ -23,16 +23,16 @@ class CallLog:
     def __init__(self, logger: FilteringBoundLogger) -> None:
         self._logger = logger
 
-    def answered(self, context: _Context, method: str, outcome: Outcome, started_ns: int) -> None:
-        """The call was allowed, and a token issued unless it only asked."""
-        self._logger.info(
-            "issued" if outcome.token else "validated",
-            method=method,
-            project=outcome.project,
-            key_id=outcome.key.key_id,
-            **({"token_id": outcome.token_id} if outcome.token else {}),
-            **_call(context, started_ns),
-        )
+    def answered(
+        self,
+        context: _Context,
+        method: str,
+        event: str,
+        about: Mapping[str, Any],
+        started_ns: int,
+    ) -> None:
+        """The call was answered; `about` says with what."""
+        self._logger.info(event, method=method, **about, **_call(context, started_ns))
 
     def refused(self, context: _Context, method: str, refusal: Refusal, started_ns: int) -> None:
         """The call was refused."""

@@ -11,10 +11,12 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from token_authority_server.rpc import unix_socket
-from token_authority_server.rpc.service import SERVICE, TokenService
+from token_authority_server.rpc.contract import SERVICES
+from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.unix_socket import ELSEWHERE, ListenError
 
 _UNIX: Final = "unix:"
+_NAMES: Final = tuple(service.full_name for service in SERVICES)
 
 _OPTIONS: Final = (
     # On by default: a second server on the port would start without a word and take half the calls.
@@ -33,7 +35,7 @@ _OPTIONS: Final = (
 
 
 class Server:
-    """TokenService with health and, where wanted, reflection.
+    """The services of the contract with health and, where wanted, reflection.
 
     Args:
         service: The handlers.
@@ -45,7 +47,7 @@ class Server:
 
     def __init__(
         self,
-        service: TokenService,
+        service: Handlers,
         *,
         with_reflection: bool,
         max_request_bytes: int,
@@ -61,7 +63,7 @@ class Server:
         self._server.add_generic_rpc_handlers((service,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if with_reflection:
-            names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            names = (*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self, listen: Sequence[str]) -> list[str]:
@@ -78,7 +80,7 @@ class Server:
         """
         bound = [self._listen(address) for address in listen]
         # The keys are loaded: `service` could not have been made without them.
-        for name in ("", SERVICE.full_name):
+        for name in ("", *_NAMES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
         return bound

@@ -1,6 +1,6 @@
 """Refusals as gRPC statuses, with the details of google.rpc (AIP-193)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -8,9 +8,12 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
-from token_authority_server.errors import Reason, Refusal
+from token_authority_server.errors import FieldViolation, Reason, Refusal
 
 DOMAIN: Final = "token-authority"
+
+# gRPC clients refuse trailers of more than 8 KiB, base64 included, by default.
+_MAX_BAD_REQUEST_BYTES: Final = 3_500
 
 CODES: Final[Mapping[Reason, StatusCode]] = {
     Reason.INVALID_REQUEST: StatusCode.INVALID_ARGUMENT,
@@ -40,18 +43,7 @@ def _details(refusal: Refusal) -> list[Message]:
         )
     ]
     if refusal.violations:
-        found.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(
-                        field=violation.field,
-                        reason=violation.reason,
-                        description=violation.description,
-                    )
-                    for violation in refusal.violations
-                ]
-            )
-        )
+        found.append(_bad_request(refusal.violations))
     if CODES[refusal.reason] is StatusCode.FAILED_PRECONDITION:
         found.append(
             error_details_pb2.PreconditionFailure(
@@ -67,3 +59,18 @@ def _details(refusal: Refusal) -> list[Message]:
         delay.FromMilliseconds(round(refusal.retry_after_seconds * 1000))
         found.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return found
+
+
+def _bad_request(violations: Sequence[FieldViolation]) -> error_details_pb2.BadRequest:
+    """Names as many violations as a status can carry; ErrorInfo has their number."""
+    message = error_details_pb2.BadRequest()
+    size = 0
+    for violation in violations:
+        told = error_details_pb2.BadRequest.FieldViolation(
+            field=violation.field, reason=violation.reason, description=violation.description
+        )
+        size += told.ByteSize() + 2
+        if size > _MAX_BAD_REQUEST_BYTES:
+            break
+        message.field_violations.append(told)
+    return message

@@ -6,10 +6,10 @@ pool, built from the image that does; those classes have the same fields.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
@@ -19,11 +19,17 @@ from protovalidate import EvaluationError, Validator, Violation
 from token_authority_server.errors import (
     FieldViolation,
     invalid_request,
+    oversized_request,
     undecodable_request,
 )
 
+MAX_REQUEST_BYTES: Final = 16_384
+"""The largest request for one token, encoded: checking and signing it must not hold up other
+calls. Only lists of RTM resources can come near."""
 _RULES_IMAGE: Final = "token_authority.rules.binpb"
 
+_UUID: Final = "must be the UUID that Agora's REST API returned: letters, digits, '-' and '_'"
+_PRINTABLE: Final = "must be printable ASCII characters and not start with a space"
 _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("project", "STRING_PATTERN"): "must be lower-case letters, digits and '-', and start with a "
     "letter, as the server's configuration spells it",
@@ -32,11 +38,13 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("user_account", "STRING_PATTERN"): "must consist of the characters Agora allows: a-z A-Z 0-9 "
     "space and !#$%&()+-:;<=.>?@[]^_{}|~,",
     ("uid", "INT64_GTE_LTE"): "must be from 1 to 4294967295 (to admit anyone, set any_user)",
-    ("user_id", "STRING_PATTERN"): "must be printable ASCII characters and not start with a space",
-    ("room_uuid", "STRING_PATTERN"): "must be the UUID that Agora's REST API returned: letters, "
-    "digits, '-' and '_'",
-    ("task_uuid", "STRING_PATTERN"): "must be the UUID that Agora's REST API returned: letters, "
-    "digits, '-' and '_'",
+    ("user_id", "STRING_PATTERN"): _PRINTABLE,
+    ("WhiteboardRoomScope.room_uuid", "STRING_PATTERN"): _UUID,
+    ("task_uuid", "STRING_PATTERN"): _UUID,
+    ("room_uuid", "STRING_PATTERN"): _PRINTABLE,
+    ("user_uuid", "STRING_PATTERN"): _PRINTABLE,
+    ("ChatUser.user_id", "STRING_PATTERN"): "must be the UUID that Chat assigned to the user: "
+    "letters, digits, '-' and '_'",
     ("role", "ENUM_NOT_IN"): "must be set: there is no default role",
     ("format", "ENUM_NOT_IN"): "must be TOKEN_FORMAT_V006, TOKEN_FORMAT_V007 or unset",
     ("IssueWhiteboardTokenRequest.ttl", "DURATION_GTE_LTE"): "must be from 1 ms to 3650 days",
@@ -47,6 +55,26 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
 }
 """What to do about a violation where the standard text would not say it, by field and reason: a
 field's name with or without its message's, or "" for any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCountRule:
+    """How many items a list may have."""
+
+    field: str
+    min_items: int
+    max_items: int
+
+    def violations(self, count: int) -> list[FieldViolation]:
+        """Returns what is wrong with a number of items, named as protovalidate would."""
+        if count < self.min_items:
+            reason = "REPEATED_MIN_ITEMS"
+        elif count > self.max_items:
+            reason = "REPEATED_MAX_ITEMS"
+        else:
+            return []
+        must_be = f"must have {self.min_items} to {self.max_items} items"
+        return [FieldViolation(self.field, reason, must_be)]
 
 
 class RequestParser:
@@ -66,37 +94,77 @@ class RequestParser:
         # which have none.
         self._validator = Validator()
 
-    def parser(self, message_name: str) -> Callable[[bytes], Any]:
+    def parser(
+        self, message_name: str, max_bytes: int = MAX_REQUEST_BYTES
+    ) -> Callable[[bytes], Any]:
         """Returns a function that parses one request message, by its full name.
 
         It raises:
             Refusal: INVALID_REQUEST, with every field that breaks a rule.
         """
-        descriptor = self._pool.FindMessageTypeByName(message_name)
-        message_class = GetMessageClass(descriptor)
-        if not self._violations(message_class()):
+        decode = self.decoder(message_name)
+        if not self.violations(decode(b"")):
             raise RuntimeError(f"the rules of {message_name} are not enforced")
 
-        def parse(data: bytes) -> Message:
-            try:
-                message = message_class.FromString(data)
-            except DecodeError:
-                raise undecodable_request(message_name) from None
-            try:
-                violations = self._violations(message)
-            except EvaluationError:
-                raise undecodable_request(message_name) from None
+        def parse(data: bytes) -> Any:
+            if len(data) > max_bytes:
+                raise oversized_request(max_bytes)
+            message = decode(data)
+            violations = self.violations(message)
             if violations:
-                raise invalid_request([_explain(violation, descriptor) for violation in violations])
+                raise invalid_request(violations)
             return message
 
         return parse
 
-    def _violations(self, message: Message) -> list[Violation]:
-        return self._validator.collect_violations(message)
+    def decoder(self, message_name: str) -> Callable[[bytes], Any]:
+        """Returns a function that decodes a message, by its full name, and checks no rule.
+
+        It raises:
+            Refusal: INVALID_REQUEST for bytes that are no such message.
+        """
+        message_class = GetMessageClass(self._pool.FindMessageTypeByName(message_name))
+
+        def decode(data: bytes) -> Message:
+            try:
+                return message_class.FromString(data)
+            except DecodeError:
+                raise undecodable_request(message_name) from None
+
+        return decode
+
+    def item_count_rule(self, message_name: str, field: str) -> ItemCountRule:
+        """Returns the rule on how many items a list has.
+
+        For a message that is not checked as a whole, because its items are many.
+        """
+        rules: Any = self._pool.FindExtensionByName("buf.validate.field")
+        options_type = self._pool.FindMessageTypeByName("google.protobuf.FieldOptions")
+        field_descriptor = self._pool.FindMessageTypeByName(message_name).fields_by_name[field]
+        # Options are read with the default pool, which does not know the extension.
+        packed = field_descriptor.GetOptions().SerializeToString()
+        options: Any = GetMessageClass(options_type).FromString(packed)
+        repeated = options.Extensions[rules].repeated
+        return ItemCountRule(field, repeated.min_items, repeated.max_items)
+
+    def violations(self, message: Message, prefix: str = "") -> list[FieldViolation]:
+        """Returns every field of a decoded message that breaks a rule.
+
+        Args:
+            message: Of a class that `decoder` made.
+            prefix: Where the message is in the request, e.g. `requests[3].rtc.`.
+
+        Raises:
+            Refusal: INVALID_REQUEST for a message that no rule can be applied to.
+        """
+        try:
+            found = self._validator.collect_violations(message)
+        except EvaluationError:
+            raise undecodable_request(message.DESCRIPTOR.full_name) from None
+        return [_explain(violation, message.DESCRIPTOR, prefix) for violation in found]
 
 
-def _explain(violation: Violation, descriptor: Descriptor) -> FieldViolation:
+def _explain(violation: Violation, descriptor: Any, prefix: str) -> FieldViolation:
     """Turns a violation into ours. It never touches the value, which may be a secret."""
     path = violation.proto.field
     # Only message-level rules have no path, and the contract has none of those.
@@ -104,18 +172,21 @@ def _explain(violation: Violation, descriptor: Descriptor) -> FieldViolation:
     names = [element.field_name for element in path.elements]
     reason = violation.proto.rule_id.upper().replace(".", "_")
     for name in names[:-1]:
-        nested = descriptor.fields_by_name[name].message_type
-        assert nested
-        descriptor = nested
+        descriptor = descriptor.fields_by_name[name].message_type
     oneof = descriptor.oneofs_by_name.get(names[-1])
     if oneof is not None:
         description = f"must be set: one of {', '.join(field.name for field in oneof.fields)}"
     elif reason == "ENUM_DEFINED_ONLY":
         enum = descriptor.fields_by_name[names[-1]].enum_type
-        assert enum
         description = f"must be one of {', '.join(value.name for value in enum.values[1:])}"
     else:
         keys = (f"{descriptor.name}.{names[-1]}", names[-1], "")
         ours = [_ADVICE[key, reason] for key in keys if (key, reason) in _ADVICE]
         description = [*ours, violation.proto.message][0]
-    return FieldViolation(".".join(names), reason, description)
+    return FieldViolation(prefix + ".".join(map(_step, path.elements)), reason, description)
+
+
+def _step(element: Any) -> Any:
+    """Writes one step of a path: `services[3]` for an item of a list."""
+    # The contract has lists and no maps.
+    return element.field_name + (f"[{element.subscript.value}]" if element.subscript else "")

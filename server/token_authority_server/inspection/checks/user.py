@@ -1,0 +1,160 @@
+"""Looks at the user that the token is for."""
+
+import re
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final
+
+from token_authority_server.inspection.case import Case, Check, Words
+from token_authority_server.inspection.decoded import Name, Service
+from token_authority_server.inspection.reasons import Reason, Severity
+from token_authority_server.inspection.words import quoted
+
+_INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
+_MAX_UID: Final = 2**32 - 1
+# As tokens write them: "" admits anyone; "0" is an account like any other.
+_ANYONE: Final = ""
+_ZERO: Final = "0"
+
+
+class _Difference(Enum):
+    """How the user of the token and the one who used it differ."""
+
+    SPELLING = auto()
+    ACCOUNT_FOR_UID = auto()
+    UID_FOR_ACCOUNT = auto()
+    ANOTHER = auto()
+
+
+def _services(case: Case) -> Sequence[Service]:
+    """Returns the services that it was used for."""
+    if case.for_rtm:
+        return case.rtm
+    return case.with_channel if case.for_rtc else case.decoded.services
+
+
+def _names(case: Case) -> list[Name]:
+    """Returns the users that the token is for, in what it was used for."""
+    return [service.user for service in _services(case) if service.user]
+
+
+def _difference(case: Case) -> _Difference | None:
+    """Tells how they differ; None where the token admits the user, or none is known."""
+    used, names = case.expected.user, _names(case)
+    if used is None or not names or any(name.matches(_ANYONE) for name in names):
+        return None
+    # The integer 0 is never written "0": that is an account, and has a check of its own.
+    if _uid_zero_as_text(case) or any(name.matches(used) for name in names):
+        return None
+    if any(name.resembles(used) for name in names):
+        return _Difference.SPELLING
+    return _of_another_kind(case, used) or _Difference.ANOTHER
+
+
+def _of_another_kind(case: Case, used: str) -> _Difference | None:
+    """Tells whether one is an integer and the other an account, which only channels tell apart.
+
+    006 keeps nothing to tell it by.
+    """
+    users = [service.user for service in _services(case) if service.channel]
+    texts = [user.text for user in users if user and user.text is not None]
+    numbers = [_INTEGER.fullmatch(text) is not None for text in texts]
+    if texts and case.expected.uid is not None and not any(numbers):
+        return _Difference.ACCOUNT_FOR_UID
+    if texts and case.expected.uid is None and all(numbers) and not _INTEGER.fullmatch(used):
+        return _Difference.UID_FOR_ACCOUNT
+    return None
+
+
+def _wrong_user(case: Case) -> Words | None:
+    if _difference(case) is not _Difference.ANOTHER:
+        return None
+    if case.expected.uid == 0:
+        return Words(
+            f"The client joined with uid 0, for which Agora makes one up, and the token is for "
+            f"{_names(case)[0]}.",
+            "Let the client join with the uid that the token was made for.",
+        )
+    return Words(
+        f"The client joined or logged in as {_used(case)}, and the token is for {_names(case)[0]}.",
+        "Make the token for the very user who joins or logs in, and let the client pass it.",
+    )
+
+
+def _user_spelling(case: Case) -> Words | None:
+    if _difference(case) is not _Difference.SPELLING:
+        return None
+    return Words(
+        f"The client joined or logged in as {_used(case)}, and the token is for "
+        f"{_names(case)[0]}: they differ in white space or case.",
+        "Spell the user alike on both sides.",
+    )
+
+
+def _account_for_uid(case: Case) -> Words | None:
+    if _difference(case) is not _Difference.ACCOUNT_FOR_UID:
+        return None
+    return Words(
+        f"The client joined with the integer uid {case.expected.uid}, and the token is for the "
+        f"string account {_names(case)[0]}.",
+        "Make the token for the integer, or let the client join with the account "
+        "(joinChannelWithUserAccount); one channel cannot mix the two.",
+    )
+
+
+def _uid_for_account(case: Case) -> Words | None:
+    if _difference(case) is not _Difference.UID_FOR_ACCOUNT:
+        return None
+    return Words(
+        f"The client joined or logged in as the account {_used(case)}, and the token is for the "
+        f"integer uid {_names(case)[0]}.",
+        "Make the token for the account, or let the client join with the integer; one channel "
+        "cannot mix the two.",
+    )
+
+
+def _uid_zero_as_text(case: Case) -> Words | None:
+    names = [service.user for service in case.with_channel if service.user]
+    if case.expected.user_account == _ZERO or not any(name.matches(_ZERO) for name in names):
+        return None
+    return Words(
+        'The token is for the account "0". The integer 0 would admit anyone; the text "0" does '
+        "not.",
+        "Pass the integer 0 to the function that takes integers, or, better, the user's own uid.",
+    )
+
+
+def _uid_out_of_range(case: Case) -> Words | None:
+    for service in case.rtc:
+        text = service.user.text if service.user else None
+        if text and _INTEGER.fullmatch(text) and not 0 <= int(text) <= _MAX_UID:
+            return Words(
+                f"The token is for the uid {quoted(text)}, which is not from 0 to {_MAX_UID}.",
+                "Keep uids within 32 bits, and in an unsigned type where the token is made.",
+            )
+    return None
+
+
+def _any_user(case: Case) -> Words | None:
+    if not any(service.user and service.user.matches(_ANYONE) for service in case.with_channel):
+        return None
+    return Words(
+        'The token admits anyone who holds it: it was made for uid 0, or for the account "".',
+        "Make it for the uid or account that joins, unless that is wanted.",
+    )
+
+
+def _used(case: Case) -> str:
+    expected = case.expected
+    return quoted(expected.user_account or "") if expected.uid is None else f"uid {expected.uid}"
+
+
+CHECKS: Final = (
+    Check(Reason.UID_ZERO_AS_TEXT, Severity.ERROR, _uid_zero_as_text),
+    Check(Reason.ACCOUNT_FOR_UID, Severity.ERROR, _account_for_uid),
+    Check(Reason.UID_FOR_ACCOUNT, Severity.ERROR, _uid_for_account),
+    Check(Reason.USER_SPELLING, Severity.ERROR, _user_spelling),
+    Check(Reason.UID_OUT_OF_RANGE, Severity.ERROR, _uid_out_of_range),
+    Check(Reason.WRONG_USER, Severity.ERROR, _wrong_user),
+    Check(Reason.ANY_USER, Severity.WARNING, _any_user),
+)

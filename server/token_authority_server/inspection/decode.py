@@ -1,0 +1,46 @@
+"""Reads any token, from whatever was pasted where one should be. Pure and total.
+
+Nothing raises, whatever the text; time and memory are bounded. What cannot be read is marked, and
+what was read before stays.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from token_authority_server.inspection.decode_006 import decode_006
+from token_authority_server.inspection.decode_007 import decode_007
+from token_authority_server.inspection.decode_netless import decode_netless
+from token_authority_server.inspection.decoded import Decoded
+from token_authority_server.inspection.reasons import Marks, Reason
+from token_authority_server.inspection.tidy import PREFIXES, tidy
+
+MAX_TEXT: Final = 65536
+# Where spaces may have been plus signs, a token is read twice; none that long is real.
+_MAX_READ_TWICE: Final = 4096
+
+_READERS: Final[Mapping[str, Callable[[str, Marks], Decoded]]] = {
+    "006": decode_006,
+    "007": decode_007,
+    "NET": decode_netless,
+}
+
+
+def decode(text: str) -> Decoded:
+    """Reads any text."""
+    if len(text) > MAX_TEXT:
+        return Decoded({Reason.TOO_LARGE: f"is longer than {MAX_TEXT} characters"})
+    marks: Marks = {}
+    tidied = tidy(text, marks)
+    decoded = _read(tidied.token, dict(marks))
+    if decoded.sealed is None and 0 < len(tidied.with_plus) <= _MAX_READ_TWICE:
+        del marks[Reason.WHITESPACE]
+        again = _read(tidied.with_plus, {**marks, Reason.SPACES_FOR_PLUS: ""})
+        if again.sealed is not None:
+            return again
+    return decoded
+
+
+def _read(token: str, marks: Marks) -> Decoded:
+    if not token.startswith(PREFIXES):
+        return Decoded({**marks, Reason.NOT_A_TOKEN: ""})
+    return _READERS[token[:3]](token, marks)

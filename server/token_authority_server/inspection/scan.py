@@ -1,0 +1,186 @@
+"""Takes values off bytes, in bounded time, and keeps them as fields. Pure."""
+
+import re
+import struct
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Final, NoReturn, Self
+from zlib import decompressobj
+from zlib import error as ZlibError  # noqa: N812  # a class, though zlib spells it small
+
+from token_authority_server.inspection.decoded import Field
+from token_authority_server.inspection.reasons import Marks, Reason, blame
+
+MAX_FIELDS: Final = 1000
+_MAX_INFLATED: Final = 65536
+_STANDARD: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_URLSAFE: Final = re.compile(r"[A-Za-z0-9_-]*")
+_FROM_URLSAFE: Final = str.maketrans("-_", "+/")
+_PAIR: Final = struct.Struct("<HI")
+_U16: Final = struct.Struct("<H")
+_U32: Final = struct.Struct("<I")
+_I16: Final = struct.Struct("<h")
+
+
+def from_base64(text: str, marks: Marks, *, urlsafe: bool = False) -> bytes:
+    """Decodes as far as it goes; marks what is not to the letter what an encoder writes.
+
+    Two texts never decode unmarked to the same bytes, so that no character can be changed unseen.
+    """
+    match = (_URLSAFE if urlsafe else _STANDARD).match(text)
+    assert match
+    good = match.group()
+    if len(good) < len(text):
+        blame(marks, Reason.BAD_CHARACTER, ascii(text[len(good)]))
+    core = good.rstrip("=")
+    if len(core) % 4 == 1:
+        core = core[:-1]
+    padded = core.translate(_FROM_URLSAFE) if urlsafe else core
+    data = a2b_base64(padded + "=" * (-len(core) % 4))
+    exact = b2a_base64(data, newline=False).decode()
+    if urlsafe:
+        exact = exact.rstrip("=").replace("+", "-").replace("/", "_")
+    if exact != good:
+        # Without padding nothing else tells an end that is missing from one that was changed.
+        is_cut = urlsafe or len(good) % 4
+        blame(marks, Reason.TRUNCATED if is_cut else Reason.DAMAGED)
+    return data
+
+
+def inflate(data: bytes, marks: Marks) -> bytes:
+    """Inflates no more than a limit, whatever the data would come to."""
+    inflater = decompressobj()
+    try:
+        content = inflater.decompress(data, _MAX_INFLATED + 1)
+    except ZlibError:
+        blame(marks, Reason.DAMAGED)
+        return b""
+    if len(content) > _MAX_INFLATED:
+        blame(marks, Reason.TOO_LARGE, f"inflates to more than {_MAX_INFLATED} bytes")
+    elif not inflater.eof:
+        blame(marks, Reason.TRUNCATED)
+    elif inflater.unused_data:
+        # Not signed, and no encoder writes any.
+        blame(marks, Reason.DAMAGED)
+    return content[:_MAX_INFLATED]
+
+
+class _Stop(Exception):
+    """Nothing more can, or will, be read."""
+
+
+class Scan:
+    """Reads little-endian values from the front of some bytes.
+
+    A `with` block ends quietly where the bytes do, which is blamed on `cut`.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        marks: Marks,
+        cut: Reason = Reason.CORRUPT,
+        fields: list[Field] | None = None,
+    ) -> None:
+        self._data = data
+        self._marks = marks
+        self._cut = cut
+        self._at = 0
+        self._awaited: list[int] = []
+        self.fields: list[Field] = [] if fields is None else fields
+        self.omitted = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, _Stop):
+            return False
+        if not self.omitted:
+            blame(self._marks, self._cut, "its values go on behind its end")
+        return True
+
+    @property
+    def rest(self) -> bytes:
+        """What has not been read."""
+        return self._data[self._at :]
+
+    def take(self, count: int) -> bytes:
+        """Reads that many bytes."""
+        taken = self._data[self._at : self._at + count]
+        if len(taken) < count:
+            raise _Stop
+        self._at += count
+        return taken
+
+    def u16(self) -> int:
+        """Reads 0 to 65535."""
+        value: int = _U16.unpack(self.take(2))[0]
+        return value
+
+    def u32(self) -> int:
+        """Reads 0 to 4294967295."""
+        value: int = _U32.unpack(self.take(4))[0]
+        return value
+
+    def i16(self) -> int:
+        """Reads -32768 to 32767."""
+        value: int = _I16.unpack(self.take(2))[0]
+        return value
+
+    def data(self) -> bytes:
+        """Reads a u16 length and that many bytes."""
+        return self.take(self.u16())
+
+    def text(self) -> str:
+        """Reads a u16 length and that much UTF-8; what is none, is replaced and marked."""
+        return as_text(self.data(), self._marks)
+
+    def each(self) -> Iterator[int]:
+        """Reads a u16 count, and counts; every turn has to keep a field."""
+        count = self.u16()
+        self._awaited.append(count)
+        for index in range(count):
+            self._awaited[-1] -= 1
+            yield index
+        self._awaited.pop()
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Reads a u16 count and that many u16 keys and u32 values; every turn has to keep one."""
+        count = self.u16()
+        there = min(count, (len(self._data) - self._at) // _PAIR.size)
+        block = self._data[self._at : self._at + there * _PAIR.size]
+        self._awaited.append(count)
+        for pair in _PAIR.iter_unpack(block):
+            self._at += _PAIR.size
+            self._awaited[-1] -= 1
+            yield pair
+        if there < count:
+            raise _Stop
+        self._awaited.pop()
+
+    def keep(self, path: str, value: object, meaning: str = "") -> None:
+        """Keeps a value, unless there are too many: then reading stops."""
+        if len(self.fields) == MAX_FIELDS:
+            self.leave()
+        self.fields.append(Field(path, str(value), meaning))
+
+    def leave(self) -> NoReturn:
+        """Stops reading, though there are more values."""
+        # Counts promise values; no value takes less than two bytes.
+        left = len(self._data) - self._at
+        self.omitted = 1 + min(sum(self._awaited), left // 2)
+        self._marks[Reason.TOO_MANY_VALUES] = str(self.omitted)
+        raise _Stop
+
+
+def as_text(data: bytes, marks: Marks) -> str:
+    """Decodes UTF-8; what is none, is replaced and marked."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        marks[Reason.NOT_UTF8] = ""
+        return data.decode(errors="replace")

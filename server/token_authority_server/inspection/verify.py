@@ -1,0 +1,97 @@
+"""Finds the key that signed a token. Pure.
+
+Every key that may have signed is tried, whether or not an earlier one did, and compared in constant
+time: how long it takes says nothing about the keys.
+"""
+
+import hmac
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from token_authority_server.inspection.decoded import Decoded
+from token_authority_server.inspection.sealed import Sealed, Subject
+from token_authority_server.keyring import AccessKey, KeyState, SigningKey
+
+Keys = Sequence[tuple[str, SigningKey]]
+"""Project names and keys."""
+
+# There may be many keys of other App IDs: where more bytes are signed than in any real token, they
+# are left out.
+_MAX_FOREIGN_BYTES: Final = 2048
+_STATES: Final = tuple(KeyState)
+
+
+class Verdict(StrEnum):
+    """Whether a signature is right."""
+
+    VALID = "valid"
+    """One of the keys made it."""
+    INVALID = "invalid"
+    """The token names an App ID or access key that has keys, and none of those made it."""
+    UNKNOWN_KEY = "unknown_key"
+    """There is no key for the App ID or access key that the token names."""
+    UNVERIFIABLE = "unverifiable"
+    """The token cannot be read, or is a 006 token whose channel and user are not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who signed."""
+
+    verdict: Verdict
+    project: str = ""
+    key_id: str = ""
+    key_state: KeyState | None = None
+    """These three only where the verdict is VALID."""
+    made_by_other: tuple[str, SigningKey] | None = None
+    """The project and the key that made it, which belongs to another App ID or access key."""
+
+
+def verify(decoded: Decoded, keys: Keys, subjects: Iterable[Subject]) -> Signature:
+    """Finds the key among `keys`; `subjects` are who a 006 token may be for."""
+    sealed = decoded.sealed
+    if sealed is None:
+        return Signature(Verdict.UNVERIFIABLE)
+    keys = [(project, key) for project, key in keys if key.product == sealed.product]
+    own = [(project, key) for project, key in keys if _name(key) == decoded.key_name]
+    others = [(project, key) for project, key in keys if _name(key) != decoded.key_name]
+    fitting = sealed.fitting(subjects)
+    if own and not fitting:
+        return Signature(Verdict.UNVERIFIABLE)
+    makers = _makers(sealed, own, fitting)
+    if makers:
+        # Several projects, or states, may have the same key: the one that is most in use counts.
+        project, key = min(makers, key=lambda maker: _STATES.index(maker[1].state))
+        return Signature(Verdict.VALID, project, key.key_id, key.state)
+    foreign: Keys = ()
+    if sealed.size <= _MAX_FOREIGN_BYTES:
+        foreign = _makers(sealed, others, fitting)
+    verdict = Verdict.INVALID if own else Verdict.UNKNOWN_KEY
+    return Signature(verdict, made_by_other=foreign[0] if foreign else None)
+
+
+def _makers(sealed: Sealed, keys: Keys, subjects: Sequence[Subject]) -> Keys:
+    return [(project, key) for project, key in keys if sealed.sealed_by(_secret(key), subjects)]
+
+
+def _name(key: SigningKey) -> str:
+    return key.access_key if isinstance(key, AccessKey) else key.app_id
+
+
+def _secret(key: SigningKey) -> str:
+    (secret,) = key.confidential()
+    return secret
+
+
+def exposed(decoded: Decoded, keys: Keys) -> bool:
+    """Tells whether the id that the token names is one of the secrets."""
+    name = decoded.key_name.encode()
+    is_secret = False
+    if not name:
+        return False
+    for _, key in keys:
+        for secret in key.confidential():
+            is_secret |= hmac.compare_digest(name, secret.encode(errors="surrogatepass"))
+    return is_secret

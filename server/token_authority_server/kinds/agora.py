@@ -1,0 +1,156 @@
+"""What the kinds that App Certificates sign for have in common: 007, channels and users."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, Protocol
+
+from token_authority.v1 import issued_token_pb2
+from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats.packing import uid_text
+from token_authority_server.keyring import AppCertificate
+from token_authority_server.kinds.base import (
+    DAY_MS,
+    SECOND_MS,
+    SECONDS,
+    Advisory,
+    HasExpiration,
+    Moment,
+    Terms,
+    duration_ms,
+    requested_ttl_ms,
+)
+
+V006_ADVISORY: Final = Advisory(
+    "LEGACY_FORMAT_006",
+    "006 is the older format: current SDKs read 007, which also knows wildcard channels and "
+    "several services in one token.",
+)
+APP_ADVISORY: Final = Advisory(
+    "APP_TOKEN_SERVER_SIDE_ONLY",
+    "An app token calls the REST API with all rights: keep it on servers, out of clients, "
+    "databases and configuration files, and hand clients user tokens.",
+)
+# How both formats write "every channel".
+_ANY_CHANNEL: Final = "*"
+
+
+def whole_token_terms(
+    request: HasExpiration,
+    expiration: str | None,
+    now_ms: int,
+    violations: list[FieldViolation],
+    token_format: issued_token_pb2.TokenFormat.ValueType = issued_token_pb2.TOKEN_FORMAT_V007,
+    advisories: tuple[Advisory, ...] = (),
+) -> Terms:
+    """Returns the terms of a token all of whose rights last as long as it does.
+
+    Raises:
+        Refusal: INVALID_REQUEST, with `violations` and what is wrong with the expiration.
+    """
+    ttl_ms = requested_ttl_ms(request, expiration, now_ms, SECONDS, DAY_MS, violations)
+    if violations:
+        raise invalid_request(violations)
+    return Terms(
+        format=token_format or issued_token_pb2.TOKEN_FORMAT_V007,
+        issue_ms=now_ms // SECOND_MS * SECOND_MS,
+        ttl_ms=ttl_ms,
+        usable_ms=ttl_ms,
+        advisories=advisories,
+    )
+
+
+def ttl_seconds(terms: Terms) -> int:
+    """Returns the life of a token that has an end, in the unit of 006 and 007."""
+    assert terms.ttl_ms is not None
+    return terms.ttl_ms // SECOND_MS
+
+
+def build_007(
+    key: AppCertificate, terms: Terms, moment: Moment, services: Iterable[v007.Service]
+) -> str:
+    """Builds a 007 token on these terms."""
+    return v007.build_access_token_007(
+        app_id=key.app_id,
+        app_certificate=key.certificate.reveal(),
+        issued_at=terms.issue_ms // SECOND_MS,
+        expire_seconds=ttl_seconds(terms),
+        salt=moment.salt,
+        services=services,
+    )
+
+
+class HasChannelAndUser(Protocol):
+    """A message with the oneofs `channel` and `user`."""
+
+    @property
+    def channel_name(self) -> str:
+        """A channel; "" where it is any."""
+        ...
+
+    @property
+    def uid(self) -> int:
+        """An integer uid; 0 where it is an account or anyone."""
+        ...
+
+    @property
+    def user_account(self) -> str:
+        """A string account; "" where it is a uid or anyone."""
+        ...
+
+    def HasField(  # noqa: N802  # protobuf's name
+        self, field_name: Literal["any_channel", "any_user"], /
+    ) -> bool:
+        """Whether a member of a oneof is set."""
+        ...
+
+
+def channel_text(message: HasChannelAndUser) -> str:
+    """Returns how tokens write the channel."""
+    return message.channel_name or _ANY_CHANNEL
+
+
+def user_text(message: HasChannelAndUser) -> str:
+    """Returns how tokens write the user. Neither uid nor account is any_user: Agora's 0."""
+    return message.user_account or uid_text(message.uid)
+
+
+def wildcard_violations(message: HasChannelAndUser, prefix: str = "") -> Iterator[FieldViolation]:
+    """Yields what is wrong with wildcards; `prefix` is the path of the message."""
+    if message.HasField("any_channel") and message.HasField("any_user"):
+        yield FieldViolation(
+            f"{prefix}any_user",
+            "ANY_USER_WITH_ANY_CHANNEL",
+            "must not be set together with any_channel: name the user or the channel",
+        )
+
+
+def own_ttls_ms(
+    message: Any, fields: Iterable[str], prefix: str, violations: list[FieldViolation]
+) -> dict[str, int]:
+    """Returns the lifetimes of their own that rights were given, by field path."""
+    found: dict[str, int] = {}
+    for field in fields:
+        if message.HasField(field):
+            path = prefix + field
+            found[path] = duration_ms(getattr(message, field), path, SECONDS, violations)
+    return found
+
+
+def seconds_of(message: Any, fields: Mapping[str, int]) -> dict[int, int]:
+    """Returns privilege -> seconds from issue, of the fields with lifetimes that are set."""
+    return {
+        right: getattr(message, field).seconds
+        for field, right in fields.items()
+        if message.HasField(field)
+    }
+
+
+def outlives(own: Mapping[str, int], ttl_ms: int) -> Iterator[FieldViolation]:
+    """Yields the rights that would outlive their token."""
+    for path, own_ms in own.items():
+        if own_ms > ttl_ms:
+            yield FieldViolation(
+                path,
+                "PRIVILEGE_OUTLIVES_TOKEN",
+                "must not be longer than the token lives: raise the token's ttl, or lower this",
+            )

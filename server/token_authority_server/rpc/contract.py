@@ -1,0 +1,75 @@
+"""The contract's services and methods, held against the kinds of token.
+
+Nothing here is a list kept by hand: a method without a kind, a kind without a method, or a kind
+that batches do not know stops the server from starting.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from token_authority.v1 import batch_pb2, inspection_service_pb2, token_service_pb2
+from token_authority_server.kinds import KINDS
+from token_authority_server.kinds.base import Kind
+
+SERVICES: Final = tuple(
+    service
+    for module in (token_service_pb2, inspection_service_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+TOKEN_SERVICE: Final = token_service_pb2.DESCRIPTOR.services_by_name["TokenService"]
+INSPECTION_SERVICE: Final = inspection_service_pb2.DESCRIPTOR.services_by_name["InspectionService"]
+_ENTRY: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR
+
+Kinds = Iterable[Kind[Any, Any]]
+
+
+def paths() -> set[str]:
+    """Returns `/package.Service/Method` of every method of the contract."""
+    return {
+        f"/{service.full_name}/{method.name}" for service in SERVICES for method in service.methods
+    }
+
+
+def kinds_by_method(kinds: Kinds = KINDS) -> Mapping[str, Kind[Any, Any]]:
+    """Pairs each Issue method of TokenService with the one kind that has exactly its messages.
+
+    Raises:
+        RuntimeError: The contract and the kinds do not match.
+    """
+    places = {
+        (method.input_type, method.output_type): method.name
+        for method in TOKEN_SERVICE.methods
+        if method.name.startswith("Issue")
+    }
+    return _paired(
+        places,
+        [((kind.request_type.DESCRIPTOR, kind.response_type.DESCRIPTOR), kind) for kind in kinds],
+    )
+
+
+def kinds_by_entry(kinds: Kinds = KINDS) -> Mapping[str, Kind[Any, Any]]:
+    """Pairs each member of a batch's entry with the kind whose request it is.
+
+    Raises:
+        RuntimeError: The contract and the kinds do not match.
+    """
+    places = {field.message_type: field.name for field in _ENTRY.oneofs_by_name["request"].fields}
+    return _paired(places, [(kind.request_type.DESCRIPTOR, kind) for kind in kinds])
+
+
+def _paired(
+    places: Mapping[Any, str], kinds: Iterable[tuple[Any, Kind[Any, Any]]]
+) -> Mapping[str, Kind[Any, Any]]:
+    """Pairs places in the contract with kinds, both by the descriptors of their messages."""
+    paired: dict[str, Kind[Any, Any]] = {}
+    for messages, kind in kinds:
+        place = places.get(messages)
+        if place is None:
+            raise RuntimeError(f"the contract has no place for the kind {kind.name}")
+        if place in paired:
+            raise RuntimeError(f"{place} has two kinds, {paired[place].name} and {kind.name}")
+        paired[place] = kind
+    for place in places.values():
+        if place not in paired:
+            raise RuntimeError(f"no kind of token has the messages of {place}")
+    return paired

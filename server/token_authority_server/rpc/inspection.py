@@ -1,0 +1,100 @@
+"""InspectToken: what the core says of a token, as a message of the contract."""
+
+import sys
+from typing import Any, Final
+
+from token_authority.v1 import inspection_pb2, issued_token_pb2
+from token_authority_server.authority import Authority
+from token_authority_server.inspection import Expected, Inspection
+from token_authority_server.rpc.handlers import Answer, Method
+from token_authority_server.rpc.messages import set_ms
+from token_authority_server.rpc.validation import RequestParser
+
+_NAME: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
+_FORMATS: Final = {
+    "006": issued_token_pb2.TOKEN_FORMAT_V006,
+    "007": issued_token_pb2.TOKEN_FORMAT_V007,
+    "netless": issued_token_pb2.TOKEN_FORMAT_NETLESS,
+    "": issued_token_pb2.TOKEN_FORMAT_UNSPECIFIED,
+}
+# Timestamps end with the year 9999; what a token says beyond is in its fields.
+_MAX_MS: Final = 253_402_300_799_999
+
+
+def inspect_token(authority: Authority, parser: RequestParser) -> Method:
+    """Returns the method."""
+    # The rules bound every field; a token that is too long is told so by its own rule.
+    parse = parser.parser(_NAME, max_bytes=sys.maxsize)
+
+    async def inspect(data: bytes) -> Answer:
+        request = parse(data)
+        inspection = authority.inspect(request.token, _expected(request.expected))
+        about = {
+            "token_id": inspection.token_id,
+            "kind": inspection.kind,
+            "verdict": inspection.signature.verdict.value,
+            "findings": [finding.reason.value for finding in inspection.findings],
+        }
+        return Answer(response(inspection).SerializeToString(), "inspected", about)
+
+    return inspect
+
+
+def _expected(message: Any) -> Expected:
+    at_ms = None
+    if message.HasField("at_time"):
+        at_ms = message.at_time.seconds * 1000 + message.at_time.nanos // 1_000_000
+    return Expected(
+        app_id=message.app_id,
+        channel_name=message.channel_name,
+        uid=message.uid if message.HasField("uid") else None,
+        user_account=message.user_account if message.HasField("user_account") else None,
+        room_uuid=message.room_uuid,
+        at_ms=at_ms,
+        error_code=message.error_code,
+    )
+
+
+def response(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
+    """Writes an inspection as the answer to InspectTokenRequest."""
+    signature = inspection.signature
+    message = inspection_pb2.InspectTokenResponse(
+        format=_FORMATS[inspection.format],
+        kind=inspection.kind,
+        token_id=inspection.token_id,
+        fields=[
+            inspection_pb2.DecodedField(path=path, value=value, meaning=meaning)
+            for path, value, meaning in inspection.fields
+        ],
+        omitted_field_count=inspection.omitted_field_count,
+        expired=inspection.expired,
+        time_summary=inspection.time_summary,
+        signature=inspection_pb2.Signature(
+            verdict=_enum(inspection_pb2.SignatureVerdict, signature.verdict),
+            project=signature.project,
+            key_id=signature.key_id,
+            key_state=_enum(inspection_pb2.KeyState, signature.key_state or "unspecified"),
+        ),
+        findings=[
+            inspection_pb2.Finding(
+                reason=finding.reason,
+                severity=_enum(inspection_pb2.FindingSeverity, finding.severity),
+                problem=finding.problem,
+                advice=finding.advice,
+            )
+            for finding in inspection.findings
+        ],
+    )
+    for timestamp, ms in (
+        ("issue_time", inspection.issue_ms),
+        ("expire_time", inspection.expire_ms),
+    ):
+        if ms is not None and 0 <= ms <= _MAX_MS:
+            set_ms(getattr(message, timestamp), ms)
+    return message
+
+
+def _enum(enum: Any, word: str) -> Any:
+    """Returns the number of a word of the core: `valid` is SIGNATURE_VERDICT_VALID."""
+    prefix: str = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return enum.Value(prefix + word.upper())
