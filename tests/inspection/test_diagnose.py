@@ -1,0 +1,76 @@
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+import pytest
+
+from inspection.tokens import SECRETS, inspect, reasons, t007, whiteboard
+from inspection.trials import TRIALS, Trial
+from token_authority_server.inspection import Inspection, Reason, Severity
+from token_authority_server.inspection.checks import codes
+from token_authority_server.inspection.diagnose import CHECKS
+
+NUMBERED = [
+    pytest.param(reason, hit, miss, id=f"{reason}-{number}")
+    for reason, rows in groupby(TRIALS, key=lambda row: row[0])
+    for number, (_, hit, miss) in enumerate(rows)
+]
+
+
+@pytest.mark.parametrize(("reason", "hit", "miss"), NUMBERED)
+def test_a_token_triggers_a_finding_and_one_that_hardly_differs_does_not(
+    reason: Reason, hit: Trial, miss: Trial
+) -> None:
+    assert reason in reasons(hit.run())
+    assert reason not in reasons(miss.run())
+
+
+def test_every_reason_is_looked_for_once_and_tried() -> None:
+    looked_for = Counter([reason for reason, _, _ in (*CHECKS, *codes.CHECKS)])
+    assert looked_for == Counter(Reason)
+    assert {reason for reason, _, _ in TRIALS} == set(Reason)
+    assert [reason for reason, _ in groupby(TRIALS, key=lambda row: row[0])] == list(Reason)
+
+
+def test_reasons_are_their_own_names_in_upper_snake_case() -> None:
+    for reason in Reason:
+        assert reason.value == reason.name == reason.name.upper()
+
+
+def inspections() -> Iterator[tuple[str, Inspection]]:
+    for _, hit, miss in TRIALS:
+        yield hit.text, hit.run()
+        yield miss.text, miss.run()
+
+
+def test_no_finding_holds_a_token_a_signature_or_a_secret() -> None:
+    for text, inspection in inspections():
+        shown = repr(inspection)
+        for secret in SECRETS:
+            assert secret not in shown
+        if len(text) > 50:
+            assert text[3:50] not in shown
+
+
+def test_findings_are_sentences_of_bounded_length_the_worst_first() -> None:
+    for _, inspection in inspections():
+        for finding in inspection.findings:
+            for sentence in (finding.problem, finding.advice):
+                assert sentence[0].isupper()
+                assert sentence.endswith(".")
+                assert "{" not in sentence
+                assert len(sentence) < 600
+        severities = [finding.severity for finding in inspection.findings]
+        assert severities == sorted(severities, key=list(Severity).index)
+
+
+@pytest.mark.parametrize("token", [t007(), whiteboard()])
+def test_a_token_without_fault_has_no_findings(token: str) -> None:
+    assert inspect(token).findings == ()
+
+
+def test_names_are_quoted_and_cut() -> None:
+    (finding,) = inspect(t007(), channel_name="lesson-1 \n" + "x" * 1000).findings
+    assert finding.problem.startswith("The client joined the channel 'lesson-1 \\nxxx")
+    assert finding.problem.endswith("x'…, and the token is for 'lesson-1'.")
+    assert len(finding.problem) < 200

@@ -1,0 +1,462 @@
+"""For each reason tokens that must trigger it, and ones that hardly differ and must not."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from inspection.tokens import (
+    DAY,
+    HOUR,
+    LEAKED_CERTIFICATE,
+    NOW,
+    OTHER_APP_ID,
+    OTHER_CERTIFICATE,
+    OTHER_SECRET_KEY,
+    ROOM,
+    UNKNOWN_CERTIFICATE,
+    inspect,
+    netless,
+    publisher,
+    rtc,
+    rtm,
+    t006,
+    t007,
+    whiteboard,
+)
+from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, NOW_MS, OLD_CERTIFICATE
+from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.inspection import Inspection, Reason
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A text, and what is said about its use."""
+
+    text: str
+    use: dict[str, Any]
+
+    def run(self) -> Inspection:
+        return inspect(self.text, **self.use)
+
+
+def of(text: str, **use: Any) -> Trial:
+    return Trial(text, use)
+
+
+def with_plus() -> str:
+    """A token that has a plus sign."""
+    return next(token for salt in range(99) if "+" in (token := t007(salt=salt)))
+
+
+def rtm_permissions(count: int) -> str:
+    resources = [f"r{number}" for number in range(count)]
+    return t007(v007.rtm2("alice", [v007.RtmPermission(0, 0, resources)], {1: HOUR}))
+
+
+def early(**rights: int) -> str:
+    """An RTC token issued an hour ago, for two; its rights are in seconds from then."""
+    numbers = {"join": 1, "audio": 2, "video": 3, "data": 4}
+    given = publisher(2 * HOUR) | {numbers[name]: seconds for name, seconds in rights.items()}
+    return t007(rtc(rights=given), issued_at=NOW - HOUR, expire_seconds=2 * HOUR)
+
+
+def relabelled(token: str, prefix: str) -> str:
+    return f"{prefix}_{token.partition('_')[2]}"
+
+
+GOOD, ROOM_TOKEN = t007(), whiteboard()
+RTM_006 = t006("alice", "", privileges={1000: NOW + HOUR})
+
+TRIALS: list[tuple[Reason, Trial, Trial]] = [
+    # What was pasted.
+    (Reason.NOT_A_TOKEN, of("008" + GOOD[3:]), of(GOOD)),
+    (Reason.NOT_A_TOKEN, of(""), of("007")),
+    (Reason.NOT_A_TOKEN, of(APP_ID), of("006" + APP_ID)),
+    (Reason.NOT_A_TOKEN, of(ROOM_TOKEN.lower()), of(ROOM_TOKEN)),
+    (
+        Reason.TOO_LARGE,
+        of(t007(v007.service(4, {1: 0}, b"\0" * 65480))),
+        of(t007(v007.service(4, {1: 0}, b"\0" * 65400))),
+    ),
+    (Reason.TOO_LARGE, of("007" + "A" * 65534), of("007" + "A" * 65533)),
+    (
+        Reason.TOO_LARGE,
+        of(whiteboard(content={"uuid": "r" * 8200})),
+        of(whiteboard(content={"uuid": "r" * 8000})),
+    ),
+    (Reason.TRUNCATED, of(GOOD[:-1]), of(GOOD)),
+    (Reason.TRUNCATED, of(GOOD[:-8]), of(GOOD)),
+    (Reason.TRUNCATED, of(t006()[:-4]), of(t006())),
+    (Reason.TRUNCATED, of(t006()[:34]), of(t006())),
+    (Reason.TRUNCATED, of(whiteboard("sdk")[:-4]), of(whiteboard("sdk"))),
+    (Reason.BAD_CHARACTER, of(GOOD[:20] + "!" + GOOD[21:]), of(GOOD)),
+    (
+        Reason.BAD_CHARACTER,
+        of(with_plus().replace("+", "-")),
+        of(with_plus()),
+    ),
+    (Reason.BAD_CHARACTER, of(ROOM_TOKEN + "="), of(ROOM_TOKEN)),
+    (Reason.DAMAGED, of(GOOD[:20] + GOOD[20:40].swapcase() + GOOD[40:]), of(GOOD)),
+    (Reason.DAMAGED, of(t007(salt=3).replace("=", "") + "A="), of(t007(salt=3))),
+    (
+        Reason.CORRUPT,
+        of(t007(v007.service(2, {1: HOUR}, b"\x06\0alice"))),
+        of(t007(v007.service(2, {1: HOUR}, b"\x05\0alice"))),
+    ),
+    (
+        Reason.CORRUPT,
+        of(whiteboard(lifespan_ms=0, content={"uuid": ROOM, "expireAt": "soon"})),
+        of(whiteboard(lifespan_ms=0, content={"uuid": ROOM, "expireAt": str(NOW_MS + 1)})),
+    ),
+    (Reason.CORRUPT, of(netless("nonce=n&sig=s")), of(netless("ak=n&sig=s"))),
+    (Reason.SPACES_FOR_PLUS, of(with_plus().replace("+", " ")), of(with_plus())),
+    (Reason.SPACES_FOR_PLUS, of(with_plus().replace("+", " ")), of(f" {with_plus()} ")),
+    (Reason.WHITESPACE, of(GOOD + "\n"), of(GOOD)),
+    (Reason.WHITESPACE, of(f"{GOOD[:40]}\r\n{GOOD[40:]}"), of(GOOD)),
+    (Reason.WHITESPACE, of(f"\ufeff{ROOM_TOKEN}\u200b"), of(ROOM_TOKEN)),
+    (Reason.QUOTED, of(f'"{GOOD}"'), of(GOOD)),
+    (Reason.QUOTED, of(f"\u201c{GOOD}\u201d"), of(GOOD)),
+    (Reason.QUOTED, of(GOOD.replace("=", "\\u003d")), of(GOOD)),
+    (Reason.URL_ENCODED, of(quote(GOOD, safe="")), of(GOOD)),
+    (Reason.URL_ENCODED, of(quote(quote(GOOD, safe=""))), of(GOOD)),
+    (Reason.SURROUNDED, of(f"Authorization: Bearer {GOOD}"), of(GOOD)),
+    (Reason.SURROUNDED, of(f'{{"token": "{ROOM_TOKEN}", "uid": 7}}'), of(f'"{ROOM_TOKEN}"')),
+    (
+        Reason.FIELD_REPEATED,
+        of(netless(f"ak=a&role=0&role=2&sig={'0' * 64}")),
+        of(netless(f"ak=a&role=2&sig={'0' * 64}")),
+    ),
+    (
+        Reason.UNKNOWN_SERVICE,
+        of(t007(rtc(), v007.service(11, {1: HOUR}))),
+        of(t007(rtc(), v007.service(10, {1: HOUR}))),
+    ),
+    (
+        Reason.UNREAD_BYTES,
+        of(t007(v007.service(4, {1: 0}, b"\0"))),
+        of(t007(v007.service(4, {1: 0}))),
+    ),
+    (Reason.TOO_MANY_VALUES, of(rtm_permissions(994)), of(rtm_permissions(991))),
+    (
+        Reason.TOO_MANY_VALUES,
+        of(t007(*[v007.fpa({1: 0})] * 65)),
+        of(t007(*[v007.fpa({1: 0})] * 64)),
+    ),
+    (
+        Reason.NOT_UTF8,
+        of(t007(v007.service(2, {1: HOUR}, b"\x01\0\xff"))),
+        of(t007(v007.service(2, {1: HOUR}, b"\x01\0\x7f"))),
+    ),
+    # Who signed.
+    (Reason.SECRET_IN_TOKEN, of(t007(app_id=CERTIFICATE)), of(t007(app_id=OTHER_APP_ID))),
+    (
+        Reason.SIGNED_WITH_OTHER_KEY,
+        of(t007(app_certificate=OTHER_CERTIFICATE)),
+        of(t007(app_certificate=UNKNOWN_CERTIFICATE)),
+    ),
+    (Reason.SIGNED_WITH_OTHER_KEY, of(whiteboard(secret_key=OTHER_SECRET_KEY)), of(whiteboard())),
+    (
+        Reason.SIGNATURE_WRONG,
+        of(t007(app_certificate=UNKNOWN_CERTIFICATE)),
+        of(t007(app_certificate=OTHER_CERTIFICATE)),
+    ),
+    (
+        Reason.SIGNATURE_WRONG,
+        of(t006(app_certificate=UNKNOWN_CERTIFICATE), channel_name="lesson-1", uid=7),
+        of(t006(app_certificate=UNKNOWN_CERTIFICATE), channel_name="lesson-1", uid=8),
+    ),
+    (
+        Reason.KEY_UNKNOWN,
+        of(t007(app_id="0" * 32, app_certificate=UNKNOWN_CERTIFICATE)),
+        of(t007(app_id=APP_ID, app_certificate=UNKNOWN_CERTIFICATE)),
+    ),
+    (
+        Reason.KEY_UNKNOWN,
+        of(whiteboard(access_key="nobody's", secret_key="unknown")),
+        of(whiteboard(access_key=ACCESS_KEY, secret_key="unknown")),
+    ),
+    (
+        Reason.KEY_DISABLED,
+        of(t007(app_certificate=LEAKED_CERTIFICATE)),
+        of(t007(app_certificate=OLD_CERTIFICATE)),
+    ),
+    (
+        Reason.KEY_RETIRED,
+        of(t007(app_certificate=OLD_CERTIFICATE)),
+        of(t007(app_certificate=CERTIFICATE)),
+    ),
+    (Reason.SIGNATURE_UNCHECKED, of(t006()), of(t006(), channel_name="lesson-1", uid=7)),
+    # Which app.
+    (Reason.WRONG_APP_ID, of(GOOD, app_id=OTHER_APP_ID), of(GOOD, app_id=APP_ID)),
+    (Reason.APP_ID_SPELLING, of(GOOD, app_id=f" {APP_ID}"), of(GOOD, app_id=APP_ID)),
+    (Reason.APP_ID_SPELLING, of(GOOD, app_id=APP_ID.lower()), of(GOOD, app_id=OTHER_APP_ID)),
+    (
+        Reason.APP_ID_MALFORMED,
+        of(f"006{APP_ID[:31]}x{t006()[35:]}"),
+        of(f"006{APP_ID[:31]}a{t006()[35:]}"),
+    ),
+    # Which channel, user and room.
+    (
+        Reason.WRONG_CHANNEL,
+        of(GOOD, channel_name="lesson-2"),
+        of(t007(rtc("lesson-2")), channel_name="lesson-2"),
+    ),
+    (
+        Reason.WRONG_CHANNEL,
+        of(t006(), channel_name="lesson-2"),
+        of(t006("lesson-2"), channel_name="lesson-2"),
+    ),
+    (Reason.WRONG_CHANNEL, of(GOOD, channel_name="x"), of(t007(rtc("*")), channel_name="x")),
+    (
+        Reason.CHANNEL_SPELLING,
+        of(t007(rtc("lesson-1 ")), channel_name="lesson-1"),
+        of(t007(rtc("lesson-1")), channel_name="lesson-1"),
+    ),
+    (
+        Reason.CHANNEL_SPELLING,
+        of(t007(rtc("Lesson-1")), channel_name="lesson-1"),
+        of(t007(rtc("Lesson-2")), channel_name="lesson-1"),
+    ),
+    (
+        Reason.CHANNEL_SPELLING,
+        of(t006("Lesson-1 "), channel_name="Lesson-1"),
+        of(t006("Lesson-1 "), channel_name="Lesson-1 "),
+    ),
+    (
+        Reason.CHANNEL_SPELLING,
+        of(t006("lesson-1"), channel_name=" LESSON-1"),
+        of(t006("lesson-2"), channel_name=" LESSON-1"),
+    ),
+    (Reason.CHANNEL_NAME_INVALID, of(t007(rtc("c" * 65))), of(t007(rtc("c" * 64)))),
+    (Reason.CHANNEL_NAME_INVALID, of(t007(rtc("a/b"))), of(t007(rtc("a|b")))),
+    (Reason.CHANNEL_NAME_INVALID, of(t007(rtc("**"))), of(t007(rtc("*")))),
+    (Reason.WILDCARD_CHANNEL, of(t007(rtc("*"))), of(t007(rtc("**")))),
+    (Reason.WILDCARD_NEEDS_007, of(t006("*")), of(t007(rtc("*")))),
+    (Reason.WILDCARD_NEEDS_007, of(t006("*")), of(t006("**"))),
+    (Reason.WRONG_USER, of(GOOD, uid=8), of(GOOD, uid=7)),
+    (Reason.WRONG_USER, of(GOOD, uid=0), of(t007(rtc(uid="")), uid=0)),
+    (
+        Reason.WRONG_USER,
+        of(t006(), channel_name="lesson-1", uid=8),
+        of(t006(), channel_name="lesson-1", uid=7),
+    ),
+    (Reason.WRONG_USER, of(RTM_006, user_account="bob"), of(RTM_006, user_account="alice")),
+    (
+        Reason.WRONG_USER,
+        of(t007(rtc(), rtm("bob")), user_account="alice", error_code=5),
+        of(t007(rtc(), rtm("alice")), user_account="alice", error_code=5),
+    ),
+    (Reason.WRONG_USER, of(GOOD, user_account="8"), of(GOOD, user_account="7")),
+    (
+        Reason.WRONG_USER,
+        of(t007(rtm("0")), user_account="alice"),
+        of(t007(rtm("alice")), user_account="alice"),
+    ),
+    (
+        Reason.USER_SPELLING,
+        of(t007(rtc(uid="Alice")), user_account="alice"),
+        of(t007(rtc(uid="Alice")), user_account="Alice"),
+    ),
+    (
+        Reason.USER_SPELLING,
+        of(t006(uid="alice"), channel_name="lesson-1", user_account="Alice "),
+        of(t006(uid="bob"), channel_name="lesson-1", user_account="Alice "),
+    ),
+    (
+        Reason.ACCOUNT_FOR_UID,
+        of(t007(rtc(uid="4a50cb3b-6a0c")), uid=7),
+        of(t007(rtc(uid="4")), uid=7),
+    ),
+    (Reason.UID_FOR_ACCOUNT, of(GOOD, user_account="alice"), of(GOOD, user_account="7")),
+    (Reason.UID_ZERO_AS_TEXT, of(t007(rtc(uid="0")), uid=7), of(t007(rtc(uid="")), uid=7)),
+    (Reason.UID_ZERO_AS_TEXT, of(t007(rtc(uid="0"))), of(t007(rtc(uid="0")), user_account="0")),
+    (Reason.UID_ZERO_AS_TEXT, of(t006(uid="0")), of(t006(uid=""))),
+    (
+        Reason.UID_OUT_OF_RANGE,
+        of(t007(rtc(uid="4294967296"))),
+        of(t007(rtc(uid="4294967295"))),
+    ),
+    (Reason.UID_OUT_OF_RANGE, of(t007(rtc(uid="-7"))), of(t007(rtc(uid="-seven")))),
+    (Reason.ANY_USER, of(t007(rtc(uid=""))), of(t007(rtc(uid="0")))),
+    (Reason.ANY_USER, of(t006(uid="")), of(RTM_006)),
+    (
+        Reason.WRONG_ROOM,
+        of(ROOM_TOKEN, room_uuid=ROOM[:-1]),
+        of(ROOM_TOKEN, room_uuid=ROOM),
+    ),
+    (
+        Reason.WRONG_ROOM,
+        of(t007(v007.education("r1", "alice", 2, {1: HOUR})), room_uuid="r2"),
+        of(t007(v007.education("r2", "alice", 2, {1: HOUR})), room_uuid="r2"),
+    ),
+    # Which product.
+    (Reason.RTC_TOKEN_FOR_RTM, of(GOOD, error_code=5), of(GOOD, error_code=110)),
+    (Reason.RTC_TOKEN_FOR_RTM, of(t006(), error_code=6), of(RTM_006, error_code=6)),
+    (
+        Reason.RTC_TOKEN_FOR_RTM,
+        of(t007(rtc()), error_code=5),
+        of(t007(rtc(), rtm()), error_code=5),
+    ),
+    (
+        Reason.RTM_TOKEN_FOR_RTC,
+        of(t007(rtm()), channel_name="lesson-1"),
+        of(t007(rtm(), rtc()), channel_name="lesson-1"),
+    ),
+    (Reason.RTM_TOKEN_FOR_RTC, of(RTM_006, error_code=110), of(RTM_006, error_code=5)),
+    (Reason.WRONG_PRODUCT, of(ROOM_TOKEN, error_code=110), of(GOOD, error_code=110)),
+    (
+        Reason.WRONG_PRODUCT,
+        of(t007(v007.chat("alice", {1: HOUR})), error_code=5),
+        of(t007(rtm()), error_code=5),
+    ),
+    (Reason.WRONG_PRODUCT, of(GOOD, room_uuid=ROOM), of(ROOM_TOKEN, room_uuid=ROOM)),
+    (Reason.WRONG_PRODUCT, of(ROOM_TOKEN, uid=7), of(ROOM_TOKEN, uid=7, room_uuid=ROOM)),
+    (
+        Reason.NO_JOIN_PRIVILEGE,
+        of(t007(rtc(rights={2: HOUR, 3: HOUR, 4: HOUR}))),
+        of(t007(rtc(rights={1: HOUR}))),
+    ),
+    (
+        Reason.NO_LOGIN_PRIVILEGE,
+        of(t007(v007.education("r", "u", 1, {}))),
+        of(t007(v007.education("r", "u", 1, {1: HOUR}))),
+    ),
+    (
+        Reason.SUBSCRIBER_NOT_ENFORCED,
+        of(t007(rtc(rights={1: HOUR}))),
+        of(t007(rtc(rights=publisher()))),
+    ),
+    (Reason.LEGACY_FORMAT_006, of(t006()), of(t007())),
+    (Reason.LEGACY_FORMAT_006, of(t006(), error_code=110), of(t007(), error_code=110)),
+    (
+        Reason.APP_TOKEN_SERVER_SIDE_ONLY,
+        of(t007(v007.chat("", {2: HOUR}))),
+        of(t007(v007.chat("", {1: HOUR}))),
+    ),
+    (
+        Reason.APP_TOKEN_SERVER_SIDE_ONLY,
+        of(t007(v007.education("", "", -1, {3: HOUR}))),
+        of(t007(v007.education("", "", -1, {2: HOUR}))),
+    ),
+    (Reason.SDK_TOKEN_SERVER_SIDE_ONLY, of(whiteboard("sdk")), of(whiteboard("room"))),
+    (
+        Reason.PREFIX_RELABELLED,
+        of(relabelled(ROOM_TOKEN, "NETLESSSDK")),
+        of(relabelled(ROOM_TOKEN, "NETLESSTASK")),
+    ),
+    (Reason.PREFIX_RELABELLED, of(relabelled(whiteboard("sdk"), "NETLESSROOM")), of(ROOM_TOKEN)),
+    (
+        Reason.ROLE_UNKNOWN,
+        of(whiteboard(content={"role": "3", "uuid": ROOM})),
+        of(whiteboard(content={"role": "2", "uuid": ROOM})),
+    ),
+    (
+        Reason.ROLE_UNKNOWN,
+        of(whiteboard(content={"uuid": ROOM})),
+        of(whiteboard(content={"uuid": ROOM, "role": "0"})),
+    ),
+    # Since when, and until when.
+    (
+        Reason.EXPIRED,
+        of(GOOD, now_ms=(NOW + HOUR) * 1000),
+        of(GOOD, now_ms=(NOW + HOUR) * 1000 - 1),
+    ),
+    (
+        Reason.EXPIRED,
+        of(GOOD, at_ms=(NOW + HOUR) * 1000),
+        of(GOOD, at_ms=NOW_MS, now_ms=NOW_MS + 2 * HOUR * 1000),
+    ),
+    (
+        Reason.EXPIRED,
+        of(t006(privileges=publisher(NOW))),
+        of(t006(privileges=publisher(NOW + 1))),
+    ),
+    (
+        Reason.EXPIRED,
+        of(ROOM_TOKEN, now_ms=NOW_MS + HOUR * 1000),
+        of(ROOM_TOKEN, now_ms=NOW_MS + HOUR * 1000 - 1),
+    ),
+    # Agora ends tokens after a day, whatever they say.
+    (
+        Reason.EXPIRED,
+        of(t007(rtc(rights=publisher(9 * DAY)), issued_at=NOW - DAY, expire_seconds=9 * DAY)),
+        of(t007(rtc(rights=publisher(9 * DAY)), issued_at=NOW - DAY + 1, expire_seconds=9 * DAY)),
+    ),
+    (Reason.JOIN_ENDED, of(early(join=HOUR)), of(early(join=HOUR + 1))),
+    (Reason.PUBLISH_ENDED, of(early(audio=HOUR)), of(early(audio=HOUR + 1))),
+    (Reason.CLOCK_SKEW, of(t007(issued_at=NOW + 31)), of(t007(issued_at=NOW + 30))),
+    (
+        Reason.CLOCK_SKEW,
+        of(GOOD, error_code=109),
+        of(GOOD, error_code=109, now_ms=(NOW + HOUR) * 1000),
+    ),
+    (Reason.CLOCK_SKEW, of(t007(rtm()), error_code=6), of(t007(rtm()), error_code=5)),
+    (
+        Reason.EPOCH_AS_SECONDS,
+        of(t007(expire_seconds=NOW + HOUR)),
+        of(t007(expire_seconds=HOUR)),
+    ),
+    (
+        Reason.EPOCH_AS_SECONDS,
+        of(t007(rtc(rights=publisher(NOW + HOUR)))),
+        of(t007(rtc(rights=publisher(9 * DAY)))),
+    ),
+    (
+        Reason.SECONDS_AS_EPOCH,
+        of(t006(privileges=publisher(HOUR))),
+        of(t006(privileges=publisher(NOW + HOUR))),
+    ),
+    (Reason.SECONDS_AS_EPOCH, of(t006("alice", "", privileges={1000: 0})), of(RTM_006)),
+    (
+        Reason.EXPIRY_IN_SECONDS,
+        of(whiteboard(now_ms=NOW, lifespan_ms=HOUR)),
+        of(whiteboard(now_ms=NOW_MS, lifespan_ms=HOUR)),
+    ),
+    (
+        Reason.LIFE_OVER_24_HOURS,
+        of(t007(expire_seconds=DAY + 1)),
+        of(t007(expire_seconds=DAY)),
+    ),
+    (
+        Reason.LIFE_OVER_24_HOURS,
+        of(t006(privileges=publisher(NOW + DAY + 1))),
+        of(t006(privileges=publisher(NOW + DAY))),
+    ),
+    (Reason.ZERO_LIFE, of(t007(expire_seconds=0)), of(t007(expire_seconds=1))),
+    (
+        Reason.SHORT_LIFE,
+        of(t007(rtc(rights=publisher(60)), expire_seconds=60)),
+        of(t007(rtc(rights=publisher(61)), expire_seconds=61)),
+    ),
+    (Reason.SHORT_LIFE, of(t007(rtm(seconds=60))), of(t007(rtm(seconds=61)))),
+    (
+        Reason.JOIN_ENDS_BEFORE_PUBLISH,
+        of(t007(rtc(rights=publisher() | {1: HOUR - 1}))),
+        of(t007(rtc(rights=publisher() | {2: HOUR - 1}))),
+    ),
+    (
+        Reason.PRIVILEGE_OUTLIVES_TOKEN,
+        of(t007(rtc(rights=publisher(HOUR + 1)))),
+        of(t007(rtc(rights=publisher(HOUR)))),
+    ),
+    (Reason.NON_EXPIRING, of(whiteboard(lifespan_ms=0)), of(whiteboard(lifespan_ms=1))),
+    # What the error code means where the token does not explain it.
+    (Reason.APP_ID_REFUSED, of(GOOD, error_code=101), of(GOOD, error_code=110)),
+    (
+        Reason.APP_ID_REFUSED,
+        of(GOOD, error_code=101, app_id=APP_ID),
+        of(GOOD, error_code=101, app_id=OTHER_APP_ID),
+    ),
+    (Reason.CERTIFICATE_NOT_ENABLED, of(GOOD, error_code=119), of(GOOD, error_code=118)),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(GOOD, error_code=110, uid=7),
+        of(GOOD, error_code=110, uid=8),
+    ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(t007(rtm()), error_code=5),
+        of(t007(rtm(), app_certificate=UNKNOWN_CERTIFICATE), error_code=5),
+    ),
+    (Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=17), of(GOOD, error_code=110)),
+]
