@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from token_authority_cli.output import complain
 from token_authority_client import DEFAULT_TARGET
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def add_commands(commands: Any) -> None:
         metavar="ADDRESS",
         help=f"with --dev: HOST:PORT (port 0: any) or unix:/PATH; by default {DEFAULT_TARGET}",
     )
-    serve.set_defaults(run=_needs_server(_serve), parser=serve)
+    serve.set_defaults(run=needs_server(_serve), parser=serve)
     check = commands.add_parser(
         "check-config",
         help="check a configuration file",
@@ -69,17 +70,17 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
-    check.set_defaults(run=_needs_server(_check_config))
+    check.set_defaults(run=needs_server(_check_config))
 
 
-def _needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+def needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
     """Wraps a command so that a missing package of the extra is explained."""
 
     def checked(arguments: argparse.Namespace) -> int:
         try:
             importlib.import_module("token_authority_server.main")
         except ModuleNotFoundError as error:
-            _complain(
+            complain(
                 f"this command needs the server, whose package {error.name} is not installed: "
                 "pip install 'agora-token-authority[server]'"
             )
@@ -104,7 +105,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     except config.ConfigError as error:
         return _complain_of_config(error)
     except main.ListenError as error:
-        _complain(str(error))
+        complain(str(error))
         return 1
     return 0
 
@@ -140,7 +141,7 @@ def _check_config(arguments: argparse.Namespace) -> int:
         return _complain_of_config(error)
     print("\n".join(_summary(settings)))
     for warning in settings.warnings():
-        _complain(f"warning: {arguments.file}: {warning}")
+        complain(f"warning: {arguments.file}: {warning}")
     return 0
 
 
@@ -156,9 +157,5 @@ def _summary(settings: "Settings") -> list[str]:
 
 def _complain_of_config(error: Exception) -> int:
     for line in str(error).splitlines():
-        _complain(line)
+        complain(line)
     return 2
-
-
-def _complain(message: str) -> None:
-    print(f"token-authority: {message}", file=sys.stderr)

@@ -1,28 +1,29 @@
-"""Answers as values, and failed calls as exceptions: the one place that reads grpc's words."""
+"""Answers as values. What cannot be read is InternalError."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, TypeVar
 
-import grpc
-from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import error_details_pb2, status_pb2
 
-from token_authority.v1 import issued_token_pb2
-from token_authority_client.errors import (
-    BY_CODE,
-    DeadlineExceeded,
-    FieldViolation,
-    InternalError,
-    ResourceExhausted,
-    TokenAuthorityError,
-    Unavailable,
-    Unimplemented,
+from token_authority.v1 import inspection_pb2, issued_token_pb2
+from token_authority_client.errors import InternalError
+from token_authority_client.values import (
+    Advisory,
+    Decision,
+    DecodedField,
+    Finding,
+    FindingSeverity,
+    Inspection,
+    IssuedToken,
+    KeyState,
+    Signature,
+    SignatureVerdict,
+    TokenFormat,
 )
-from token_authority_client.values import Advisory, Decision, IssuedToken, TokenFormat
 
-_DOMAIN: Final = "token-authority"
 _UPDATE: Final = "check what answers there, and that this client is not older than the server"
 _STRANGE: Final = f"the server's answer cannot be read: {_UPDATE}"
 # What reading a strange message can raise: None for one that was not decoded, times out of range.
@@ -32,6 +33,33 @@ _FORMATS: Final[Mapping[int, TokenFormat]] = {
     issued_token_pb2.TOKEN_FORMAT_V007: "007",
     issued_token_pb2.TOKEN_FORMAT_NETLESS: "netless",
 }
+_VERDICTS: Final[Mapping[int, SignatureVerdict]] = {
+    inspection_pb2.SIGNATURE_VERDICT_VALID: "valid",
+    inspection_pb2.SIGNATURE_VERDICT_INVALID: "invalid",
+    inspection_pb2.SIGNATURE_VERDICT_UNKNOWN_KEY: "unknown_key",
+    inspection_pb2.SIGNATURE_VERDICT_UNVERIFIABLE: "unverifiable",
+}
+_KEY_STATES: Final[Mapping[int, KeyState]] = {
+    inspection_pb2.KEY_STATE_ACTIVE: "active",
+    inspection_pb2.KEY_STATE_VERIFY_ONLY: "verify_only",
+    inspection_pb2.KEY_STATE_DISABLED: "disabled",
+}
+_SEVERITIES: Final[Mapping[int, FindingSeverity]] = {
+    inspection_pb2.FINDING_SEVERITY_ERROR: "error",
+    inspection_pb2.FINDING_SEVERITY_WARNING: "warning",
+}
+
+MessageT = TypeVar("MessageT")
+ResultT = TypeVar("ResultT")
+
+
+@contextmanager
+def _reading() -> Generator[None]:
+    """Turns what reading a strange answer raises into InternalError."""
+    try:
+        yield
+    except _UNREADABLE:
+        raise InternalError(_STRANGE, advice=_UPDATE) from None
 
 
 def issued_token(response: Any) -> IssuedToken:
@@ -40,23 +68,18 @@ def issued_token(response: Any) -> IssuedToken:
     Raises:
         InternalError: The answer has no token, or cannot be read.
     """
-    try:
-        message: issued_token_pb2.IssuedToken = response.issued_token
-        if not message.token:
-            raise ValueError("no token")
-        return IssuedToken(
-            token=message.token,
-            token_id=message.token_id,
-            format=_FORMATS.get(message.format, "unknown"),
-            key_id=message.key_id,
-            app_id=message.app_id,
-            issue_time=_datetime(message.issue_time),
-            expire_time=_datetime(message.expire_time) if message.HasField("expire_time") else None,
-            renew_time=_datetime(message.renew_time) if message.HasField("renew_time") else None,
-            advisories=_advisories(message.advisories),
-        )
-    except _UNREADABLE:
-        raise InternalError(_STRANGE, advice=_UPDATE) from None
+    with _reading():
+        return _issued_token(response.issued_token)
+
+
+def issued_tokens(response: Any, count: int) -> list[IssuedToken]:
+    """Reads the tokens of a batch's answer.
+
+    Raises:
+        InternalError: The answer has not `count` tokens, or cannot be read.
+    """
+    with _reading():
+        return [_issued_token(message) for message in _all(response.issued_tokens, count)]
 
 
 def decision(response: Any) -> Decision:
@@ -65,94 +88,121 @@ def decision(response: Any) -> Decision:
     Raises:
         InternalError: The answer has no decision, or cannot be read.
     """
-    try:
-        message: issued_token_pb2.Decision = response.decision
-        if not message.caller:
-            raise ValueError("no decision")
-        return Decision(
-            caller=message.caller,
-            grant=message.grant,
-            ttl=message.ttl.ToTimedelta() if message.HasField("ttl") else None,
-            max_ttl=message.max_ttl.ToTimedelta(),
-            key_id=message.key_id,
-            advisories=_advisories(message.advisories),
+    with _reading():
+        return _decision(response.decision)
+
+
+def decisions(response: Any, count: int) -> list[Decision]:
+    """Reads the decisions of a batch's answer to validate_only.
+
+    Raises:
+        InternalError: The answer has not `count` decisions, or cannot be read.
+    """
+    with _reading():
+        return [_decision(message) for message in _all(response.decisions, count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted(Generic[ResultT]):
+    """What to ask for, and how to read it."""
+
+    validate_only: bool
+    one: Callable[[Any], ResultT]
+    """Reads the answer of an Issue method."""
+    many: Callable[[Any, int], list[ResultT]]
+    """Reads the answer of BatchIssueTokens, to so many requests."""
+
+
+TOKENS: Final = Wanted(False, issued_token, issued_tokens)
+DECISIONS: Final = Wanted(True, decision, decisions)
+
+
+def inspection(response: Any) -> Inspection:
+    """Reads the answer of InspectToken.
+
+    Raises:
+        InternalError: It cannot be read.
+    """
+    with _reading():
+        message: inspection_pb2.InspectTokenResponse = response
+        return Inspection(
+            format=_FORMATS.get(message.format, "unknown") if message.format else None,
+            kind=message.kind,
+            token_id=message.token_id,
+            fields=tuple(
+                [DecodedField(field.path, field.value, field.meaning) for field in message.fields]
+            ),
+            omitted_field_count=message.omitted_field_count,
+            issue_time=_moment(message, "issue_time"),
+            expire_time=_moment(message, "expire_time"),
+            expired=message.expired,
+            time_summary=message.time_summary,
+            signature=_signature(message.signature),
+            findings=tuple([_finding(finding) for finding in message.findings]),
         )
-    except _UNREADABLE:
-        raise InternalError(_STRANGE, advice=_UPDATE) from None
+
+
+def _issued_token(message: issued_token_pb2.IssuedToken) -> IssuedToken:
+    if not message.token:
+        raise ValueError("no token")
+    return IssuedToken(
+        token=message.token,
+        token_id=message.token_id,
+        format=_FORMATS.get(message.format, "unknown"),
+        key_id=message.key_id,
+        app_id=message.app_id,
+        issue_time=_datetime(message.issue_time),
+        expire_time=_moment(message, "expire_time"),
+        renew_time=_moment(message, "renew_time"),
+        advisories=_advisories(message.advisories),
+    )
+
+
+def _decision(message: issued_token_pb2.Decision) -> Decision:
+    if not message.caller:
+        raise ValueError("no decision")
+    return Decision(
+        caller=message.caller,
+        grant=message.grant,
+        ttl=message.ttl.ToTimedelta() if message.HasField("ttl") else None,
+        max_ttl=message.max_ttl.ToTimedelta(),
+        key_id=message.key_id,
+        advisories=_advisories(message.advisories),
+    )
+
+
+def _signature(message: inspection_pb2.Signature) -> Signature:
+    state = message.key_state
+    return Signature(
+        verdict=_VERDICTS.get(message.verdict, "unknown"),
+        project=message.project,
+        key_id=message.key_id,
+        key_state=_KEY_STATES.get(state, "unknown") if state else None,
+    )
+
+
+def _finding(message: inspection_pb2.Finding) -> Finding:
+    return Finding(
+        reason=message.reason,
+        severity=_SEVERITIES.get(message.severity, "unknown"),
+        problem=message.problem,
+        advice=message.advice,
+    )
+
+
+def _all(messages: Sequence[MessageT], count: int) -> Sequence[MessageT]:
+    if len(messages) != count:
+        raise ValueError("too few or too many")
+    return messages
 
 
 def _advisories(messages: Iterable[issued_token_pb2.Advisory]) -> tuple[Advisory, ...]:
     return tuple([Advisory(message.reason, message.description) for message in messages])
 
 
+def _moment(message: Any, name: str) -> datetime | None:
+    return _datetime(getattr(message, name)) if message.HasField(name) else None
+
+
 def _datetime(timestamp: Timestamp) -> datetime:
     return timestamp.ToDatetime(tzinfo=UTC)
-
-
-class FailedCall(Protocol):
-    """What a failed call has, of asyncio or not."""
-
-    def code(self) -> Any:
-        """The status code."""
-
-    def details(self) -> str | None:
-        """The status message."""
-
-    def trailing_metadata(self) -> Any:
-        """Pairs of key and value, or None."""
-
-
-def error_of(failure: FailedCall, target: str) -> TokenAuthorityError:
-    """Turns a failed call into an exception of ours."""
-    code: grpc.StatusCode = failure.code()
-    info = _rich_details(failure)
-    if info is not None:
-        return info
-    message = failure.details() or "no details"
-    cls = BY_CODE.get(code.name, TokenAuthorityError)
-    advice = ""
-    if cls is Unavailable:
-        advice = f"is a token authority listening at {target}, and can this machine reach it?"
-    elif cls is DeadlineExceeded:
-        advice = f"is {target} reachable and not overloaded? Else allow more time"
-    elif cls is ResourceExhausted:
-        advice = (
-            "ask for less at once, or raise the server's max_concurrent_rpcs or max_request_bytes"
-        )
-    elif cls is Unimplemented:
-        advice = f"is there a token authority at {target}, and at least as new as this client?"
-    error = cls(f"{message}: {advice}" if advice else message, advice=advice)
-    error.code = code.name
-    return error
-
-
-def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
-    """Reads google.rpc's details, if the server sent them: grpc's own errors have none."""
-    metadata: dict[str, Any] = dict(failure.trailing_metadata() or ())
-    info = error_details_pb2.ErrorInfo()
-    request = error_details_pb2.BadRequest()
-    retry = error_details_pb2.RetryInfo()
-    try:
-        status = status_pb2.Status.FromString(metadata.get("grpc-status-details-bin", b""))
-        for detail in status.details:
-            for message in (info, request, retry):
-                detail.Unpack(message)
-        retry_after = retry.retry_delay.ToTimedelta()
-    except (DecodeError, OverflowError, ValueError):
-        return None
-    if info.domain != _DOMAIN:
-        return None
-    code = failure.code().name
-    error = BY_CODE.get(code, TokenAuthorityError)(
-        status.message,
-        reason=info.reason,
-        advice=info.metadata.get("advice", ""),
-        metadata=info.metadata,
-        violations=[
-            FieldViolation(violation.field, violation.reason, violation.description)
-            for violation in request.field_violations
-        ],
-        retry_after=retry_after or None,
-    )
-    error.code = code
-    return error

@@ -1,66 +1,75 @@
 """The clients: one for asyncio, one that blocks. They differ in how they wait, in nothing else."""
 
-import asyncio
-import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
-from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, TypeVar
 
 import grpc
-from grpc import aio
 
-from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-from token_authority_client import answers
-from token_authority_client.errors import ClientClosed
-from token_authority_client.requests import IssueRequest, TokenMethods
-from token_authority_client.values import Decision, IssuedToken
+from token_authority.v1.inspection_pb2 import InspectTokenRequest
+from token_authority_client import answers, batches
+from token_authority_client.answers import Wanted
+from token_authority_client.connection import AsyncConnection, BlockingConnection
+from token_authority_client.inspection import InspectionMethods
+from token_authority_client.requests import TokenMethods
+from token_authority_client.token_request import TokenRequest
+from token_authority_client.values import Decision, Inspection, IssuedToken
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT: Final = timedelta(seconds=5)
 
-# Issuing is idempotent, so what never reached a server may be sent again.
-_SERVICE_CONFIG: Final[dict[str, Any]] = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{"service": "token_authority.v1.TokenService"}],
-            "retryPolicy": {
-                # About two seconds in all: enough for a server to restart.
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
-_OPTIONS: Final = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    ("grpc.primary_user_agent", f"token-authority-python/{version('agora-token-authority')}"),
-    # Keeps idle connections open through proxies; the server allows a ping every 20 s.
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.max_pings_without_data", 0),
-)
-# Without TLS the server is on this machine: no proxy of the environment reaches that.
-_INSECURE_OPTIONS: Final = (*_OPTIONS, ("grpc.enable_http_proxy", 0))
+ResultT = TypeVar("ResultT")
 
 
-def _closed() -> ClientClosed:
-    advice = "make another one"
-    return ClientClosed(f"the client is closed: {advice}", advice=advice)
+class AsyncTokenMethods(TokenMethods[Coroutine[Any, Any, ResultT]]):
+    """The methods for tokens, or for decisions about them, to be awaited."""
+
+    def __init__(self, connection: AsyncConnection, project: str, wanted: Wanted[ResultT]) -> None:
+        self._connection = connection
+        self._project = project
+        self._wanted = wanted
+
+    async def issue(self, request: TokenRequest) -> ResultT:
+        """Sends one request that `prepare` made; see `issue_many` for several.
+
+        Raises:
+            TokenAuthorityError: No token; see its subclasses.
+        """
+        wanted = self._wanted
+        message = request.to_send(self._project, validate_only=wanted.validate_only)
+        return wanted.one(await self._connection.call(request.method, message))
+
+    async def issue_many(self, requests: Iterable[TokenRequest]) -> list[ResultT]:
+        """Sends any number of requests, of any kinds, that `prepare` made.
+
+            requests = [prepare.issue_rtc_token(channel="c", uid=n, role="publisher") for n in …]
+            tokens = await client.issue_many(requests)
+
+        Up to 500 requests of 512 KiB in all travel in one call, which issues all of their tokens or
+        none. A longer list takes several calls, one after the other, each within the client's
+        timeout: when one of them fails, what those before it brought is not returned, and what
+        comes after it is not asked for.
+
+        Returns:
+            One answer for each request, in their order.
+
+        Raises:
+            TokenAuthorityError: Not all of them; see its subclasses. Its violations count from the
+                start of the list: `requests[503].rtc.uid`.
+        """
+        wanted, results = self._wanted, list[ResultT]()
+        parts = batches.split(requests, self._project, validate_only=wanted.validate_only)
+        for part in parts:
+            with part.naming_places():
+                answer = await self._connection.call("BatchIssueTokens", part.message)
+            results += wanted.many(answer, len(part.message.requests))
+        return results
 
 
-def _seconds(timeout: timedelta) -> float:
-    if not timedelta(0) < timeout <= timedelta(days=1):
-        raise ValueError("timeout must be longer than nothing and at most a day")
-    return timeout.total_seconds()
-
-
-class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
+class AsyncTokenAuthorityClient(
+    AsyncTokenMethods[IssuedToken], InspectionMethods[Coroutine[Any, Any, Inspection]]
+):
     """Asks a token authority for tokens, from asyncio.
 
         async with AsyncTokenAuthorityClient("127.0.0.1:50051") as client:
@@ -83,25 +92,20 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
         timeout: timedelta = DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        self._target = target
-        self._project = project
-        self._timeout = _seconds(timeout)
-        self._credentials = credentials
-        self._channel: aio.Channel | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stub: Any = None
-        self._closed = False
+        connection = AsyncConnection(target, timeout, credentials)
+        super().__init__(connection, project, answers.TOKENS)
 
     @property
-    def validate_only(self) -> TokenMethods[Coroutine[Any, Any, Decision]]:
+    def validate_only(self) -> AsyncTokenMethods[Decision]:
         """The same methods, which sign nothing and say why a request is allowed."""
-        return _AsyncValidation(self._call)
+        return AsyncTokenMethods(self._connection, self._project, answers.DECISIONS)
+
+    async def _inspect(self, message: InspectTokenRequest) -> Inspection:
+        return answers.inspection(await self._connection.call("InspectToken", message))
 
     async def close(self) -> None:
         """Closes the connection; calls under way fail."""
-        self._closed = True
-        if self._channel is not None:
-            await self._channel.close()
+        await self._connection.close()
 
     async def __aenter__(self) -> Self:
         """Opens nothing yet: the first call connects."""
@@ -116,55 +120,55 @@ class AsyncTokenAuthorityClient(TokenMethods[Coroutine[Any, Any, IssuedToken]]):
         """Closes the connection."""
         await self.close()
 
-    async def _issue(self, method: str, request: IssueRequest) -> IssuedToken:
-        return answers.issued_token(await self._call(method, request))
 
-    async def _call(self, method: str, request: IssueRequest) -> Any:
-        if self._closed:
-            raise _closed()
-        request.project = request.project or self._project
-        stub = self._stub_of_this_loop()
-        try:
-            return await getattr(stub, method)(request, timeout=self._timeout)
-        except aio.AioRpcError as error:
-            raise answers.error_of(error, self._target) from None
-        except asyncio.CancelledError:
-            if self._ended_by_close():
-                raise _closed() from None
-            raise
+class BlockingTokenMethods(TokenMethods[ResultT]):
+    """The methods for tokens, or for decisions about them, which block."""
 
-    def _ended_by_close(self) -> bool:
-        """Whether not this task was cancelled but, by `close`, its call."""
-        task = asyncio.current_task()
-        return self._closed and task is not None and not task.cancelling()
+    def __init__(
+        self, connection: BlockingConnection, project: str, wanted: Wanted[ResultT]
+    ) -> None:
+        self._connection = connection
+        self._project = project
+        self._wanted = wanted
 
-    def _stub_of_this_loop(self) -> Any:
-        loop = asyncio.get_running_loop()
-        if self._channel is None:
-            # Not before: a channel belongs to the event loop that runs when it is made.
-            self._loop = loop
-            self._channel = (
-                aio.insecure_channel(self._target, options=_INSECURE_OPTIONS)
-                if self._credentials is None
-                else aio.secure_channel(self._target, self._credentials, options=_OPTIONS)
-            )
-            self._stub = TokenServiceStub(self._channel)
-        if self._loop is not loop:
-            advice = "make a client for each event loop"
-            raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
-        return self._stub
+    def issue(self, request: TokenRequest) -> ResultT:
+        """Sends one request that `prepare` made; see `issue_many` for several.
+
+        Raises:
+            TokenAuthorityError: No token; see its subclasses.
+        """
+        wanted = self._wanted
+        message = request.to_send(self._project, validate_only=wanted.validate_only)
+        return wanted.one(self._connection.call(request.method, message))
+
+    def issue_many(self, requests: Iterable[TokenRequest]) -> list[ResultT]:
+        """Sends any number of requests, of any kinds, that `prepare` made.
+
+            requests = [prepare.issue_rtc_token(channel="c", uid=n, role="publisher") for n in …]
+            tokens = client.issue_many(requests)
+
+        Up to 500 requests of 512 KiB in all travel in one call, which issues all of their tokens or
+        none. A longer list takes several calls, one after the other, each within the client's
+        timeout: when one of them fails, what those before it brought is not returned, and what
+        comes after it is not asked for.
+
+        Returns:
+            One answer for each request, in their order.
+
+        Raises:
+            TokenAuthorityError: Not all of them; see its subclasses. Its violations count from the
+                start of the list: `requests[503].rtc.uid`.
+        """
+        wanted, results = self._wanted, list[ResultT]()
+        parts = batches.split(requests, self._project, validate_only=wanted.validate_only)
+        for part in parts:
+            with part.naming_places():
+                answer = self._connection.call("BatchIssueTokens", part.message)
+            results += wanted.many(answer, len(part.message.requests))
+        return results
 
 
-class _AsyncValidation(TokenMethods[Coroutine[Any, Any, Decision]]):
-    def __init__(self, call: Callable[[str, IssueRequest], Coroutine[Any, Any, Any]]) -> None:
-        self._call = call
-
-    async def _issue(self, method: str, request: IssueRequest) -> Decision:
-        request.validate_only = True
-        return answers.decision(await self._call(method, request))
-
-
-class TokenAuthorityClient(TokenMethods[IssuedToken]):
+class TokenAuthorityClient(BlockingTokenMethods[IssuedToken], InspectionMethods[Inspection]):
     """Asks a token authority for tokens, and blocks for the answers.
 
         with TokenAuthorityClient("127.0.0.1:50051") as client:
@@ -187,26 +191,20 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
         timeout: timedelta = DEFAULT_TIMEOUT,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        self._target = target
-        self._project = project
-        self._timeout = _seconds(timeout)
-        self._channel = (
-            grpc.insecure_channel(target, options=_INSECURE_OPTIONS)
-            if credentials is None
-            else grpc.secure_channel(target, credentials, options=_OPTIONS)
-        )
-        self._stub: Any = TokenServiceStub(self._channel)
-        self._closed = False
+        connection = BlockingConnection(target, timeout, credentials)
+        super().__init__(connection, project, answers.TOKENS)
 
     @property
-    def validate_only(self) -> TokenMethods[Decision]:
+    def validate_only(self) -> BlockingTokenMethods[Decision]:
         """The same methods, which sign nothing and say why a request is allowed."""
-        return _Validation(self._call)
+        return BlockingTokenMethods(self._connection, self._project, answers.DECISIONS)
+
+    def _inspect(self, message: InspectTokenRequest) -> Inspection:
+        return answers.inspection(self._connection.call("InspectToken", message))
 
     def close(self) -> None:
         """Closes the connection; calls under way fail."""
-        self._closed = True
-        self._channel.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         """Opens nothing yet: the first call connects."""
@@ -220,26 +218,3 @@ class TokenAuthorityClient(TokenMethods[IssuedToken]):
     ) -> None:
         """Closes the connection."""
         self.close()
-
-    def _issue(self, method: str, request: IssueRequest) -> IssuedToken:
-        return answers.issued_token(self._call(method, request))
-
-    def _call(self, method: str, request: IssueRequest) -> Any:
-        if self._closed:
-            raise _closed()
-        request.project = request.project or self._project
-        try:
-            return getattr(self._stub, method)(request, timeout=self._timeout)
-        except grpc.RpcError as error:
-            if self._closed:
-                raise _closed() from None
-            raise answers.error_of(cast("answers.FailedCall", error), self._target) from None
-
-
-class _Validation(TokenMethods[Decision]):
-    def __init__(self, call: Callable[[str, IssueRequest], Any]) -> None:
-        self._call = call
-
-    def _issue(self, method: str, request: IssueRequest) -> Decision:
-        request.validate_only = True
-        return answers.decision(self._call(method, request))

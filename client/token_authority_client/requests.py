@@ -1,27 +1,32 @@
 """The methods of the clients, written once: arguments in, request message out.
 
 What a client does with the message (await an answer, block for it, only ask whether it would be
-allowed) is up to the subclass. Nothing is checked here that the contract's rules say: the server
-enforces those, and answers with all violations at once.
+allowed, keep it for later) is up to the subclass. Nothing is checked here that the contract's rules
+say: the server enforces those, and answers with all violations at once.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Generic, Literal, TypeVar, cast
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, Generic, Literal, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
+from token_authority.v1 import (
+    access_token_pb2,
+    chat_pb2,
+    education_pb2,
+    issued_token_pb2,
+    rtc_pb2,
+    rtm_pb2,
+    whiteboard_pb2,
+)
+from token_authority_client import parts
+from token_authority_client.building import Fields, build, duration, flag, named, one_of, timestamp
+from token_authority_client.services import AccessTokenService
+from token_authority_client.token_request import TokenRequest
+from token_authority_client.values import RtcPrivileges, RtmLogin, RtmPermission
 
-from token_authority.v1 import issued_token_pb2, rtc_pb2, whiteboard_pb2
-from token_authority_client.errors import FieldViolation, InvalidRequest
-from token_authority_client.values import RtcPrivileges, RtmLogin
-
-IssueRequest = whiteboard_pb2.IssueWhiteboardTokenRequest | rtc_pb2.IssueRtcTokenRequest
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
-_INT64: Final = FieldDescriptor.CPPTYPE_INT64
 _WHITEBOARD_ROLES: Final = {
     "admin": whiteboard_pb2.WHITEBOARD_ROLE_ADMIN,
     "writer": whiteboard_pb2.WHITEBOARD_ROLE_WRITER,
@@ -41,8 +46,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
     """One method for each kind of token."""
 
     @abstractmethod
-    def _issue(self, method: str, request: IssueRequest) -> ResultT_co:
-        """Does with a request what this client does."""
+    def issue(self, request: TokenRequest) -> ResultT_co:
+        """Does with a request what the methods below do with theirs."""
 
     def issue_whiteboard_token(
         self,
@@ -71,20 +76,15 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         Raises:
             TokenAuthorityError: No token; see its subclasses.
         """
-        _one_of("scope", room=room, task=task, sdk=sdk or None)
-        _one_of("expiration", ttl=ttl, expire_time=expire_time, non_expiring=non_expiring or None)
-        request = _build(
+        message = build(
             whiteboard_pb2.IssueWhiteboardTokenRequest,
+            "",
             project=project,
-            role=_named("role", role, _WHITEBOARD_ROLES),
-            room=None if room is None else {"room_uuid": room},
-            task=None if task is None else {"task_uuid": task},
-            sdk={} if sdk else None,
-            ttl=_duration("ttl", ttl),
-            expire_time=_timestamp("expire_time", expire_time),
-            non_expiring={} if non_expiring else None,
+            role=named("role", role, _WHITEBOARD_ROLES),
+            **parts.whiteboard_scope("", room, task, sdk),
+            **_expiration(ttl, expire_time, non_expiring),
         )
-        return self._issue("IssueWhiteboardToken", request)
+        return self.issue(TokenRequest("IssueWhiteboardToken", message))
 
     def issue_rtc_token(
         self,
@@ -122,110 +122,173 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         Raises:
             TokenAuthorityError: No token; see its subclasses.
         """
-        _one_of("channel", channel=channel, any_channel=any_channel or None)
-        _one_of("user", uid=uid, user_account=user_account, any_user=any_user or None)
-        _one_of("rights", role=role, privileges=privileges)
-        _one_of("expiration", ttl=ttl, expire_time=expire_time)
-        request = _build(
+        one_of("rights", role=role, privileges=privileges)
+        message = build(
             rtc_pb2.IssueRtcTokenRequest,
+            "",
             project=project,
-            channel_name=channel,
-            any_channel={} if any_channel else None,
-            uid=uid,
-            user_account=user_account,
-            any_user={} if any_user else None,
-            role=None if role is None else _named("role", role, _RTC_ROLES),
-            privileges=None if privileges is None else _privileges(privileges),
-            ttl=_duration("ttl", ttl),
-            expire_time=_timestamp("expire_time", expire_time),
-            format=None if format is None else _named("format", format, _FORMATS),
-            rtm=None if rtm is None else _rtm_login(rtm),
+            **parts.channel("", channel, any_channel),
+            **parts.user("", uid, user_account, any_user),
+            role=None if role is None else named("role", role, _RTC_ROLES),
+            privileges=None if privileges is None else parts.privileges("privileges.", privileges),
+            **_expiration(ttl, expire_time),
+            format=None if format is None else named("format", format, _FORMATS),
+            rtm=None if rtm is None else parts.rtm_login("rtm.", rtm),
         )
-        return self._issue("IssueRtcToken", request)
+        return self.issue(TokenRequest("IssueRtcToken", message))
 
+    def issue_rtm_token(
+        self,
+        *,
+        user_id: str,
+        permissions: Iterable[RtmPermission] | None = None,
+        ttl: timedelta | None = None,
+        expire_time: datetime | None = None,
+        format: Literal["006", "007"] | None = None,  # noqa: A002  # the contract's word
+        project: str = "",
+    ) -> ResultT_co:
+        """Issues an RTM (Signaling) token: a login, with resource permissions where given.
 
-RequestT = TypeVar("RequestT", bound=IssueRequest)
+        Args:
+            user_id: The user who logs in: 1 to 64 printable ASCII characters, no space in front.
+            permissions: What the user may reach, at most one for each pair of access and resource
+                type; 007 only. Empty: nothing. Unset: whatever the project allows any user.
+            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
+            expire_time: Or when it ends; with a time zone.
+            format: How to encode it; unset: 007.
+            project: The project's name on the server; "": the client's, else the server's only one.
 
-
-def _build(request_type: Callable[..., RequestT], **fields: Any) -> RequestT:
-    """Makes the message of the fields that are set."""
-    request = request_type()
-    for name, value in fields.items():
-        if value is not None:
-            try:
-                request.MergeFrom(cast("Any", request_type(**{name: value})))
-            except (TypeError, ValueError):
-                is_number = request.DESCRIPTOR.fields_by_name[name].cpp_type == _INT64
-                must_be = "an integer of at most 64 bits" if is_number else "valid text"
-                raise _invalid(name, "INVALID_VALUE", f"must be {must_be}") from None
-    return request
-
-
-def _invalid(field: str, reason: str, description: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"invalid request: {field} {description}",
-        reason="INVALID_REQUEST",
-        advice=f"{field} {description}",
-        metadata={"fields": field},
-        violations=[FieldViolation(field, reason, description)],
-    )
-
-
-def _one_of(oneof: str, **arguments: object) -> None:
-    given = [name for name, value in arguments.items() if value is not None]
-    if len(given) > 1:
-        raise _invalid(oneof, "ONE_OF", f"must be one of {', '.join(given)}, not several")
-
-
-def _named(field: str, name: str, values: Mapping[str, int]) -> int:
-    # A misspelt role must never become another role.
-    for known, value in values.items():
-        if known == name:
-            return value
-    raise _invalid(field, "ENUM_DEFINED_ONLY", f"must be one of {', '.join(values)}")
-
-
-def _duration(field: str, value: timedelta | None) -> Duration | None:
-    if value is None:
-        return None
-    duration = Duration()
-    try:
-        duration.FromTimedelta(value)
-    except (AttributeError, TypeError, ValueError):
-        raise _invalid(field, "INVALID_VALUE", "must be a timedelta") from None
-    return duration
-
-
-def _timestamp(field: str, value: datetime | None) -> Timestamp | None:
-    if value is None:
-        return None
-    timestamp = Timestamp()
-    try:
-        timestamp.FromDatetime(value.astimezone(UTC))
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        must_be = "must be a datetime of the years 1 to 9999"
-        raise _invalid(field, "INVALID_VALUE", must_be) from None
-    if value.tzinfo is None:
-        # Whose midnight? The server's, the caller's and Agora's may differ.
-        raise _invalid(field, "TIME_ZONE_MISSING", "must have a time zone: datetime.now(UTC) + …")
-    return timestamp
-
-
-def _privileges(privileges: RtcPrivileges) -> rtc_pb2.RtcPrivileges:
-    path = "privileges.{}_ttl".format
-    try:
-        return rtc_pb2.RtcPrivileges(
-            join_channel_ttl=_duration(path("join_channel"), privileges.join_channel),
-            publish_audio_ttl=_duration(path("publish_audio"), privileges.publish_audio),
-            publish_video_ttl=_duration(path("publish_video"), privileges.publish_video),
-            publish_data_ttl=_duration(path("publish_data"), privileges.publish_data),
+        Raises:
+            TokenAuthorityError: No token; see its subclasses.
+        """
+        message = build(
+            rtm_pb2.IssueRtmTokenRequest,
+            "",
+            project=project,
+            user_id=user_id,
+            permissions=None
+            if permissions is None
+            else parts.rtm_permissions("permissions.", permissions),
+            **_expiration(ttl, expire_time),
+            format=None if format is None else named("format", format, _FORMATS),
         )
-    except AttributeError:
-        raise _invalid("privileges", "INVALID_VALUE", "must be RtcPrivileges") from None
+        return self.issue(TokenRequest("IssueRtmToken", message))
+
+    def issue_chat_token(
+        self,
+        *,
+        user_id: str | None = None,
+        app: bool = False,
+        ttl: timedelta | None = None,
+        expire_time: datetime | None = None,
+        project: str = "",
+    ) -> ResultT_co:
+        """Issues a Chat token for one of a user and the app.
+
+        Args:
+            user_id: The UUID that Chat assigned to the user at registration, not the user name: 1
+                to 64 letters, digits, - and _.
+            app: Or the app, which may call Chat's REST API with all rights: for servers only.
+            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
+            expire_time: Or when it ends; with a time zone.
+            project: The project's name on the server; "": the client's, else the server's only one.
+
+        Raises:
+            TokenAuthorityError: No token; see its subclasses.
+        """
+        message = build(
+            chat_pb2.IssueChatTokenRequest,
+            "",
+            project=project,
+            **parts.chat_subject("", user_id, app),
+            **_expiration(ttl, expire_time),
+        )
+        return self.issue(TokenRequest("IssueChatToken", message))
+
+    def issue_education_token(
+        self,
+        *,
+        user_uuid: str | None = None,
+        room_uuid: str | None = None,
+        role: int | None = None,
+        app: bool = False,
+        ttl: timedelta | None = None,
+        expire_time: datetime | None = None,
+        project: str = "",
+    ) -> ResultT_co:
+        """Issues a Flexible Classroom (education, aPaaS) token.
+
+        For a user in a room, name user, room and role: the token logs in to RTM and Chat too. For a
+        user outside any room, name the user alone. For the app, set `app` alone.
+
+        Args:
+            user_uuid: The user: 1 to 64 printable ASCII characters, no space in front.
+            room_uuid: The room, likewise.
+            role: The user's role in the room, 0 to 32767, of Agora's open set. There is no default.
+            app: The app, which may call the REST API with all rights: for servers only.
+            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
+            expire_time: Or when it ends; with a time zone.
+            project: The project's name on the server; "": the client's, else the server's only one.
+
+        Raises:
+            TokenAuthorityError: No token; see its subclasses.
+        """
+        message = build(
+            education_pb2.IssueEducationTokenRequest,
+            "",
+            project=project,
+            **parts.education_subject("", user_uuid, room_uuid, role, app),
+            **_expiration(ttl, expire_time),
+        )
+        return self.issue(TokenRequest("IssueEducationToken", message))
+
+    def issue_access_token(
+        self,
+        *,
+        services: Iterable[AccessTokenService],
+        ttl: timedelta | None = None,
+        expire_time: datetime | None = None,
+        project: str = "",
+    ) -> ResultT_co:
+        """Issues one 007 token for any composition of services.
+
+        Args:
+            services: 1 to 32, in any order: RtcService, RtmService, …. Several of one class are all
+                kept, in their order.
+            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: the longest lifetime of a
+                service; where none has one, an hour, or 24 hours for FPA alone.
+            expire_time: Or when it ends; with a time zone.
+            project: The project's name on the server; "": the client's, else the server's only one.
+
+        Raises:
+            TokenAuthorityError: No token; see its subclasses.
+        """
+        message = build(
+            access_token_pb2.IssueAccessTokenRequest,
+            "",
+            project=project,
+            services=parts.services("services", services),
+            **_expiration(ttl, expire_time),
+        )
+        return self.issue(TokenRequest("IssueAccessToken", message))
 
 
-def _rtm_login(rtm: RtmLogin) -> dict[str, Any]:
-    try:
-        return {"user_id": rtm.user_id, "ttl": _duration("rtm.ttl", rtm.ttl)}
-    except AttributeError:
-        raise _invalid("rtm", "INVALID_VALUE", "must be an RtmLogin") from None
+class _Preparation(TokenMethods[TokenRequest]):
+    def issue(self, request: TokenRequest) -> TokenRequest:
+        return request
+
+
+prepare: Final[TokenMethods[TokenRequest]] = _Preparation()
+"""The methods of the clients, which send nothing: they return requests for `issue_many`."""
+
+
+def _expiration(
+    ttl: timedelta | None, expire_time: datetime | None, non_expiring: bool = False
+) -> Fields:
+    """Returns the member of the oneof `expiration`."""
+    one_of("expiration", ttl=ttl, expire_time=expire_time, non_expiring=non_expiring or None)
+    return {
+        "ttl": duration("ttl", ttl),
+        "expire_time": timestamp("expire_time", expire_time),
+        "non_expiring": flag("non_expiring", non_expiring),
+    }

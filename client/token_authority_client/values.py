@@ -1,10 +1,19 @@
 """What goes into requests and comes out of answers: small frozen values, no protobuf."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+# Where an answer may say "unknown", the server is newer than this client.
 TokenFormat = Literal["006", "007", "netless", "unknown"]
+SignatureVerdict = Literal["valid", "invalid", "unknown_key", "unverifiable", "unknown"]
+KeyState = Literal["active", "verify_only", "disabled", "unknown"]
+FindingSeverity = Literal["error", "warning", "unknown"]
+RtmAccess = Literal["read", "write"]
+RtmResourceType = Literal[
+    "message_channel", "stream_channel", "group_channel", "server_group", "user"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class IssuedToken:
     token_id: str
     """Its fingerprint, safe to log: the server's log and audit trail have the same."""
     format: TokenFormat
-    """How it is encoded; "unknown" if the server is newer than this client."""
+    """How it is encoded."""
     key_id: str
     """The name of the key that signed."""
     app_id: str
@@ -77,3 +86,82 @@ class RtmLogin:
     """1 to 64 printable ASCII characters, not starting with a space."""
     ttl: timedelta | None = None
     """Whole seconds, 1 s to 24 h, at most the token's life. None: the token's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtmPermission:
+    """What an RTM user may do with resources of one type."""
+
+    access: RtmAccess
+    resource_type: RtmResourceType
+    resources: Sequence[str]
+    """Their names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedField:
+    """One value that a token holds."""
+
+    path: str
+    """Where it is, e.g. `services[0].channel_name`."""
+    value: str
+    """The value as the token has it; numbers in decimal."""
+    meaning: str
+    """What it means, where that does not speak for itself; else ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who signed a token."""
+
+    verdict: SignatureVerdict
+    """Whether one of the server's keys made the signature; "unknown_key" if it has none for the
+    token's App ID or access key, "unverifiable" if that cannot be told."""
+    project: str
+    """The project whose key made it; "" unless it is valid."""
+    key_id: str
+    """The key that made it; "" unless it is valid."""
+    key_state: KeyState | None
+    """What that key is used for; None unless the signature is valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that gets a token refused, or that will surprise."""
+
+    reason: str
+    """Stable, in UPPER_SNAKE_CASE."""
+    severity: FindingSeverity
+    """Error: reason enough for a refusal. Warning: it works, or may work, and will surprise."""
+    problem: str
+    """What is wrong."""
+    advice: str
+    """What to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is in a token, who signed it, and what is wrong with it. It has not the token itself."""
+
+    format: TokenFormat | None
+    """How it is encoded; None for what is not a token."""
+    kind: str
+    """What it is for, e.g. `rtc` or `whiteboard.room`; "" for what is not a token."""
+    token_id: str
+    """Its fingerprint, as in IssuedToken."""
+    fields: tuple[DecodedField, ...]
+    """Every value it holds, in its order."""
+    omitted_field_count: int
+    """How many more values there are than `fields` has, which holds 1000 at most."""
+    issue_time: datetime | None
+    """When it was issued; UTC. None where it does not say."""
+    expire_time: datetime | None
+    """When joining or logging in with it stops to work. None for never, or where that is not
+    known."""
+    expired: bool
+    """Whether that was over at the time it was used."""
+    time_summary: str
+    """The times in words."""
+    signature: Signature
+    findings: tuple[Finding, ...]
+    """What is wrong, the worst first. Empty when nothing was found."""

@@ -8,13 +8,13 @@ import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc import StatusCode, aio
 
+from support.commands import run
 from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
 from support.serving import CONFIG, command, refused, serving, write_config
@@ -23,34 +23,12 @@ from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority.v1.whiteboard_pb2 import WHITEBOARD_ROLE_READER, IssueWhiteboardTokenRequest
 
 
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-async def run(*arguments: str, **environment: str) -> Ran:
-    """Runs the command line to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *command(),
-        *arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "COLUMNS": "100", **environment},
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode is not None
-    assert b"Traceback" not in err
-    return Ran(process.returncode, out.decode(), err.decode())
 
 
 # The whiteboard key, the last one, signs no more.

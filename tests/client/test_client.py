@@ -1,8 +1,8 @@
 import asyncio
 import inspect
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,6 +12,7 @@ import trustme
 from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 
+from support.clients import CLIENTS, SERVICES, Either, answering, method_name
 from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, NOW_MS, SECRET_KEY
 from support.serving import Running, running
@@ -35,47 +36,9 @@ from token_authority_client import (
     Unavailable,
     Unimplemented,
 )
-from token_authority_server.rpc.service import SERVICE
 
 HOUR = timedelta(hours=1)
 NOW = datetime.fromtimestamp(NOW_MS // 1000, UTC)
-Call = Callable[..., Awaitable[Any]]
-
-
-class Either:
-    """One client's methods to await, whichever client it is."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.is_async = isinstance(client, AsyncTokenAuthorityClient)
-
-    @property
-    def validate_only(self) -> "Either":
-        """The methods that only validate."""
-        view = Either(self.client.validate_only)
-        view.is_async = self.is_async
-        return view
-
-    def __getattr__(self, name: str) -> Call:
-        method = getattr(self.client, name)
-
-        async def call(**arguments: Any) -> Any:
-            if self.is_async:
-                return await method(**arguments)
-            # The server lives on this loop: a blocking call must not hold it.
-            return await asyncio.to_thread(method, **arguments)
-
-        return call
-
-
-@pytest.fixture(params=["async", "sync"])
-async def either(request: pytest.FixtureRequest, server: Running) -> AsyncGenerator[Either]:
-    if request.param == "async":
-        async with AsyncTokenAuthorityClient(server.address) as client:
-            yield Either(client)
-    else:
-        with TokenAuthorityClient(server.address) as blocking:
-            yield Either(blocking)
 
 
 RTC = {"channel": "lesson-1", "uid": 7, "role": "publisher", "project": "classroom"}
@@ -83,10 +46,12 @@ ROOM = {"room": "4a50cb3b6a0c4b5e", "role": "writer", "project": "classroom"}
 
 
 def test_there_is_a_method_for_each_rpc() -> None:
-    for method in SERVICE.methods:
-        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in method.name).lstrip("_")
-        for client in (AsyncTokenAuthorityClient, TokenAuthorityClient):
-            assert callable(getattr(client, snake))
+    other_names = {"BatchIssueTokens": "issue_many"}
+    for service in SERVICES:
+        for method in service.methods:
+            name = other_names.get(method.name, method_name(method.name))
+            for client in CLIENTS:
+                assert callable(getattr(client, name))
 
 
 async def test_an_rtc_token_is_a_small_frozen_value(either: Either) -> None:
@@ -168,9 +133,8 @@ async def test_validate_only_answers_with_a_decision(either: Either) -> None:
     assert decision == Decision("local", "local", HOUR, timedelta(days=1), "cert-2", ())
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_a_client_may_have_a_project_of_its_own(server: Running, kind: Any) -> None:
-    either = Either(kind(server.address, project="rtc-only"))
+async def test_a_client_may_have_a_project_of_its_own(server: Running, client_type: Any) -> None:
+    either = Either(client_type(server.address, project="rtc-only"))
     await either.issue_rtc_token(channel="c", uid=1, role="publisher")
     await either.issue_rtc_token(**RTC)
     assert [line["project"] for line in server.log] == ["rtc-only", "classroom"]
@@ -210,41 +174,12 @@ async def test_a_refusal_has_its_own_exception(
     assert caught.value.metadata["project"] == project
 
 
-LOCAL: list[tuple[str, dict[str, Any], str]] = [
-    ("rtc", {**RTC, "any_channel": True}, "channel"),
-    ("rtc", {**RTC, "user_account": "al"}, "user"),
-    ("rtc", {**RTC, "any_user": True}, "user"),
-    ("rtc", {**RTC, "privileges": RtcPrivileges(join_channel=HOUR)}, "rights"),
-    ("rtc", {**RTC, "ttl": HOUR, "expire_time": NOW + HOUR}, "expiration"),
-    ("rtc", {**RTC, "role": "publsher"}, "role"),
-    ("rtc", {**RTC, "role": 1}, "role"),
-    ("rtc", {**RTC, "format": "008"}, "format"),
-    ("rtc", {**RTC, "uid": "7"}, "uid"),
-    ("rtc", {**RTC, "uid": 2**64}, "uid"),
-    ("rtc", {**RTC, "channel": 7}, "channel_name"),
-    ("rtc", {**RTC, "channel": "\ud800"}, "channel_name"),
-    ("rtc", {**RTC, "ttl": 3600}, "ttl"),
-    ("rtc", {**RTC, "expire_time": datetime(2030, 1, 1)}, "expire_time"),  # noqa: DTZ001
-    ("rtc", {**RTC, "expire_time": 1_700_003_600}, "expire_time"),
-    ("rtc", {**RTC, "rtm": RtmLogin("a", 5)}, "rtm.ttl"),  # type: ignore[arg-type]
-    ("rtc", {**RTC, "rtm": "alice"}, "rtm"),
-    ("rtc", {**RTC, "role": None, "privileges": {"join_channel": HOUR}}, "privileges"),
-    ("rtc", {**RTC, "role": ["publisher"]}, "role"),
-    ("rtc", {**RTC, "expire_time": datetime.max.replace(tzinfo=timezone(-HOUR))}, "expire_time"),
-    ("whiteboard", {**ROOM, "task": "t"}, "scope"),
-    ("whiteboard", {**ROOM, "sdk": True}, "scope"),
-    ("whiteboard", {**ROOM, "role": "owner"}, "role"),
-    ("whiteboard", {**ROOM, "ttl": HOUR, "non_expiring": True}, "expiration"),
-]
-
-
-@pytest.mark.parametrize(("kind", "arguments", "field"), LOCAL)
 async def test_what_a_message_cannot_say_is_refused_before_it_is_sent(
-    either: Either, server: Running, kind: str, arguments: dict[str, Any], field: str
+    either: Either, server: Running
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await getattr(either, f"issue_{kind}_token")(**arguments)
-    assert [violation.field for violation in caught.value.violations] == [field]
+        await either.issue_rtc_token(**{**RTC, "uid": "7"})
+    assert [violation.field for violation in caught.value.violations] == ["uid"]
     assert caught.value.reason == "INVALID_REQUEST"
     assert caught.value.advice
     assert server.log == []
@@ -258,9 +193,8 @@ async def test_a_closed_client_says_so(either: Either) -> None:
     await either.close()
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_no_server_is_unavailable_and_the_advice_names_the_target(kind: Any) -> None:
-    either = Either(kind("127.0.0.1:1"))
+async def test_no_server_is_unavailable_and_the_advice_names_the_target(client_type: Any) -> None:
+    either = Either(client_type("127.0.0.1:1"))
     with pytest.raises(Unavailable, match=r"listening at 127\.0\.0\.1:1,") as caught:
         await either.issue_rtc_token(**RTC)
     assert caught.value.reason == ""
@@ -276,21 +210,19 @@ def silent() -> Generator[str]:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_a_server_that_does_not_answer_exceeds_the_deadline(kind: Any) -> None:
+async def test_a_server_that_does_not_answer_exceeds_the_deadline(client_type: Any) -> None:
     with silent() as target:
-        either = Either(kind(target, timeout=timedelta(milliseconds=300)))
+        either = Either(client_type(target, timeout=timedelta(milliseconds=300)))
         with pytest.raises(DeadlineExceeded, match="allow more time"):
             await either.issue_rtc_token(**RTC)
         await either.close()
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_a_server_of_another_kind_is_unimplemented(kind: Any) -> None:
+async def test_a_server_of_another_kind_is_unimplemented(client_type: Any) -> None:
     other = aio.server()
     port = other.add_insecure_port("127.0.0.1:0")
     await other.start()
-    either = Either(kind(f"127.0.0.1:{port}"))
+    either = Either(client_type(f"127.0.0.1:{port}"))
     with pytest.raises(Unimplemented, match="is there a token authority at"):
         await either.issue_rtc_token(**RTC)
     await either.close()
@@ -334,27 +266,6 @@ async def test_a_defect_of_the_server_is_an_internal_error() -> None:
     assert caught.value.metadata["error_id"] in str(caught.value)
 
 
-@asynccontextmanager
-async def answering(
-    call: Callable[[bytes, Any], Awaitable[bytes]], credentials: Any = None
-) -> AsyncGenerator[str]:
-    """A server in our place that answers as it likes."""
-    server = aio.server()
-    handlers: Any = {
-        method.name: grpc.unary_unary_rpc_method_handler(call) for method in SERVICE.methods
-    }
-    server.add_generic_rpc_handlers(
-        [grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)]
-    )
-    if credentials is None:
-        port = server.add_insecure_port("127.0.0.1:0")
-    else:
-        port = server.add_secure_port("localhost:0", credentials)
-    await server.start()
-    yield f"{'127.0.0.1' if credentials is None else 'localhost'}:{port}"
-    await server.stop(None)
-
-
 def token(**changes: Any) -> bytes:
     fields = {"token": "007…", "token_id": "t", "format": 2, "key_id": "k", **changes}
     return IssueRtcTokenResponse(issued_token=IssuedToken(**fields)).SerializeToString()
@@ -369,13 +280,12 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("answer", STRANGE.values(), ids=STRANGE)
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_a_strange_answer_is_an_internal_error(kind: Any, answer: bytes) -> None:
+async def test_a_strange_answer_is_an_internal_error(client_type: Any, answer: bytes) -> None:
     async def call(_: bytes, __: Any) -> bytes:
         return answer
 
     async with answering(call) as target:
-        either = Either(kind(target))
+        either = Either(client_type(target))
         with pytest.raises(InternalError):
             await either.issue_rtc_token(**RTC)
         if answer != STRANGE["a time beyond all"]:
@@ -439,8 +349,7 @@ async def test_the_time_to_wait_is_passed_on() -> None:
     assert (caught.value.reason, caught.value.advice) == ("R", "A")
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_credentials_secure_the_connection(kind: Any) -> None:
+async def test_credentials_secure_the_connection(client_type: Any) -> None:
     async def call(_: bytes, context: Any) -> bytes:
         assert context.auth_context()["transport_security_type"] == [b"ssl"]
         return token()
@@ -450,32 +359,32 @@ async def test_credentials_secure_the_connection(kind: Any) -> None:
     pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
     async with answering(call, grpc.ssl_server_credentials([pair])) as target:
         trusting = grpc.ssl_channel_credentials(ours.cert_pem.bytes())
-        either = Either(kind(target, credentials=trusting))
+        either = Either(client_type(target, credentials=trusting))
         assert (await either.issue_rtc_token(**RTC)).token == "007…"
         await either.close()
         for credentials in (None, grpc.ssl_channel_credentials(other.cert_pem.bytes())):
-            either = Either(kind(target, credentials=credentials, timeout=timedelta(seconds=1)))
+            either = Either(
+                client_type(target, credentials=credentials, timeout=timedelta(seconds=1))
+            )
             with pytest.raises((Unavailable, DeadlineExceeded)):
                 await either.issue_rtc_token(**RTC)
             await either.close()
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
 async def test_a_proxy_of_the_environment_is_not_asked_for_the_loopback(
-    kind: Any, server: Running, monkeypatch: pytest.MonkeyPatch
+    client_type: Any, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "grpc_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    either = Either(kind(server.address))
+    either = Either(client_type(server.address))
     await either.issue_rtc_token(**RTC)
     await either.close()
 
 
 @pytest.mark.parametrize("timeout", [timedelta(0), timedelta(seconds=-1), timedelta(days=2)])
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-def test_a_timeout_that_makes_no_sense_is_refused(kind: Any, timeout: timedelta) -> None:
+def test_a_timeout_that_makes_no_sense_is_refused(client_type: Any, timeout: timedelta) -> None:
     with pytest.raises(ValueError, match="at most a day"):
-        kind("127.0.0.1:1", timeout=timeout)
+        client_type("127.0.0.1:1", timeout=timeout)
 
 
 def test_the_default_deadline_is_five_seconds() -> None:
@@ -495,10 +404,9 @@ def test_an_asyncio_client_belongs_to_the_loop_of_its_first_call() -> None:
     asyncio.run(ask(ClientClosed))
 
 
-@pytest.mark.parametrize("kind", [AsyncTokenAuthorityClient, TokenAuthorityClient])
-async def test_closing_ends_calls_under_way(kind: Any) -> None:
+async def test_closing_ends_calls_under_way(client_type: Any) -> None:
     with silent() as target:
-        either = Either(kind(target))
+        either = Either(client_type(target))
         call = asyncio.ensure_future(either.issue_rtc_token(**RTC))
         await asyncio.sleep(0.2)
         await either.close()

@@ -1,0 +1,135 @@
+"""`token-authority inspect`: explains a token, with a server's keys or without."""
+
+import argparse
+import importlib
+import sys
+import time
+from typing import Any, Final
+
+from token_authority_cli.arguments import integer, moment
+from token_authority_cli.asking import add_options, ask
+from token_authority_cli.output import as_json, at, complain
+from token_authority_cli.server import needs_server
+from token_authority_client import Inspection, answers
+
+_EPILOG: Final = """\
+examples:
+  token-authority inspect 007eJxTYB… --channel lesson-1 --uid 7 --error 110
+  pbpaste | token-authority inspect - --offline
+"""
+_RED: Final = "31"
+_YELLOW: Final = "33"
+_GREEN: Final = "32"
+_BOLD: Final = "1"
+_COLOURS: Final = {"error": _RED, "warning": _YELLOW}
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `inspect`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "inspect",
+        help="explain a token, and why it is refused",
+        description="Say what is in a token, who signed it, and why Agora refuses it. Say what it "
+        "was used for, and that is compared with it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("token", metavar="TOKEN", help="the token, as it was found; -: read it")
+    used = parser.add_argument_group("what it was used for")
+    used.add_argument("--app-id", metavar="ID", help="the App ID the SDK was initialised with")
+    used.add_argument("--channel", metavar="NAME", help="the channel that was joined")
+    user = used.add_mutually_exclusive_group()
+    user.add_argument("--uid", type=integer, metavar="N", help="the integer uid of who joined")
+    user.add_argument("--user-account", metavar="NAME", help="or the string account or user")
+    used.add_argument("--room", metavar="UUID", help="the whiteboard or classroom room")
+    used.add_argument("--at", type=moment, metavar="WHEN", help="when; by default now")
+    used.add_argument("--error", type=integer, metavar="CODE", help="the code the SDK gave")
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="ask no server: say what can be said without its keys",
+    )
+    add_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.offline:
+        return _offline(arguments)
+    token = _token(arguments)
+    return ask(
+        arguments,
+        lambda client: client.inspect_token(
+            token,
+            app_id=arguments.app_id,
+            channel=arguments.channel,
+            uid=arguments.uid,
+            user_account=arguments.user_account,
+            room_uuid=arguments.room,
+            at_time=arguments.at,
+            error_code=arguments.error,
+        ),
+        _show,
+    )
+
+
+@needs_server
+def _offline(arguments: argparse.Namespace) -> int:
+    """Explains it in this process, without a key."""
+    token = _token(arguments)
+    core = importlib.import_module("token_authority_server.inspection")
+    rpc = importlib.import_module("token_authority_server.rpc.inspection")
+    expected = core.Expected(
+        app_id=arguments.app_id or "",
+        channel_name=arguments.channel or "",
+        uid=arguments.uid,
+        user_account=arguments.user_account,
+        room_uuid=arguments.room or "",
+        at_ms=None if arguments.at is None else int(arguments.at.timestamp() * 1000),
+        error_code=arguments.error or 0,
+    )
+    if len(token.encode(errors="replace")) > 65_536:
+        complain("a token has 1 to 65536 bytes")
+        return 1
+    found = core.inspect_token(token, expected, [], time.time_ns() // 1_000_000)
+    inspection = answers.inspection(rpc.response(found))
+    if arguments.json:
+        print(as_json(inspection))
+    else:
+        _show(inspection)
+    return 0
+
+
+def _token(arguments: argparse.Namespace) -> str:
+    is_piped = arguments.token == "-"  # noqa: S105  # not a password
+    return sys.stdin.read() if is_piped else str(arguments.token)
+
+
+def _show(inspection: Inspection) -> None:
+    """Prints an inspection for people, in colour on a terminal."""
+    print(
+        f"{_painted(inspection.kind or 'not a token', _BOLD)}  {inspection.time_summary}".rstrip()
+    )
+    signature = inspection.signature
+    who = f" by {signature.key_id} of {signature.project}" if signature.key_id else ""
+    state = f" ({signature.key_state})" if signature.key_id else ""
+    colour = _GREEN if signature.verdict == "valid" else _YELLOW
+    print(f"signature: {_painted(signature.verdict, colour)}{who}{state}")
+    if inspection.expire_time is not None:
+        print(f"{'expired' if inspection.expired else 'expires'}: {at(inspection.expire_time)}")
+    for field in inspection.fields:
+        meaning = f"  ({field.meaning})" if field.meaning else ""
+        print(f"  {field.path} = {field.value}{meaning}")
+    if inspection.omitted_field_count:
+        print(f"  … and {inspection.omitted_field_count} more values")
+    for finding in inspection.findings:
+        colour = _COLOURS.get(finding.severity, _BOLD)
+        print(f"{_painted(finding.severity, colour)} {finding.reason}: {finding.problem}")
+        print(f"  {finding.advice}")
+    if not inspection.findings:
+        print("nothing wrong was found")
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() else text

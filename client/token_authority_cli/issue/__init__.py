@@ -1,0 +1,30 @@
+"""`token-authority issue …`: asks a server for a token."""
+
+from typing import Any, Final
+
+from token_authority_cli.issue import access_token, chat, education, rtc, rtm, whiteboard
+from token_authority_cli.issue.command import Command
+
+COMMANDS: Final[tuple[Command, ...]] = (
+    whiteboard.COMMAND,
+    rtc.COMMAND,
+    rtm.COMMAND,
+    chat.COMMAND,
+    education.COMMAND,
+    access_token.COMMAND,
+)
+"""One for each kind of token."""
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `issue` with a command for each kind."""
+    issue = commands.add_parser(
+        "issue",
+        help="ask a server for a token",
+        description="Ask a server for a token. The token goes to standard output, all else that "
+        "there is to know about it to standard error.",
+        allow_abbrev=False,
+    )
+    kinds = issue.add_subparsers(metavar="KIND", required=True)
+    for command in COMMANDS:
+        command.add_to(kinds)

@@ -1,0 +1,41 @@
+"""`token-authority issue chat`."""
+
+import argparse
+from typing import Final
+
+from token_authority_cli.issue.command import Command, add_expiration
+from token_authority_client import TokenRequest, prepare
+
+_EPILOG: Final = """\
+examples:
+  token-authority issue chat --user 5f1e3b9a-0c1d-4e8b-9a2f-3d7c6b5a4e10 --ttl 1h
+  token-authority issue chat --app --ttl 10m
+"""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    subject = parser.add_argument_group("whom it is for").add_mutually_exclusive_group(
+        required=True
+    )
+    subject.add_argument(
+        "--user",
+        metavar="UUID",
+        help="a user, by the UUID that Chat assigned at registration (not by the user name)",
+    )
+    subject.add_argument(
+        "--app", action="store_true", help="the app, with all rights; for servers only"
+    )
+    add_expiration(parser, "1s to 24h; by default 1h")
+
+
+def _request(arguments: argparse.Namespace) -> TokenRequest:
+    return prepare.issue_chat_token(
+        user_id=arguments.user,
+        app=arguments.app,
+        ttl=arguments.ttl,
+        expire_time=arguments.expire_time,
+        project=arguments.project,
+    )
+
+
+COMMAND: Final = Command("chat", "a Chat token", _EPILOG, _add_options, _request)

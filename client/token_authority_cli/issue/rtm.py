@@ -1,0 +1,85 @@
+"""`token-authority issue rtm`."""
+
+import argparse
+from collections.abc import Iterable
+from typing import Final, NamedTuple, get_args
+
+from token_authority_cli.issue.command import Command, add_expiration
+from token_authority_client import RtmPermission, TokenRequest, prepare
+from token_authority_client.values import RtmAccess, RtmResourceType
+
+_ACCESSES: Final[dict[str, RtmAccess]] = {name: name for name in get_args(RtmAccess)}
+_TYPES: Final[dict[str, RtmResourceType]] = {name: name for name in get_args(RtmResourceType)}
+
+_EPILOG: Final = f"""\
+Without --allow the user reaches whatever the project allows any user. With it, only what it names:
+ACCESS is one of {", ".join(_ACCESSES)};
+TYPE is one of {", ".join(_TYPES)}.
+
+examples:
+  token-authority issue rtm --user alice --ttl 1h
+  token-authority issue rtm --user alice --allow read:message_channel:lobby \\
+      --allow write:message_channel:lobby --allow read:user:bob
+"""
+
+
+class _Allowed(NamedTuple):
+    """One --allow."""
+
+    access: RtmAccess
+    resource_type: RtmResourceType
+    name: str
+
+
+def _allowed(text: str) -> _Allowed:
+    """Reads "read:message_channel:lobby"; the name may have colons of its own."""
+    access, _, rest = text.partition(":")
+    resource_type, colon, name = rest.partition(":")
+    if access not in _ACCESSES:
+        raise argparse.ArgumentTypeError(f"{text!r}: begin with {':, '.join(_ACCESSES)}:")
+    if resource_type not in _TYPES or not colon:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write ACCESS:TYPE:NAME with a type of {', '.join(_TYPES)}"
+        )
+    return _Allowed(_ACCESSES[access], _TYPES[resource_type], name)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", required=True, metavar="ID", help="the RTM user who logs in")
+    reach = parser.add_argument_group("what the user may reach").add_mutually_exclusive_group()
+    reach.add_argument(
+        "--allow",
+        action="append",
+        type=_allowed,
+        metavar="ACCESS:TYPE:NAME",
+        help="a resource, like read:message_channel:lobby; any number of times; 007 only",
+    )
+    reach.add_argument("--allow-nothing", action="store_true", help="no resource; 007 only")
+    add_expiration(parser, "1s to 24h; by default 1h")
+    parser.add_argument("--format", choices=("006", "007"), help="how to encode it; default 007")
+
+
+def _request(arguments: argparse.Namespace) -> TokenRequest:
+    unrestricted = arguments.allow is None and not arguments.allow_nothing
+    return prepare.issue_rtm_token(
+        user_id=arguments.user,
+        permissions=None if unrestricted else _permissions(arguments.allow or ()),
+        ttl=arguments.ttl,
+        expire_time=arguments.expire_time,
+        format=arguments.format,
+        project=arguments.project,
+    )
+
+
+def _permissions(allowed: Iterable[_Allowed]) -> list[RtmPermission]:
+    """Puts the resources of one access and type into one permission, as the contract wants it."""
+    names: dict[tuple[RtmAccess, RtmResourceType], list[str]] = {}
+    for one in allowed:
+        names.setdefault((one.access, one.resource_type), []).append(one.name)
+    return [
+        RtmPermission(access=access, resource_type=resource_type, resources=resources)
+        for (access, resource_type), resources in names.items()
+    ]
+
+
+COMMAND: Final = Command("rtm", "an RTM (Signaling) token", _EPILOG, _add_options, _request)

@@ -1,0 +1,38 @@
+"""How answers are written: as JSON for programs, as lines for people."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+
+def as_json(answer: Any) -> str:
+    """Writes a value of the client with everything it has."""
+    return json.dumps(dataclasses.asdict(answer), default=_plain, indent=2)
+
+
+def _plain(value: object) -> str:
+    """Writes what JSON has no type for: times as RFC 3339, lifetimes as protobuf does."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
+    raise TypeError(f"{type(value)} has no JSON form")
+
+
+def at(time: datetime) -> str:
+    """Writes a moment to the second, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def print_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Prints names and what there is to say of them to standard error."""
+    for name, text in lines:
+        print(f"{name + ':':<10}{text}", file=sys.stderr)
+
+
+def complain(message: str) -> None:
+    """Prints what went wrong."""
+    print(f"token-authority: {message}", file=sys.stderr)

@@ -1,0 +1,100 @@
+"""Lists of requests as batches that a server takes, and errors that name places in the lists."""
+
+import dataclasses
+import re
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
+from token_authority_client.building import invalid, items
+from token_authority_client.errors import TokenAuthorityError
+from token_authority_client.token_request import TokenRequest
+
+MAX_REQUESTS: Final = 500
+"""What one call takes: the rule of BatchIssueTokensRequest.requests."""
+MAX_BYTES: Final = 512 * 1024
+"""Half of what a server takes unless configured otherwise (server.max_request_bytes)."""
+# What an entry adds to its batch beside itself: a tag of one byte, a length of four at most.
+_FRAME_BYTES: Final = 5
+
+_MEMBERS: Final = {
+    field.message_type.full_name: field.name
+    for field in IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
+    if field.message_type
+}
+_ENTRY: Final = re.compile(r"\brequests\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """As much of a list as one call takes."""
+
+    first: int
+    """The place in the list of the first request."""
+    message: BatchIssueTokensRequest
+
+    @contextmanager
+    def naming_places(self) -> Generator[None]:
+        """Makes errors count requests from the start of the list, not of this part."""
+        try:
+            yield
+        except TokenAuthorityError as error:
+            _renumber(error, self.first)
+            raise
+
+
+def split(requests: Iterable[TokenRequest], project: str, *, validate_only: bool) -> Iterator[Part]:
+    """Yields a list of requests in parts, in order. It copies what it sends.
+
+    Raises:
+        InvalidRequest: Something in the list is not a TokenRequest. Raised before the first part.
+    """
+    first, size = 0, 0
+    entries: list[IssueTokenRequest] = []
+    for index, request in enumerate(_checked(requests)):
+        entry = _entry(request, project)
+        entry_size = entry.ByteSize() + _FRAME_BYTES
+        if entries and (len(entries) == MAX_REQUESTS or size + entry_size > MAX_BYTES):
+            yield _part(first, entries, validate_only)
+            first, size, entries = index, 0, []
+        entries.append(entry)
+        size += entry_size
+    if entries:
+        yield _part(first, entries, validate_only)
+
+
+def _checked(requests: Iterable[Any]) -> list[TokenRequest]:
+    found = items("requests", requests, "requests that `prepare` made")
+    for index, request in enumerate(found):
+        if not isinstance(request, TokenRequest):
+            raise invalid(f"requests[{index}]", "INVALID_VALUE", "must be made by `prepare`")
+    return found
+
+
+def _entry(request: TokenRequest, project: str) -> IssueTokenRequest:
+    # Whether to sign is the batch's to say.
+    message = request.to_send(project, validate_only=False)
+    fields: Any = {_MEMBERS[message.DESCRIPTOR.full_name]: message}
+    return IssueTokenRequest(**fields)
+
+
+def _part(first: int, entries: list[IssueTokenRequest], validate_only: bool) -> Part:
+    return Part(first, BatchIssueTokensRequest(requests=entries, validate_only=validate_only))
+
+
+def _renumber(error: TokenAuthorityError, first: int) -> None:
+    def in_list(text: str) -> str:
+        return _ENTRY.sub(lambda entry: f"requests[{first + int(entry[1])}]", text)
+
+    error.message = in_list(error.message)
+    error.args = (error.message,)
+    error.advice = in_list(error.advice)
+    error.metadata = {name: in_list(value) for name, value in error.metadata.items()}
+    error.violations = tuple(
+        [
+            dataclasses.replace(violation, field=in_list(violation.field))
+            for violation in error.violations
+        ]
+    )

@@ -1,0 +1,78 @@
+import io
+import json
+from typing import Any
+
+import pytest
+
+from support.keys import APP_ID, CERTIFICATE, NOW_MS
+from support.serving import running
+from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
+from token_authority_cli.__main__ import main
+from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
+
+TOKEN = build_access_token_007(
+    app_id=APP_ID,
+    app_certificate=CERTIFICATE,
+    issued_at=NOW_MS // 1000,
+    expire_seconds=3600,
+    salt=1,
+    services=[rtc("lesson-1", "7", {1: 3600, 2: 3600, 3: 3600, 4: 3600})],
+)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["token-authority", "inspect", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_offline_it_says_what_needs_no_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--offline", "--at", "2023-11-14T22:20:00Z", "--channel", "Lesson-1")
+    assert run(monkeypatch, TOKEN, *arguments) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("rtc  issued ")
+    assert "signature: unknown_key" in out
+    assert "services[0].channel_name = lesson-1" in out
+    assert "error CHANNEL_SPELLING" in out
+    # Not a terminal: no colours.
+    assert "\033" not in out
+    assert TOKEN not in out
+
+
+def test_offline_as_json_and_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f'"{TOKEN}"\n'))
+    assert run(monkeypatch, "-", "--offline", "--json") == 0
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (answer["format"], answer["kind"], answer["expired"]) == ("007", "rtc", True)
+    assert "QUOTED" in [finding["reason"] for finding in answer["findings"]]
+
+
+def test_what_is_too_long_is_refused_offline_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "x" * 65_537, "--offline") == 1
+    assert "65536 bytes" in capsys.readouterr().err
+
+
+async def test_a_server_says_who_signed() -> None:
+    from support.commands import run as command  # noqa: PLC0415  # shares the name of ours
+
+    async with running() as server:
+        request = IssueRtcTokenRequest(
+            project="classroom", channel_name="lesson-1", uid=7, role=RTC_ROLE_PUBLISHER
+        )
+        token = (await server.stub.IssueRtcToken(request)).issued_token.token
+        at = ("--at", "2023-11-14T22:20:00Z", "--target", server.address)
+        ran = await command("inspect", token, "--channel", "lesson-1", "--uid", "7", *at)
+        assert "signature: valid by cert-2 of classroom (active)" in ran.out
+        assert "nothing wrong was found" in ran.out
+        ran = await command("inspect", token, "--uid", "8", "--error", "110", *at)
+        assert "error WRONG_USER" in ran.out
+        (line,) = [line for line in server.log if "WRONG_USER" in line.get("findings", [])]
+        assert line["event"] == "inspected"
