@@ -16,22 +16,27 @@ const netless = require("netless-token");
 const { AccessToken } = require("agora-access-token/src/AccessToken");
 const { AccessToken2 } = require("agora-token/src/AccessToken2");
 
+// What a service holds, e.g. {type, privileges, channel_name, uid}.
+function described({ __type, __privileges, ...body }) {
+  const plain = (value) => (Buffer.isBuffer(value) ? value.toString() : (value.details ?? value));
+  const fields = Object.entries(body).map(([name, value]) => [name.slice(2), plain(value)]);
+  return { type: __type, privileges: __privileges, ...Object.fromEntries(fields) };
+}
+
 function verify007({ token, certificate }) {
   const parsed = new AccessToken2();
   if (!parsed.from_string(token)) throw new Error("agora-token cannot read it");
   const signed = parsed.verifySignature(certificate);
+  // Its parser reads the i16 role -1 as 65535.
+  for (const service of parsed.services) {
+    if (service.__role !== undefined) service.__role = (service.__role << 16) >> 16;
+  }
   // Built again by the official code from what it read: the same bytes, but for deflate's.
   parsed.appId = parsed.appId.toString();
   parsed.appCertificate = certificate;
   const inflate = (text) => zlib.inflateSync(Buffer.from(text.slice(3), "base64"));
   const rebuilt = inflate(parsed.build()).equals(inflate(token));
-  const services = parsed.services.map((service) => ({
-    type: service.__type,
-    privileges: service.__privileges,
-    channel_name: service.__channel_name?.toString(),
-    uid: service.__uid?.toString(),
-    user_id: service.__user_id?.toString(),
-  }));
+  const services = parsed.services.map(described);
   const { appId, issueTs, expire, salt } = parsed;
   return { verified: signed && rebuilt, fields: { app_id: appId, issueTs, expire, salt, services } };
 }

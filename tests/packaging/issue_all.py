@@ -2,8 +2,8 @@
 
     python issue_all.py TARGET
 
-prints a JSON line for each: the arguments, and the token. Runs in environments that have the
-wheel and nothing of the project's tests.
+prints a JSON line for each: the arguments, the token, and for Agora's builders what the token must
+hold. Runs in environments that have the wheel and nothing of the project's tests.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ import json
 import sys
 from datetime import timedelta
 from typing import Any
+
+from builders import BUILDERS  # type: ignore[import-not-found]  # beside this script
 
 from token_authority_client import (
     AsyncTokenAuthorityClient,
@@ -61,9 +63,12 @@ def whiteboard_arguments() -> list[dict[str, Any]]:
     ]
 
 
-def show(arguments: dict[str, Any], token: str) -> None:
+RTM_006: dict[str, Any] = {"user_id": "al ice", "ttl": MINUTE, "format": "006"}
+
+
+def show(arguments: dict[str, Any], token: str, **more: object) -> None:
     """Prints a line."""
-    print(json.dumps({"arguments": arguments, "token": token}, default=repr))
+    print(json.dumps({"arguments": arguments, "token": token, **more}, default=repr))
 
 
 async def main(target: str) -> None:
@@ -71,6 +76,10 @@ async def main(target: str) -> None:
     async with AsyncTokenAuthorityClient(target) as client:
         for arguments in rtc_arguments():
             show(arguments, (await client.issue_rtc_token(**arguments)).token)
+        show(RTM_006, (await client.issue_rtm_token(**RTM_006)).token)
+        for builder in BUILDERS:
+            issued = await getattr(client, builder.method)(**builder.arguments)
+            show({}, issued.token, builder=builder._asdict())
     with TokenAuthorityClient(target) as blocking:
         for arguments in whiteboard_arguments():
             show(arguments, blocking.issue_whiteboard_token(**arguments).token)
