@@ -31,8 +31,12 @@ proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refus
 	$(PROTO) protos/check.sh
 	$(BIN)/pytest -q tests/contract
 
-bench: .venv/dev.stamp ## Measure signing and calls against their baselines
+bench: .venv/dev.stamp ## Measure signing, calls and batches against their baselines
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
+	$(BIN)/python tests/bench/batches.py
+
+fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
+	$(BIN)/python tests/inspection/fuzz.py
 
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows
 	tests/lock.sh
@@ -58,4 +62,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check bench lock clean
+.PHONY: help run demo test check format proto proto-check bench fuzz lock clean

@@ -66,8 +66,13 @@ class Server:
 
     def __init__(self, process: "subprocess.Popen[str]", address: str, path: str) -> None:
         self._process = process
+        self.address = address
         self._path = path
         self._channel = aio.insecure_channel(address)
+
+    def method(self, name: str) -> "Server":
+        """The same server, for the load of another method."""
+        return Server(self._process, self.address, SERVICE + name)
 
     def _cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -79,15 +84,15 @@ class Server:
         answer: bytes = await method(data)
         return answer
 
-    async def load(self, data: bytes) -> tuple[float, float]:
-        """Makes CALLS calls; returns microseconds of server CPU per call, and calls per second."""
+    async def load(self, data: bytes, calls: int = CALLS) -> tuple[float, float]:
+        """Makes calls; returns microseconds of server CPU per call, and calls per second."""
         method: Any = self._channel.unary_unary(self._path)
 
         async def caller() -> None:
-            for _ in range(CALLS // CONCURRENCY):
+            for _ in range(calls // CONCURRENCY):
                 await method(data)
 
-        count = CALLS // CONCURRENCY * CONCURRENCY
+        count = calls // CONCURRENCY * CONCURRENCY
         before, started = self._cpu_seconds(), time.perf_counter()
         await asyncio.gather(*[caller() for _ in range(CONCURRENCY)])
         elapsed = time.perf_counter() - started
