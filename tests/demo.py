@@ -17,7 +17,10 @@ from token_authority_client import (
     InvalidRequest,
     IssuedToken,
     RtcPrivileges,
+    RtcService,
     RtmLogin,
+    RtmPermission,
+    RtmService,
 )
 
 MINUTE = timedelta(minutes=1)
@@ -67,6 +70,21 @@ async def main() -> int:
             await show(
                 "Whiteboard, for ever", whiteboard(room=room, role="reader", non_expiring=True)
             )
+            rtm, chat = client.issue_rtm_token, client.issue_chat_token
+            allowed = RtmPermission(
+                access="read", resource_type="message_channel", resources=["news"]
+            )
+            await show("RTM", rtm(user_id="alice"))
+            await show("RTM, with permissions", rtm(user_id="alice", permissions=[allowed]))
+            await show("Chat, user", chat(user_id="5f1e3b9a-0c1d-4e8b-9a2f-3d7c6b5a4e10"))
+            await show("Chat, app", chat(app=True, ttl=MINUTE))
+            await show(
+                "Education, user in a room",
+                client.issue_education_token(room_uuid="math", user_uuid="alice", role=2),
+            )
+            joins = RtcService(channel="lesson-1", uid=7, join_channel=10 * MINUTE)
+            logs_in = RtmService(user_id="alice")
+            await show("Access token", client.issue_access_token(services=[joins, logs_in]))
             print("\nRTC, uid 0")
             try:
                 await rtc(channel="lesson-1", uid=0, role="publisher")
