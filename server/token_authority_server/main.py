@@ -1,6 +1,7 @@
 """The composition root: the only reader of clock, entropy and signals."""
 
 import asyncio
+import gc
 import io
 import os
 import signal
@@ -69,6 +70,9 @@ async def _serve(
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop)
 
+    # What is here now stays: without this, a full collection goes through all of it and holds up
+    # every call for some 20 ms.
+    gc.freeze()
     addresses = await server.start(settings.server.listen)
     logger.info(
         "serving",

@@ -147,12 +147,8 @@ class RequestParser:
         repeated = options.Extensions[rules].repeated
         return ItemCountRule(field, repeated.min_items, repeated.max_items)
 
-    def violations(self, message: Message, prefix: str = "") -> list[FieldViolation]:
-        """Returns every field of a decoded message that breaks a rule.
-
-        Args:
-            message: Of a class that `decoder` made.
-            prefix: Where the message is in the request, e.g. `requests[3].rtc.`.
+    def violations(self, message: Message) -> list[FieldViolation]:
+        """Returns every field of a message, of a class that `decoder` made, that breaks a rule.
 
         Raises:
             Refusal: INVALID_REQUEST for a message that no rule can be applied to.
@@ -161,10 +157,10 @@ class RequestParser:
             found = self._validator.collect_violations(message)
         except EvaluationError:
             raise undecodable_request(message.DESCRIPTOR.full_name) from None
-        return [_explain(violation, message.DESCRIPTOR, prefix) for violation in found]
+        return [_explain(violation, message.DESCRIPTOR) for violation in found]
 
 
-def _explain(violation: Violation, descriptor: Any, prefix: str) -> FieldViolation:
+def _explain(violation: Violation, descriptor: Any) -> FieldViolation:
     """Turns a violation into ours. It never touches the value, which may be a secret."""
     path = violation.proto.field
     # Only message-level rules have no path, and the contract has none of those.
@@ -183,7 +179,7 @@ def _explain(violation: Violation, descriptor: Any, prefix: str) -> FieldViolati
         keys = (f"{descriptor.name}.{names[-1]}", names[-1], "")
         ours = [_ADVICE[key, reason] for key in keys if (key, reason) in _ADVICE]
         description = [*ours, violation.proto.message][0]
-    return FieldViolation(prefix + ".".join(map(_step, path.elements)), reason, description)
+    return FieldViolation(".".join(map(_step, path.elements)), reason, description)
 
 
 def _step(element: Any) -> Any:
