@@ -58,6 +58,69 @@ def test_every_value_of_a_007_token() -> None:
     )
 
 
+RIGHTS = {1: 1, 2: 2, 3: 3, 4: 4}
+SERVICES = [
+    (
+        v007.rtc("c", "u", RIGHTS),
+        "RTC",
+        "join_channel publish_audio publish_video publish_data",
+        "channel_name uid",
+    ),
+    (v007.rtm("u", RIGHTS), "RTM", "login 2 3 4", "user_id"),
+    (
+        v007.streaming("c", "u", RIGHTS),
+        "Streaming",
+        "publish_mixed publish_raw 3 4",
+        "channel_name account",
+    ),
+    (v007.fpa(RIGHTS), "FPA", "login 2 3 4", ""),
+    (v007.chat("u", RIGHTS), "Chat", "user app 3 4", "user_id"),
+    (v007.fcdn("c", "u", RIGHTS), "FCDN", "publish play 3 4", "channel_name account"),
+    (
+        v007.education("r", "u", 1, RIGHTS),
+        "Education",
+        "room_user user app 4",
+        "room_uuid user_uuid role",
+    ),
+    (v007.rtm2("u", [], RIGHTS), "RTM with permissions", "login 2 3 4", "user_id"),
+    (v007.convo_ai(RIGHTS), "Conversational AI", "1 2 3 4", ""),
+    (v007.stt(RIGHTS), "Speech to text", "1 2 3 4", ""),
+]
+
+
+@pytest.mark.parametrize(("service", "name", "rights", "body"), SERVICES)
+def test_every_service_has_names_for_its_values(
+    service: v007.Service, name: str, rights: str, body: str
+) -> None:
+    decoded = decode(t007(service))
+    assert not decoded.marks
+    fields = decoded.fields[4:]
+    assert fields[0] == ("services[0].type", str(service.type), name)
+    assert [(path.removeprefix("services[0]."), value) for path, value, _ in fields[1:5]] == [
+        (f"privileges.{right}", str(number)) for number, right in enumerate(rights.split(), 1)
+    ]
+    assert [path.removeprefix("services[0].") for path, _, _ in fields[5:]] == body.split()
+    (read,) = decoded.services
+    assert (read.channel is not None, read.user is not None, read.room is not None) == (
+        "channel_name" in body,
+        "u" in [value for _, value, _ in fields[5:]],
+        "room_uuid" in body,
+    )
+
+
+def test_every_permission_has_a_name() -> None:
+    permissions = [v007.RtmPermission(number, number % 3, []) for number in range(6)]
+    paths = [path for path, _, _ in decode(t007(v007.rtm2("u", permissions, {}))).fields]
+    assert [path.partition("permissions.")[2] for path in paths if path.count(".") == 3] == [
+        "message_channels.read",
+        "stream_channels.write",
+        "group_channels.2",
+        "server_groups.read",
+        "users.write",
+        "5.2",
+    ]
+
+
 def test_every_value_of_a_006_token() -> None:
     token = t006("", "", privileges={1: NOW + HOUR, 1000: 0, 9: 1})
     assert decode(token).fields == (
@@ -129,6 +192,11 @@ TIMES: list[tuple[str, int | None, int | None]] = [
     (t007(rtc(rights={1: 0})), NOW, NOW + HOUR),
     (t007(rtc(), rtm(seconds=50)), NOW, NOW + 50),
     (t007(v007.chat("", {2: 40})), NOW, NOW + 40),
+    (t007(v007.chat("alice", {1: 40})), NOW, NOW + 40),
+    *[(t007(v007.education("", "", -1, {n: 40})), NOW, NOW + 40) for n in (1, 2, 3)],
+    (t007(v007.rtm2("alice", [], {1: 40})), NOW, NOW + 40),
+    (t007(v007.streaming("c", "u", {1: 40, 2: 40})), NOW, NOW + HOUR),
+    (t007(v007.fcdn("c", "u", {1: 40, 2: 40})), NOW, NOW + HOUR),
     (t007(v007.fpa({1: 0})), NOW, NOW + HOUR),
     (t007(v007.service(99, {1: 5})), NOW, NOW + HOUR),
     (t007(rtc(rights={1: 9 * DAY}), expire_seconds=9 * DAY), NOW, NOW + DAY),
@@ -266,3 +334,30 @@ def test_a_decoded_token_does_not_show_it() -> None:
 def test_rights_of_a_publisher_are_read_by_number() -> None:
     (service,) = decode(t007()).services
     assert service.rights == publisher()
+
+
+def test_a_006_token_has_the_services_that_its_rights_belong_to() -> None:
+    def types(*rights: int) -> list[int]:
+        decoded = decode(t006(privileges=dict.fromkeys(rights, NOW)))
+        return [service.type for service in decoded.services]
+
+    assert types(1) == [1]
+    assert types(1000) == [2]
+    assert types(1, 1000) == [1, 2]
+    assert types() == [1]
+
+
+def test_a_number_is_a_moment_in_expire_at_only_and_in_ascii_digits_only() -> None:
+    fields = {field.path: field.meaning for field in decode(netless("ak=1&expireAt=9&x=9")).fields}
+    assert fields == {"ak": "", "expireAt": "until 1970-01-01 00:00:00 UTC"}
+    for digits in ("%C2%B2", "%D9%A1", "-1", "1.5", ""):
+        decoded = decode(netless(f"ak=a&expireAt={digits}&sig={'0' * 64}"))
+        assert decoded.marks.keys() == {Reason.CORRUPT}
+        assert decoded.expire_ms is None
+
+
+def test_a_whiteboard_token_of_more_values_than_are_read_is_not_verified() -> None:
+    content = {f"f{number}": "" for number in range(1001)}
+    decoded = decode(whiteboard(content=content))
+    assert decoded.kind == "whiteboard.room"
+    assert decoded.sealed is None

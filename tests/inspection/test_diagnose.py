@@ -4,8 +4,9 @@ from itertools import groupby
 
 import pytest
 
-from inspection.tokens import SECRETS, inspect, reasons, t007, whiteboard
-from inspection.trials import TRIALS, Trial
+from inspection.tokens import DAY, SECRETS, inspect, reasons, t007, whiteboard
+from inspection.trials import HITS, MISSES, SAYINGS, TRIALS, Trial
+from support.keys import APP_ID, NOW_MS
 from token_authority_server.inspection import Inspection, Reason, Severity
 from token_authority_server.inspection.checks import codes
 from token_authority_server.inspection.diagnose import CHECKS
@@ -23,6 +24,34 @@ def test_a_token_triggers_a_finding_and_one_that_hardly_differs_does_not(
 ) -> None:
     assert reason in reasons(hit.run())
     assert reason not in reasons(miss.run())
+
+
+@pytest.mark.parametrize(("reason", "miss"), MISSES)
+def test_a_finding_stays_away_where_another_says_it(reason: Reason, miss: Trial) -> None:
+    assert reason not in reasons(miss.run())
+
+
+@pytest.mark.parametrize(("reason", "hit"), HITS)
+def test_a_finding_comes_by_whatever_way(reason: Reason, hit: Trial) -> None:
+    assert reason in reasons(hit.run())
+
+
+@pytest.mark.parametrize(("reason", "trial", "words"), SAYINGS)
+def test_what_a_finding_says(reason: Reason, trial: Trial, words: str) -> None:
+    (finding,) = [finding for finding in trial.run().findings if finding.reason == reason]
+    assert words in finding.problem
+
+
+def test_where_all_is_known_no_more_is_asked_for() -> None:
+    use = {"app_id": APP_ID, "channel_name": "lesson-1", "uid": 7, "error_code": 110}
+    (finding,) = Trial(t007(), use).run().findings
+    assert finding.problem.endswith("nothing in it explains that.")
+
+
+def test_the_advice_for_an_expired_token_depends_on_its_product() -> None:
+    now_ms = NOW_MS + DAY * 1000
+    assert "renewToken" in inspect(t007(), now_ms=now_ms).findings[0].advice
+    assert "renewToken" not in inspect(whiteboard(), now_ms=now_ms).findings[0].advice
 
 
 def test_every_reason_is_looked_for_once_and_tried() -> None:

@@ -9,6 +9,7 @@ from token_authority_server.inspection import words
         (0, "0 s"),
         (1, "1 ms"),
         (999, "999 ms"),
+        (1000, "1 s"),
         (1500, "1 s"),
         (-90_000, "1 m 30 s"),
         (3_600_000, "1 h"),

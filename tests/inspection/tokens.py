@@ -83,6 +83,13 @@ def sealed_007(signed: bytes, issued_at: int = NOW, salt: int = 1) -> str:
     return packed_007(b"\x20\0" + signature + signed)
 
 
+def cut_007(*services: v007.Service) -> str:
+    """A token that breaks off in its last service."""
+    content = inflate(t007(*services))[:-1]
+    # Without the end of its checksum: deflated data ends where it says it does.
+    return "007" + base64.b64encode(zlib.compress(content)[:-1]).decode()
+
+
 def packed_007(content: bytes) -> str:
     return "007" + base64.b64encode(zlib.compress(content)).decode()
 

@@ -14,11 +14,13 @@ from inspection.tokens import (
     OTHER_SECRET_KEY,
     ROOM,
     UNKNOWN_CERTIFICATE,
+    cut_007,
     inspect,
     netless,
     publisher,
     rtc,
     rtm,
+    sealed_007,
     t006,
     t007,
     whiteboard,
@@ -65,6 +67,9 @@ def relabelled(token: str, prefix: str) -> str:
 
 
 GOOD, ROOM_TOKEN = t007(), whiteboard()
+# Cut off in the second service.
+CUT_RTC = cut_007(rtc(), rtm())
+CUT_RTM = cut_007(rtm(), v007.chat("alice", {1: HOUR}))
 RTM_006 = t006("alice", "", privileges={1000: NOW + HOUR})
 
 TRIALS: list[tuple[Reason, Trial, Trial]] = [
@@ -75,8 +80,8 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
     (Reason.NOT_A_TOKEN, of(ROOM_TOKEN.lower()), of(ROOM_TOKEN)),
     (
         Reason.TOO_LARGE,
-        of(t007(v007.service(4, {1: 0}, b"\0" * 65480))),
-        of(t007(v007.service(4, {1: 0}, b"\0" * 65400))),
+        of(t007(v007.service(4, {1: 0}, b"\0" * 65445))),
+        of(t007(v007.service(4, {1: 0}, b"\0" * 65444))),
     ),
     (Reason.TOO_LARGE, of("007" + "A" * 65534), of("007" + "A" * 65533)),
     (
@@ -459,4 +464,180 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(t007(rtm(), app_certificate=UNKNOWN_CERTIFICATE), error_code=5),
     ),
     (Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=17), of(GOOD, error_code=110)),
+]
+
+# More that must not trigger it: what one check says, its neighbours need not say too.
+MISSES: list[tuple[Reason, Trial]] = [
+    (Reason.WHITESPACE, of(with_plus().replace("+", " "))),
+    (Reason.TRUNCATED, of(netless(f"ak={ACCESS_KEY}&sig=short&uuid={ROOM}"))),
+    (Reason.SIGNATURE_WRONG, of(t007(app_certificate=OTHER_CERTIFICATE))),
+    (Reason.KEY_UNKNOWN, of(t007(app_id="0" * 32, app_certificate=OTHER_CERTIFICATE))),
+    (Reason.SIGNATURE_UNCHECKED, of(t006()[:-4])),
+    (Reason.SIGNATURE_UNCHECKED, of(GOOD[:-4])),
+    (Reason.SIGNATURE_UNCHECKED, of(t006(app_id="0" * 32))),
+    (Reason.WRONG_APP_ID, of(ROOM_TOKEN, app_id=OTHER_APP_ID)),
+    (Reason.WRONG_APP_ID, of(GOOD, app_id=f"{APP_ID} ")),
+    (Reason.APP_ID_SPELLING, of(GOOD)),
+    (Reason.APP_ID_SPELLING, of(sealed_007(b"\1\0 " + bytes(14)))),
+    (Reason.APP_ID_MALFORMED, of(t007(app_id=CERTIFICATE))),
+    (Reason.APP_ID_MALFORMED, of(ROOM_TOKEN)),
+    (Reason.APP_ID_MALFORMED, of("007")),
+    (Reason.WRONG_CHANNEL, of(t007(rtc("Lesson-1 ")), channel_name="lesson-1")),
+    (Reason.WRONG_CHANNEL, of(t007(rtc("a"), rtc("b")), channel_name="b")),
+    (Reason.CHANNEL_SPELLING, of(t007(rtc("A"), rtc("a")), channel_name="a")),
+    (Reason.WRONG_ROOM, of(whiteboard("sdk"), room_uuid=ROOM)),
+    (Reason.WRONG_USER, of(t007(rtc(uid="")), uid=7)),
+    (Reason.WRONG_USER, of(t007(rtc(uid="0")), uid=7)),
+    (Reason.WRONG_USER, of(t007(rtc(uid="Alice")), user_account="alice")),
+    (Reason.WRONG_USER, of(t007(rtc(uid="alice")), uid=7)),
+    (Reason.WRONG_USER, of(GOOD, user_account="alice")),
+    (Reason.WRONG_USER, of(t007(rtm("bob")), channel_name="lesson-1", user_account="alice")),
+    (Reason.ACCOUNT_FOR_UID, of(t007(rtc(uid="bob")), user_account="alice")),
+    (Reason.UID_FOR_ACCOUNT, of(t007(rtc(uid="bob")), user_account="alice")),
+    (Reason.UID_FOR_ACCOUNT, of(t007(rtm("7")), user_account="alice")),
+    (Reason.UID_FOR_ACCOUNT, of(GOOD, uid=8)),
+    (Reason.USER_SPELLING, of(t007(rtc(uid="0")), uid=0)),
+    (Reason.UID_ZERO_AS_TEXT, of(t007(rtm("0")), uid=7)),
+    (Reason.UID_OUT_OF_RANGE, of(t007(rtc(uid="0")))),
+    (Reason.ANY_USER, of(t007(v007.chat("", {2: HOUR})))),
+    (Reason.RTC_TOKEN_FOR_RTM, of(t007(v007.chat("alice", {1: HOUR})), error_code=5)),
+    (Reason.RTC_TOKEN_FOR_RTM, of(CUT_RTC, error_code=5)),
+    (Reason.RTM_TOKEN_FOR_RTC, of(t007(v007.chat("a", {1: HOUR})), channel_name="c")),
+    (Reason.RTM_TOKEN_FOR_RTC, of(CUT_RTM, channel_name="c")),
+    (Reason.WRONG_PRODUCT, of(GOOD, error_code=5)),
+    (Reason.WRONG_PRODUCT, of(t007(rtm()), channel_name="c")),
+    (Reason.WRONG_PRODUCT, of("007", error_code=110)),
+    (
+        Reason.WRONG_PRODUCT,
+        of(t007(v007.education("r", "u", 1, {1: HOUR})), room_uuid="r"),
+    ),
+    (Reason.NO_JOIN_PRIVILEGE, of(t007(rtm()))),
+    (Reason.NO_LOGIN_PRIVILEGE, of(t007(v007.fpa({}), v007.stt({})))),
+    (Reason.SUBSCRIBER_NOT_ENFORCED, of(t007(rtc(rights={2: HOUR})))),
+    (Reason.LEGACY_FORMAT_006, of("006")),
+    (Reason.SDK_TOKEN_SERVER_SIDE_ONLY, of("NETLESSSDK_")),
+    (Reason.PREFIX_RELABELLED, of(whiteboard("sdk"))),
+    (Reason.PREFIX_RELABELLED, of(ROOM_TOKEN[:-80])),
+    (Reason.ROLE_UNKNOWN, of("NETLESSROOM_YWs9YQ")),
+    (Reason.EXPIRED, of(early(join=HOUR))),
+    (Reason.JOIN_ENDED, of(GOOD, now_ms=(NOW + HOUR) * 1000)),
+    (Reason.PUBLISH_ENDED, of(GOOD, now_ms=(NOW + HOUR) * 1000)),
+    (
+        Reason.PUBLISH_ENDED,
+        of(t007(rtc(rights=publisher(2 * HOUR) | {77: 1}), issued_at=NOW - 9)),
+    ),
+    (Reason.CLOCK_SKEW, of(GOOD[:-4], error_code=109)),
+    (Reason.CLOCK_SKEW, of(GOOD)),
+    (Reason.EPOCH_AS_SECONDS, of(t006())),
+    (Reason.SECONDS_AS_EPOCH, of(t007())),
+    (Reason.SECONDS_AS_EPOCH, of(t006(privileges={}))),
+    (Reason.EXPIRY_IN_SECONDS, of(t006(privileges={1: HOUR}))),
+    (Reason.LIFE_OVER_24_HOURS, of(t007(expire_seconds=NOW + HOUR))),
+    (Reason.LIFE_OVER_24_HOURS, of(t007(v007.service(99, {1: 9 * DAY})))),
+    (Reason.SHORT_LIFE, of(t006(privileges=publisher(HOUR)))),
+    (Reason.SHORT_LIFE, of(whiteboard(lifespan_ms=1000))),
+    (Reason.JOIN_ENDS_BEFORE_PUBLISH, of(t007(rtc(rights=publisher() | {77: DAY})))),
+    (Reason.JOIN_ENDS_BEFORE_PUBLISH, of(t007(rtc(rights={2: HOUR})))),
+    (Reason.PRIVILEGE_OUTLIVES_TOKEN, of(t007(expire_seconds=0))),
+    (Reason.PRIVILEGE_OUTLIVES_TOKEN, of(t006())),
+    (Reason.NON_EXPIRING, of("NETLESSROOM_YWs9YQ")),
+    *[(Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=code)) for code in (101, 119, 118, 5, 6)],
+    *[(Reason.CLOCK_SKEW, of(GOOD, error_code=code)) for code in (101, 110, 119, 5)],
+]
+HITS: list[tuple[Reason, Trial]] = [
+    *[(Reason.CLOCK_SKEW, of(GOOD, error_code=code)) for code in (109, 118, 6)],
+    *[
+        (Reason.RTM_TOKEN_FOR_RTC, of(t007(rtm()), error_code=code))
+        for code in (101, 109, 110, 118, 119)
+    ],
+    (Reason.WRONG_USER, of(t007(rtc(uid="bob")), user_account="alice")),
+    (Reason.NO_JOIN_PRIVILEGE, of(t006(privileges={}))),
+    (Reason.ANY_USER, of(t006(uid="", privileges={1: NOW + HOUR, 1000: NOW + HOUR}))),
+]
+
+# The token, and what is said of it in so many words.
+SAYINGS: list[tuple[Reason, Trial, str]] = [
+    (
+        Reason.SIGNED_WITH_OTHER_KEY,
+        of(whiteboard(secret_key=OTHER_SECRET_KEY)),
+        "names the access key 'a-test-access-key', and the active key 'lab-ak' of project 'lab', "
+        "which belongs to the access key 'another-access-key', signed it.",
+    ),
+    (Reason.SIGNATURE_WRONG, of(t007(app_certificate=UNKNOWN_CERTIFICATE)), f"App ID '{APP_ID}'"),
+    (Reason.WRONG_CHANNEL, of(t006(), channel_name="x"), "'x', and the token is for another one."),
+    (Reason.WRONG_USER, of(GOOD, uid=8), "logged in as uid 8, and the token is for '7'."),
+    (Reason.WRONG_USER, of(GOOD, uid=0), "joined with uid 0, for which Agora makes one up"),
+    (Reason.WRONG_USER, of(t007(rtm("bob")), user_account="al"), "logged in as 'al', and the"),
+    (Reason.WRONG_PRODUCT, of(ROOM_TOKEN, error_code=5), "the whiteboard, and was used to log in"),
+    (
+        Reason.WRONG_PRODUCT,
+        of(t007(v007.chat("a", {1: HOUR}), v007.fpa({1: 0})), uid=7),
+        "is for FPA and Chat, and was used to join an RTC channel.",
+    ),
+    (Reason.WRONG_PRODUCT, of(t007(v007.service(99, {})), uid=7), "is for another product, and"),
+    (Reason.WRONG_PRODUCT, of(GOOD, room_uuid="r"), "is for RTC, and was used to enter a room."),
+    (
+        Reason.SUBSCRIBER_NOT_ENFORCED,
+        of(t007(rtc(rights={1: HOUR, 3: HOUR}))),
+        "does not grant publish_audio, publish_data; Agora",
+    ),
+    (
+        Reason.PREFIX_RELABELLED,
+        of(relabelled(whiteboard("sdk"), "NETLESSROOM")),
+        "By its prefix this is a room token, and its content names neither a room nor a task",
+    ),
+    (Reason.ROLE_UNKNOWN, of(whiteboard(content={"uuid": ROOM})), "The token has no role, which"),
+    (
+        Reason.EXPIRED,
+        of(GOOD, now_ms=(NOW + 3 * HOUR) * 1000),
+        "had expired 2 h before it was used: it was good until 2023-11-14 23:13:20 UTC (1 h after",
+    ),
+    (
+        Reason.JOIN_ENDED,
+        of(early(join=HOUR - 60)),
+        "had ended at 2023-11-14 22:12:20 UTC, 1 m before it was used",
+    ),
+    (
+        Reason.PUBLISH_ENDED,
+        of(early(video=HOUR - 60)),
+        "rights to publish had ended: publish_video at 2023-11-14 22:12:20 UTC.",
+    ),
+    (
+        Reason.CLOCK_SKEW,
+        of(t007(issued_at=NOW + HOUR), now_ms=NOW * 1000),
+        "issued at 2023-11-14 23:13:20 UTC, 1 h after it was used.",
+    ),
+    (
+        Reason.EPOCH_AS_SECONDS,
+        of(t007(expire_seconds=NOW + HOUR)),
+        "until 2077-09-27 21:26:40 UTC: 007 wants seconds from issue, and 1700003600 is a point "
+        "in time (2023-11-14 23:13:20 UTC).",
+    ),
+    (
+        Reason.EXPIRY_IN_SECONDS,
+        of(whiteboard(now_ms=NOW, lifespan_ms=HOUR)),
+        "expireAt is 1700003600: whiteboard tokens count in milliseconds, and as seconds this "
+        "would be 2023-11-14 23:13:20 UTC.",
+    ),
+    (
+        Reason.LIFE_OVER_24_HOURS,
+        of(t006(privileges={1: NOW + 3 * DAY})),
+        "The token asks for 3 d, and Agora ends it 24 h after issue.",
+    ),
+    (
+        Reason.PRIVILEGE_OUTLIVES_TOKEN,
+        of(t007(rtc(rights=publisher(2 * HOUR)))),
+        "A right is to last for 2 h, and the token ends after 1 h",
+    ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(GOOD, error_code=110),
+        "(code 110), and nothing in it explains that. To say more takes the App ID of the SDK and "
+        "the channel and the user.",
+    ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(t007(rtm()), error_code=5, user_account="alice"),
+        "nothing in it explains that. To say more takes the App ID of the SDK.",
+    ),
 ]

@@ -81,7 +81,7 @@ def _wildcard_needs_007(case: Case) -> Words | None:
     if case.decoded.format != "006" or not case.rtc:
         return None
     name = case.rtc[0].channel
-    if name is None or not name.matches(_EVERY) or case.expected.channel_name == _EVERY:
+    if name is None or not name.matches(_EVERY):
         return None
     return Words(
         "The token is for the channel '*', which in 006 is no more than a channel of that name.",

@@ -94,9 +94,7 @@ def _key_retired(case: Case) -> Words | None:
 
 def _signature_unchecked(case: Case) -> Words | None:
     decoded = case.decoded
-    if decoded.format != "006" or decoded.sealed is None:
-        return None
-    if case.signature.verdict is not Verdict.UNVERIFIABLE:
+    if decoded.sealed is None or case.signature.verdict is not Verdict.UNVERIFIABLE:
         return None
     return Words(
         "A 006 token has its channel and user in the signature only, and those it was made for "

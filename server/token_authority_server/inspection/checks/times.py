@@ -56,7 +56,7 @@ def _publish_ended(case: Case) -> Words | None:
         f"{names[right]} at {moment(end_ms)}"
         for service in case.rtc
         for right, end_ms in service.ends_ms.items()
-        if right in names and right != JOIN and end_ms <= case.at_ms
+        if right in names and end_ms <= case.at_ms
     ]
     if not ended:
         return None

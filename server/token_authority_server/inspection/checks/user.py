@@ -59,9 +59,11 @@ def _of_another_kind(case: Case, used: str) -> _Difference | None:
     users = [service.user for service in _services(case) if service.channel]
     texts = [user.text for user in users if user and user.text is not None]
     numbers = [_INTEGER.fullmatch(text) is not None for text in texts]
-    if texts and case.expected.uid is not None and not any(numbers):
+    if not texts:
+        return None
+    if case.expected.uid is not None and not any(numbers):
         return _Difference.ACCOUNT_FOR_UID
-    if texts and case.expected.uid is None and all(numbers) and not _INTEGER.fullmatch(used):
+    if all(numbers) and not _INTEGER.fullmatch(used):
         return _Difference.UID_FOR_ACCOUNT
     return None
 
