@@ -38,14 +38,25 @@ def ask(
     show: Callable[[AnswerT], None],
 ) -> int:
     """Asks the server that the options name, prints its answer, and returns the exit code."""
-    try:
+
+    def from_server() -> AnswerT:
         with TokenAuthorityClient(arguments.target, timeout=arguments.timeout) as client:
-            answer = question(client)
+            return question(client)
+
+    return answer(arguments, from_server, show)
+
+
+def answer(
+    arguments: argparse.Namespace, find: Callable[[], AnswerT], show: Callable[[AnswerT], None]
+) -> int:
+    """Prints what is found, or why it is not, and returns the exit code."""
+    try:
+        found = find()
     except TokenAuthorityError as error:
         complain(str(error))
         return 1
     if arguments.json:
-        print(as_json(answer))
+        print(as_json(found))
     else:
-        show(answer)
+        show(found)
     return 0

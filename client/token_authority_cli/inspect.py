@@ -1,16 +1,16 @@
 """`token-authority inspect`: explains a token, with a server's keys or without."""
 
 import argparse
-import importlib
 import sys
-import time
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from token_authority.v1.inspection_pb2 import InspectTokenRequest, InspectTokenResponse
 from token_authority_cli.arguments import integer, moment
-from token_authority_cli.asking import add_options, ask
-from token_authority_cli.output import as_json, at, complain
+from token_authority_cli.asking import add_options, answer, ask
+from token_authority_cli.output import at
 from token_authority_cli.server import needs_server
-from token_authority_client import Inspection, answers
+from token_authority_client import Inspection, InvalidRequest, answers
+from token_authority_client.inspection import InspectionMethods
 
 _EPILOG: Final = """\
 examples:
@@ -21,6 +21,8 @@ _RED: Final = "31"
 _YELLOW: Final = "33"
 _GREEN: Final = "32"
 _BOLD: Final = "1"
+ResultT = TypeVar("ResultT")
+
 _COLOURS: Final = {"error": _RED, "warning": _YELLOW}
 
 
@@ -55,50 +57,43 @@ def add_commands(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.offline:
-        return _offline(arguments)
-    token = _token(arguments)
-    return ask(
-        arguments,
-        lambda client: client.inspect_token(
-            token,
-            app_id=arguments.app_id,
-            channel=arguments.channel,
-            uid=arguments.uid,
-            user_account=arguments.user_account,
-            room_uuid=arguments.room,
-            at_time=arguments.at,
-            error_code=arguments.error,
-        ),
-        _show,
+    inspect = _offline if arguments.offline else _online
+    return inspect(arguments)
+
+
+def _question(arguments: argparse.Namespace, client: InspectionMethods[ResultT]) -> ResultT:
+    return client.inspect_token(
+        _token(arguments),
+        app_id=arguments.app_id,
+        channel=arguments.channel,
+        uid=arguments.uid,
+        user_account=arguments.user_account,
+        room_uuid=arguments.room,
+        at_time=arguments.at,
+        error_code=arguments.error,
     )
+
+
+def _online(arguments: argparse.Namespace) -> int:
+    return ask(arguments, lambda client: _question(arguments, client), _show)
+
+
+class _WithoutServer(InspectionMethods[Inspection]):
+    """Answers in this process, without a key."""
+
+    def _inspect(self, message: InspectTokenRequest) -> Inspection:
+        from token_authority_server import main  # noqa: PLC0415  # lazily, as in server
+
+        try:
+            response = main.inspect_without_keys(message.SerializeToString())
+        except main.Refusal as refusal:
+            raise InvalidRequest(refusal.message) from None
+        return answers.inspection(InspectTokenResponse.FromString(response))
 
 
 @needs_server
 def _offline(arguments: argparse.Namespace) -> int:
-    """Explains it in this process, without a key."""
-    token = _token(arguments)
-    core = importlib.import_module("token_authority_server.inspection")
-    rpc = importlib.import_module("token_authority_server.rpc.inspection")
-    expected = core.Expected(
-        app_id=arguments.app_id or "",
-        channel_name=arguments.channel or "",
-        uid=arguments.uid,
-        user_account=arguments.user_account,
-        room_uuid=arguments.room or "",
-        at_ms=None if arguments.at is None else int(arguments.at.timestamp() * 1000),
-        error_code=arguments.error or 0,
-    )
-    if len(token.encode(errors="replace")) > 65_536:
-        complain("a token has 1 to 65536 bytes")
-        return 1
-    found = core.inspect_token(token, expected, [], time.time_ns() // 1_000_000)
-    inspection = answers.inspection(rpc.response(found))
-    if arguments.json:
-        print(as_json(inspection))
-    else:
-        _show(inspection)
-    return 0
+    return answer(arguments, lambda: _question(arguments, _WithoutServer()), _show)
 
 
 def _token(arguments: argparse.Namespace) -> str:

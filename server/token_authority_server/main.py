@@ -15,17 +15,20 @@ from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.authority import Authority
 from token_authority_server.config import Settings
+from token_authority_server.errors import Refusal
 from token_authority_server.formats.netless import nonce_text
+from token_authority_server.keyring import Keyring
 from token_authority_server.kinds.base import Moment
 from token_authority_server.log import BackgroundStream, make_logger
 from token_authority_server.rpc.handlers import Handlers
+from token_authority_server.rpc.inspection import inspect_token
 from token_authority_server.rpc.observe import CallLog
 from token_authority_server.rpc.server import Server
 from token_authority_server.rpc.service import handlers
 from token_authority_server.rpc.unix_socket import ListenError
 from token_authority_server.rpc.validation import RequestParser
 
-__all__ = ["ListenError", "serve"]
+__all__ = ["ListenError", "Refusal", "inspect_without_keys", "serve"]
 
 
 def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
@@ -48,6 +51,16 @@ def serve(settings: Settings, on_ready: Callable[[list[str]], None]) -> None:
         uvloop.run(_serve(settings, service, logger, on_ready))
     finally:
         log.close()
+
+
+def inspect_without_keys(request: bytes) -> bytes:
+    """Answers InspectToken in this process: what can be said of a token without a key.
+
+    Raises:
+        Refusal: As the method.
+    """
+    method = inspect_token(Authority(Keyring([]), _moment), RequestParser())
+    return asyncio.run(method(request)).response
 
 
 async def _serve(
@@ -87,6 +100,12 @@ async def _serve(
         raise
     await stopping.wait()
     logger.info("draining")
+    await _drain(server, settings, hurrying)
+    logger.info("stopped")
+
+
+async def _drain(server: Server, settings: Settings, hurrying: asyncio.Event) -> None:
+    """Stops the server, in peace unless it has to hurry."""
     draining = asyncio.ensure_future(
         server.stop(
             notice_seconds=settings.server.drain_notice.total_seconds(),
@@ -99,7 +118,6 @@ async def _serve(
         draining.cancel()
         await server.stop(notice_seconds=0, grace_seconds=0)
     hurry.cancel()
-    logger.info("stopped")
 
 
 def _moment() -> Moment:

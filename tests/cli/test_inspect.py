@@ -35,7 +35,8 @@ def test_offline_it_says_what_needs_no_key(
     assert run(monkeypatch, TOKEN, *arguments) == 0
     out = capsys.readouterr().out
     assert out.startswith("rtc  issued ")
-    assert "signature: unknown_key" in out
+    assert "signature: unverifiable" in out
+    assert "KEY_UNKNOWN" not in out
     assert "services[0].channel_name = lesson-1" in out
     assert "error CHANNEL_SPELLING" in out
     # Not a terminal: no colours.
@@ -57,7 +58,14 @@ def test_what_is_too_long_is_refused_offline_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "x" * 65_537, "--offline") == 1
-    assert "65536 bytes" in capsys.readouterr().err
+    assert "token must be at most 65536 bytes" in capsys.readouterr().err
+
+
+def test_the_rules_hold_offline_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, TOKEN, "--offline", "--uid", "-1") == 1
+    assert "expected.uid must be from 0 to 4294967295" in capsys.readouterr().err
 
 
 async def test_a_server_says_who_signed() -> None:

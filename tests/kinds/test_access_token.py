@@ -293,7 +293,7 @@ async def test_how_long_it_lives_and_works(
         ([{"rtc": {**PLACE, **own(RTC_TTLS, 60, 60, 60, 0)}}], ["SUBSCRIBER_NOT_ENFORCED"]),
         ([{"rtc": {**PLACE, **own(RTC_TTLS, 60, 60, 61, 60)}}], ["JOIN_ENDS_BEFORE_PUBLISH"]),
         ([RTC, RTC], ["SUBSCRIBER_NOT_ENFORCED", "JOIN_ENDS_BEFORE_PUBLISH"]),
-        ([{"rtc": {**PLACE, "publish_data_ttl": seconds(9)}}], ["SUBSCRIBER_NOT_ENFORCED"]),
+        ([{"rtc": {**PLACE, "publish_data_ttl": seconds(9)}}], ["NO_JOIN_PRIVILEGE"]),
         ([{"chat": {"app": {}}}, {"education": {"app": {}}}], ["APP_TOKEN_SERVER_SIDE_ONLY"]),
         ([{"education": {"app": {}}}], ["APP_TOKEN_SERVER_SIDE_ONLY"]),
         (

@@ -39,7 +39,7 @@ class _SignatureVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sign
     """The server has no key for the App ID or access key that the token names."""
     SIGNATURE_VERDICT_UNVERIFIABLE: _SignatureVerdict.ValueType  # 4
     """It cannot be checked: the token cannot be read, or it is a 006 token, whose channel and user
-    have to be given.
+    have to be given, or there is no key at all.
     """
 
 class SignatureVerdict(_SignatureVerdict, metaclass=_SignatureVerdictEnumTypeWrapper):
@@ -57,7 +57,7 @@ SIGNATURE_VERDICT_UNKNOWN_KEY: SignatureVerdict.ValueType  # 3
 """The server has no key for the App ID or access key that the token names."""
 SIGNATURE_VERDICT_UNVERIFIABLE: SignatureVerdict.ValueType  # 4
 """It cannot be checked: the token cannot be read, or it is a 006 token, whose channel and user
-have to be given.
+have to be given, or there is no key at all.
 """
 Global___SignatureVerdict: _TypeAlias = SignatureVerdict  # noqa: Y015
 

@@ -132,7 +132,7 @@ class Advisory(_message.Message):
     reason: _builtins.str
     """Stable, in UPPER_SNAKE_CASE; new reasons may appear. Now:
     SUBSCRIBER_NOT_ENFORCED, LEGACY_FORMAT_006, SDK_TOKEN_SERVER_SIDE_ONLY,
-    JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY.
+    JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE.
     """
     description: _builtins.str
     """One or two sentences for a person: what to expect, and what to do."""

@@ -10,7 +10,7 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
-from zlib import compress, compressobj
+from zlib import adler32, compress, compressobj
 
 from token_authority_server.formats.packing import (
     FormatError,
@@ -37,6 +37,10 @@ EDUCATION_APP: Final = 3
 # App ID as a string of 32 bytes, issue time, expiry, salt, number of services.
 _HEADER: Final = struct.Struct("<H32sIIIH")
 _SIGNATURE_LENGTH: Final = struct.pack("<H", 32)
+# What zlib's default writes in front: a window of 32 KiB, level 6.
+_ZLIB_HEADER: Final = b"\x78\x9c"
+# How far back a window of 2 KiB reaches: it is short of its size by the longest match and more.
+_MAX_SMALL: Final = 2048 - 262
 
 
 class Service(NamedTuple):
@@ -193,12 +197,13 @@ def _checked_header(
 def _deflate(content: bytes) -> bytes:
     """Compresses as zlib's default does, with less memory.
 
-    The default takes a quarter of a megabyte for a few hundred bytes, and often the system clears
-    it first. With a smaller memLevel a block holds 2047 symbols, so up to there the output is the
-    same to the byte, except for text made to collide in the smaller hash table: that inflates to
-    the same.
+    The default takes a quarter of a megabyte for a few hundred bytes, which the system often clears
+    first. A window that all of the content fits into finds the same matches, so the output is the
+    same to the byte, except for text made to collide in the smaller hash table (`memLevel`): that
+    inflates to the same. The container is put around it here, because it names the window.
     """
-    if len(content) > 2047:
+    if len(content) > _MAX_SMALL:
         return compress(content)
-    compressor = compressobj(memLevel=5)
-    return compressor.compress(content) + compressor.flush()
+    compressor = compressobj(wbits=-11, memLevel=5)
+    deflated = compressor.compress(content) + compressor.flush()
+    return _ZLIB_HEADER + deflated + adler32(content).to_bytes(4, "big")

@@ -33,7 +33,8 @@ class Verdict(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     """There is no key for the App ID or access key that the token names."""
     UNVERIFIABLE = "unverifiable"
-    """The token cannot be read, or is a 006 token whose channel and user are not known."""
+    """The token cannot be read, or is a 006 token whose channel and user are not known, or there is
+    no key at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Signature:
 def verify(decoded: Decoded, keys: Keys, subjects: Iterable[Subject]) -> Signature:
     """Finds the key among `keys`; `subjects` are who a 006 token may be for."""
     sealed = decoded.sealed
-    if sealed is None:
+    if sealed is None or not keys:
         return Signature(Verdict.UNVERIFIABLE)
     keys = [(project, key) for project, key in keys if key.product == sealed.product]
     own = [(project, key) for project, key in keys if _name(key) == decoded.key_name]

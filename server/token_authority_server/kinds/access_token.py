@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from token_authority.v1 import access_token_pb2 as pb2
-from token_authority.v1 import issued_token_pb2
-from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.errors import FieldViolation
 from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds import rtc, rtm
@@ -13,9 +12,9 @@ from token_authority_server.kinds.agora import (
     APP_ADVISORY,
     build_007,
     channel_text,
-    outlives,
     own_ttls_ms,
     seconds_of,
+    terms_to_the_second,
     ttl_seconds,
     user_text,
     wildcard_violations,
@@ -23,13 +22,10 @@ from token_authority_server.kinds.agora import (
 from token_authority_server.kinds.base import (
     DAY_MS,
     DEFAULT_TTL_MS,
-    SECOND_MS,
-    SECONDS,
     Advisory,
     Kind,
     Moment,
     Terms,
-    requested_ttl_ms,
 )
 from token_authority_server.kinds.education import education_service
 
@@ -137,25 +133,14 @@ class AccessToken(Kind[pb2.IssueAccessTokenRequest, AppCertificate]):
             violations += _part_violations(part, message, prefix, found)
             own |= found
             logins.update(prefix + field for field in part.logins)
-        ttl_ms = requested_ttl_ms(
+        return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
             now_ms,
-            SECONDS,
-            self.max_ttl_ms,
             violations,
-            max(own.values(), default=_default_ms(request)),
-        )
-        assert ttl_ms is not None
-        if not any(violation.field in ("ttl", "expire_time") for violation in violations):
-            violations += outlives(own, ttl_ms)
-        if violations:
-            raise invalid_request(violations)
-        return Terms(
-            format=issued_token_pb2.TOKEN_FORMAT_V007,
-            issue_ms=now_ms // SECOND_MS * SECOND_MS,
-            ttl_ms=ttl_ms,
-            usable_ms=min([ttl_ms, *[own[path] for path in logins if path in own]]),
+            own=own,
+            logins=logins,
+            default_ms=max(own.values(), default=_default_ms(request)),
             advisories=tuple(dict.fromkeys(_advisories(request))),
         )
 

@@ -10,6 +10,7 @@ from token_authority_server.formats.packing import uid_text
 from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.base import (
     DAY_MS,
+    DEFAULT_TTL_MS,
     SECOND_MS,
     SECONDS,
     Advisory,
@@ -32,29 +33,48 @@ APP_ADVISORY: Final = Advisory(
 )
 # How both formats write "every channel".
 _ANY_CHANNEL: Final = "*"
+_NONE: Final[Mapping[str, int]] = {}
 
 
-def whole_token_terms(
+def terms_to_the_second(
     request: HasExpiration,
     expiration: str | None,
     now_ms: int,
     violations: list[FieldViolation],
+    *,
+    own: Mapping[str, int] = _NONE,
+    logins: Iterable[str] = (),
+    default_ms: int = DEFAULT_TTL_MS,
     token_format: issued_token_pb2.TokenFormat.ValueType = issued_token_pb2.TOKEN_FORMAT_V007,
     advisories: tuple[Advisory, ...] = (),
 ) -> Terms:
-    """Returns the terms of a token all of whose rights last as long as it does.
+    """Returns the terms of a 006 or 007 token.
+
+    Args:
+        request: See requested_ttl_ms.
+        expiration: See requested_ttl_ms.
+        now_ms: Milliseconds since 1970.
+        violations: What was found to be wrong so far.
+        own: The lifetimes of their own that rights were given, by field path.
+        logins: The paths of rights without which the token is of no use to its holder.
+        default_ms: What an unset expiration means.
+        token_format: Unspecified means 007.
+        advisories: What will surprise.
 
     Raises:
         Refusal: INVALID_REQUEST, with `violations` and what is wrong with the expiration.
     """
-    ttl_ms = requested_ttl_ms(request, expiration, now_ms, SECONDS, DAY_MS, violations)
+    ttl_ms = requested_ttl_ms(request, expiration, now_ms, SECONDS, DAY_MS, violations, default_ms)
+    assert ttl_ms is not None
+    if own and not any(violation.field in ("ttl", "expire_time") for violation in violations):
+        violations += _outlives(own, ttl_ms)
     if violations:
         raise invalid_request(violations)
     return Terms(
         format=token_format or issued_token_pb2.TOKEN_FORMAT_V007,
         issue_ms=now_ms // SECOND_MS * SECOND_MS,
         ttl_ms=ttl_ms,
-        usable_ms=ttl_ms,
+        usable_ms=min([ttl_ms, *[own[path] for path in logins if path in own]]) if own else ttl_ms,
         advisories=advisories,
     )
 
@@ -145,7 +165,7 @@ def seconds_of(message: Any, fields: Mapping[str, int]) -> dict[int, int]:
     }
 
 
-def outlives(own: Mapping[str, int], ttl_ms: int) -> Iterator[FieldViolation]:
+def _outlives(own: Mapping[str, int], ttl_ms: int) -> Iterator[FieldViolation]:
     """Yields the rights that would outlive their token."""
     for path, own_ms in own.items():
         if own_ms > ttl_ms:

@@ -6,8 +6,8 @@ from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     APP_ADVISORY,
     build_007,
+    terms_to_the_second,
     ttl_seconds,
-    whole_token_terms,
 )
 from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Terms
 
@@ -23,7 +23,7 @@ class Chat(Kind[chat_pb2.IssueChatTokenRequest, AppCertificate]):
 
     def terms(self, request: chat_pb2.IssueChatTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
-        return whole_token_terms(
+        return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
             now_ms,

@@ -9,8 +9,8 @@ from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     APP_ADVISORY,
     build_007,
+    terms_to_the_second,
     ttl_seconds,
-    whole_token_terms,
 )
 from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Terms
 
@@ -31,7 +31,7 @@ class Education(Kind[education_pb2.IssueEducationTokenRequest, AppCertificate]):
 
     def terms(self, request: education_pb2.IssueEducationTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
-        return whole_token_terms(
+        return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
             now_ms,

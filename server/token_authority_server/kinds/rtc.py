@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from token_authority.v1 import issued_token_pb2, rtc_pb2
-from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.errors import FieldViolation
 from token_authority_server.formats import access_token_006 as v006
 from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.keyring import AppCertificate
@@ -12,9 +12,9 @@ from token_authority_server.kinds.agora import (
     V006_ADVISORY,
     build_007,
     channel_text,
-    outlives,
     own_ttls_ms,
     seconds_of,
+    terms_to_the_second,
     ttl_seconds,
     user_text,
     wildcard_violations,
@@ -23,12 +23,10 @@ from token_authority_server.kinds.base import (
     DAY_MS,
     DEFAULT_TTL_MS,
     SECOND_MS,
-    SECONDS,
     Advisory,
     Kind,
     Moment,
     Terms,
-    requested_ttl_ms,
 )
 
 JOIN: Final = v007.RTC_JOIN_CHANNEL
@@ -46,6 +44,11 @@ _SUBSCRIBER_ADVISORY: Final = Advisory(
     "SUBSCRIBER_NOT_ENFORCED",
     "Agora lets its holder publish all the same until co-host authentication is enabled for the "
     "project, and then only in the live broadcasting profile.",
+)
+_NO_JOIN_ADVISORY: Final = Advisory(
+    "NO_JOIN_PRIVILEGE",
+    "The part for RTC lacks the right to join the channel, without which no right to publish is of "
+    "use: set join_channel_ttl.",
 )
 _JOIN_ADVISORY: Final = Advisory(
     "JOIN_ENDS_BEFORE_PUBLISH",
@@ -65,7 +68,9 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
 
     def terms(self, request: rtc_pb2.IssueRtcTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
-        violations = [*wildcard_violations(request), *_needs_007(request)]
+        violations = list(wildcard_violations(request))
+        if request.format == issued_token_pb2.TOKEN_FORMAT_V006:
+            violations += _needs_007(request)
         own: dict[str, int] = {}
         by_privilege = request.HasField("privileges")
         if by_privilege:
@@ -74,27 +79,16 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
             own |= own_ttls_ms(request.rtm, ("ttl",), "rtm.", violations)
         # Unset: with privileges, as long as the longest; else the default.
         default_ms = max(own.values()) if by_privilege else DEFAULT_TTL_MS
-        ttl_ms = requested_ttl_ms(
+        return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
             now_ms,
-            SECONDS,
-            self.max_ttl_ms,
             violations,
-            default_ms,
-        )
-        assert ttl_ms is not None
-        if not any(violation.field in ("ttl", "expire_time") for violation in violations):
-            violations += outlives(own, ttl_ms)
-        if violations:
-            raise invalid_request(violations)
-        rights = privileges(request, DAY_MS)
-        return Terms(
-            format=request.format or issued_token_pb2.TOKEN_FORMAT_V007,
-            issue_ms=now_ms // SECOND_MS * SECOND_MS,
-            ttl_ms=ttl_ms,
-            usable_ms=min([ttl_ms, *[own[field] for field in _LOGIN_FIELDS if field in own]]),
-            advisories=tuple(_advisories(request, rights)),
+            own=own,
+            logins=_LOGIN_FIELDS,
+            default_ms=default_ms,
+            token_format=request.format,
+            advisories=tuple(_advisories(request)),
         )
 
     def sign(
@@ -142,23 +136,23 @@ def privileges(request: rtc_pb2.IssueRtcTokenRequest, life: int) -> dict[int, in
 
 def rights_advisories(rights: Mapping[int, int]) -> Iterator[Advisory]:
     """Yields what will surprise about these rights: privilege -> seconds."""
+    if JOIN not in rights:
+        yield _NO_JOIN_ADVISORY
+        return
     if len(rights) < len(PRIVILEGES):
         yield _SUBSCRIBER_ADVISORY
-    if JOIN in rights and rights[JOIN] < max(rights.values()):
+    if rights[JOIN] < max(rights.values()):
         yield _JOIN_ADVISORY
 
 
-def _advisories(
-    request: rtc_pb2.IssueRtcTokenRequest, rights: Mapping[int, int]
-) -> Iterator[Advisory]:
-    yield from rights_advisories(rights)
+def _advisories(request: rtc_pb2.IssueRtcTokenRequest) -> Iterator[Advisory]:
+    yield from rights_advisories(privileges(request, DAY_MS))
     if request.format == issued_token_pb2.TOKEN_FORMAT_V006:
         yield V006_ADVISORY
 
 
 def _needs_007(request: rtc_pb2.IssueRtcTokenRequest) -> Iterator[FieldViolation]:
-    if request.format != issued_token_pb2.TOKEN_FORMAT_V006:
-        return
+    """Yields what 006 cannot have."""
     if request.HasField("any_channel"):
         yield FieldViolation(
             "any_channel",

@@ -11,8 +11,8 @@ from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     V006_ADVISORY,
     build_007,
+    terms_to_the_second,
     ttl_seconds,
-    whole_token_terms,
 )
 from token_authority_server.kinds.base import DAY_MS, SECOND_MS, Kind, Moment, Terms
 
@@ -48,13 +48,13 @@ class Rtm(Kind[rtm_pb2.IssueRtmTokenRequest, AppCertificate]):
                     "exist in 007 only: leave format unset",
                 )
             )
-        return whole_token_terms(
+        return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
             now_ms,
             violations,
-            request.format,
-            (V006_ADVISORY,) if is_006 else (),
+            token_format=request.format,
+            advisories=(V006_ADVISORY,) if is_006 else (),
         )
 
     def sign(

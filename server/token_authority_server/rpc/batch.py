@@ -16,12 +16,11 @@ from token_authority_server.errors import (
     Refusal,
     invalid_request,
     of_entry,
-    oversized_request,
 )
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.contract import kinds_by_entry
 from token_authority_server.rpc.handlers import Answer
-from token_authority_server.rpc.validation import MAX_REQUEST_BYTES, RequestParser
+from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 _NAME: Final = batch_pb2.BatchIssueTokensRequest.DESCRIPTOR.full_name
 _SLICE_NS: Final = 1_000_000
@@ -93,8 +92,7 @@ class BatchIssueTokens:
         if name is None:
             raise invalid_request(self._parser.violations(entry))
         request = getattr(entry, name)
-        if request.ByteSize() > MAX_REQUEST_BYTES:
-            raise oversized_request(MAX_REQUEST_BYTES)
+        check_issue_size(request.ByteSize())
         violations = self._parser.violations(request)
         if request.validate_only:
             violations.append(_OWN_VALIDATE_ONLY)

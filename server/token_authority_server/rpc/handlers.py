@@ -6,7 +6,7 @@ deserialiser would reach the client as it is.
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
@@ -32,7 +32,7 @@ class Answer:
     """What it was about: no token, no secret."""
 
 
-Method = Callable[[bytes], Awaitable[Answer]]
+Method = Callable[[bytes], Coroutine[Any, Any, Answer]]
 """Answers a request, or raises Refusal."""
 
 

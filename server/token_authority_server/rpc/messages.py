@@ -23,9 +23,9 @@ def issued_token(issued: Issued) -> issued_token_pb2.IssuedToken:
         app_id=allowed.key.app_id,
     )
     set_ms(message.issue_time, allowed.terms.issue_ms)
-    if allowed.expire_ms is not None and allowed.renew_ms is not None:
-        set_ms(message.expire_time, allowed.expire_ms)
-        set_ms(message.renew_time, allowed.renew_ms)
+    for field, ms in (("expire_time", allowed.expire_ms), ("renew_time", allowed.renew_ms)):
+        if ms is not None:
+            set_ms(getattr(message, field), ms)
     if allowed.terms.advisories:
         message.advisories.extend(_advisories(allowed))
     return message

@@ -10,7 +10,7 @@ from token_authority_server.rpc.contract import INSPECTION_SERVICE, TOKEN_SERVIC
 from token_authority_server.rpc.handlers import Answer, Handlers, Method
 from token_authority_server.rpc.inspection import inspect_token
 from token_authority_server.rpc.observe import CallLog
-from token_authority_server.rpc.validation import RequestParser
+from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 
 def handlers(authority: Authority, parser: RequestParser, log: CallLog) -> Handlers:
@@ -39,6 +39,7 @@ def _issue(kind: Kind[Any, Any], authority: Authority, parser: RequestParser) ->
     response_type: Any = kind.response_type
 
     async def issue(data: bytes) -> Answer:
+        check_issue_size(len(data))
         request = parse(data)
         allowed = authority.allow(kind, request)
         about = {"project": allowed.project, "key_id": allowed.key.key_id}

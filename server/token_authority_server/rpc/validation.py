@@ -23,9 +23,9 @@ from token_authority_server.errors import (
     undecodable_request,
 )
 
-MAX_REQUEST_BYTES: Final = 16_384
-"""The largest request for one token, encoded: checking and signing it must not hold up other
-calls. Only lists of RTM resources can come near."""
+# The largest request for one token, encoded: checking and signing it must not hold up other calls.
+# Only lists of RTM resources can come near.
+_MAX_ISSUE_BYTES: Final = 16_384
 _RULES_IMAGE: Final = "token_authority.rules.binpb"
 
 _UUID: Final = "must be the UUID that Agora's REST API returned: letters, digits, '-' and '_'"
@@ -37,6 +37,7 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     "space and !#$%&()+-:;<=.>?@[]^_{}|~, (for every channel, set any_channel)",
     ("user_account", "STRING_PATTERN"): "must consist of the characters Agora allows: a-z A-Z 0-9 "
     "space and !#$%&()+-:;<=.>?@[]^_{}|~,",
+    ("Expected.uid", "INT64_GTE_LTE"): "must be from 0 to 4294967295",
     ("uid", "INT64_GTE_LTE"): "must be from 1 to 4294967295 (to admit anyone, set any_user)",
     ("user_id", "STRING_PATTERN"): _PRINTABLE,
     ("WhiteboardRoomScope.room_uuid", "STRING_PATTERN"): _UUID,
@@ -55,6 +56,16 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
 }
 """What to do about a violation where the standard text would not say it, by field and reason: a
 field's name with or without its message's, or "" for any."""
+
+
+def check_issue_size(size: int) -> None:
+    """Refuses a request for one token that has too many bytes, before it is looked at.
+
+    Raises:
+        Refusal: INVALID_REQUEST.
+    """
+    if size > _MAX_ISSUE_BYTES:
+        raise oversized_request(_MAX_ISSUE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +105,7 @@ class RequestParser:
         # which have none.
         self._validator = Validator()
 
-    def parser(
-        self, message_name: str, max_bytes: int = MAX_REQUEST_BYTES
-    ) -> Callable[[bytes], Any]:
+    def parser(self, message_name: str) -> Callable[[bytes], Any]:
         """Returns a function that parses one request message, by its full name.
 
         It raises:
@@ -107,8 +116,6 @@ class RequestParser:
             raise RuntimeError(f"the rules of {message_name} are not enforced")
 
         def parse(data: bytes) -> Any:
-            if len(data) > max_bytes:
-                raise oversized_request(max_bytes)
             message = decode(data)
             violations = self.violations(message)
             if violations:

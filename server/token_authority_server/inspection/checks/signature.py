@@ -93,8 +93,8 @@ def _key_retired(case: Case) -> Words | None:
 
 
 def _signature_unchecked(case: Case) -> Words | None:
-    decoded = case.decoded
-    if decoded.sealed is None or case.signature.verdict is not Verdict.UNVERIFIABLE:
+    decoded, verdict = case.decoded, case.signature.verdict
+    if decoded.format != "006" or decoded.sealed is None or verdict is not Verdict.UNVERIFIABLE:
         return None
     return Words(
         "A 006 token has its channel and user in the signature only, and those it was made for "
