@@ -10,7 +10,7 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
-from zlib import adler32, compress, compressobj
+from zlib import compress, compressobj
 
 from token_authority_server.formats.packing import (
     FormatError,
@@ -200,10 +200,9 @@ def _deflate(content: bytes) -> bytes:
     The default takes a quarter of a megabyte for a few hundred bytes, which the system often clears
     first. A window that all of the content fits into finds the same matches, so the output is the
     same to the byte, except for text made to collide in the smaller hash table (`memLevel`): that
-    inflates to the same. The container is put around it here, because it names the window.
+    inflates to the same. Only the header names the window, and so is replaced.
     """
     if len(content) > _MAX_SMALL:
         return compress(content)
-    compressor = compressobj(wbits=-11, memLevel=5)
-    deflated = compressor.compress(content) + compressor.flush()
-    return _ZLIB_HEADER + deflated + adler32(content).to_bytes(4, "big")
+    compressor = compressobj(wbits=11, memLevel=5)
+    return _ZLIB_HEADER + (compressor.compress(content) + compressor.flush())[2:]

@@ -3,7 +3,6 @@
 import re
 import struct
 from collections.abc import Mapping
-from itertools import chain
 from typing import Final
 
 # An App ID or App Certificate. Case is significant: the text itself is hashed.
@@ -62,7 +61,11 @@ def utf8(name: str, text: str) -> bytes:
 
 def string(name: str, text: str) -> bytes:
     """Packs a u16 length in bytes and the UTF-8 text, at most 65535 bytes."""
-    return byte_string(name, utf8(name, text))
+    data = utf8(name, text)
+    try:
+        return _U16.pack(len(data)) + data
+    except struct.error:
+        return byte_string(name, data)
 
 
 def byte_string(name: str, data: bytes) -> bytes:
@@ -74,11 +77,13 @@ def byte_string(name: str, data: bytes) -> bytes:
 
 def privilege_map(privileges: Mapping[int, int]) -> bytes:
     """Packs u16 privilege -> u32 seconds, ascending by privilege."""
-    pairs = chain.from_iterable(sorted(privileges.items()))
     count = len(privileges)
     packer = _MAPS[count] if count < len(_MAPS) else struct.Struct("<H" + "HI" * count)
+    numbers = [count]
+    for pair in sorted(privileges.items()):
+        numbers += pair
     try:
-        return packer.pack(count, *pairs)
+        return packer.pack(*numbers)
     except struct.error:
         raise FormatError("privileges must map 0 to 65535 to seconds, 0 to 4294967295") from None
 
