@@ -518,7 +518,8 @@ class IssueAccessTokenRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the server's only project; refused where it has several.
+    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
+    for; refused where it has several.
     """
     validate_only: _builtins.bool
     """Check everything and answer with a Decision, but sign nothing. Unset: false."""

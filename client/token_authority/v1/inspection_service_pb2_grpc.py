@@ -50,8 +50,8 @@ class InspectionServiceServicer(object):
         """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
         token is answered too, with a finding.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
+        projects of the grants that have it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

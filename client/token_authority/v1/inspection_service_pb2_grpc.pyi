@@ -37,8 +37,8 @@ class InspectionServiceStub:
     """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
     token is answered too, with a finding.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
+    projects of the grants that have it.
     """
 
 @_typing.type_check_only
@@ -50,8 +50,8 @@ class InspectionServiceAsyncStub(InspectionServiceStub):
     """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
     token is answered too, with a finding.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
+    projects of the grants that have it.
     """
 
 class InspectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -66,8 +66,8 @@ class InspectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
         token is answered too, with a finding.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
+        projects of the grants that have it.
         """
 
 def add_InspectionServiceServicer_to_server(servicer: InspectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -132,7 +132,7 @@ class Advisory(_message.Message):
     reason: _builtins.str
     """Stable, in UPPER_SNAKE_CASE; new reasons may appear. Now:
     SUBSCRIBER_NOT_ENFORCED, LEGACY_FORMAT_006, SDK_TOKEN_SERVER_SIDE_ONLY,
-    JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE.
+    JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE, TTL_CLAMPED.
     """
     description: _builtins.str
     """One or two sentences for a person: what to expect, and what to do."""
@@ -163,11 +163,9 @@ class Decision(_message.Message):
     KEY_ID_FIELD_NUMBER: _builtins.int
     ADVISORIES_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
-    """The configured name of the caller the server took you for. "local" until callers can be
-    configured.
-    """
+    """The configured name of the caller the server took you for."""
     grant: _builtins.str
-    """The name of the grant that covers the request. "local" until grants can be configured."""
+    """The name of the caller's grant that covers the request."""
     key_id: _builtins.str
     """The configured id of the key that would sign."""
     @_builtins.property

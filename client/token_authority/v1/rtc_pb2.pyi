@@ -173,7 +173,8 @@ class IssueRtcTokenRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the server's only project; refused where it has several.
+    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
+    for; refused where it has several.
     """
     channel_name: _builtins.str
     """One channel, spelt exactly as the client joins it: 1 to 64 of the 89 characters Agora allows,

@@ -155,7 +155,8 @@ class IssueRtmTokenRequest(_message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the server's only project; refused where it has several.
+    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
+    for; refused where it has several.
     """
     user_id: _builtins.str
     """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""

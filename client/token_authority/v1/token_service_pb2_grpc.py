@@ -95,8 +95,8 @@ class TokenServiceServicer(object):
     def IssueWhiteboardToken(self, request, context):
         """Issues an Interactive Whiteboard token: SDK, room or task.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `whiteboard.room`, `whiteboard.task` or
+        `whiteboard.sdk`, and its role and room.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,8 +106,8 @@ class TokenServiceServicer(object):
         """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
         token where asked for.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
+        for `rtm` as well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -116,8 +116,7 @@ class TokenServiceServicer(object):
     def IssueRtmToken(self, request, context):
         """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `rtm`, and its user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,8 +125,7 @@ class TokenServiceServicer(object):
     def IssueChatToken(self, request, context):
         """Issues a Chat token: for a user, or for the app.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,8 +135,8 @@ class TokenServiceServicer(object):
         """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
         the app.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
+        come with it), `education.user` or `education.app`, and its role, room and user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,8 +145,7 @@ class TokenServiceServicer(object):
     def IssueAccessToken(self, request, context):
         """Issues one 007 token of any composition of services.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `access_token` and for each of the services in it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,8 +156,7 @@ class TokenServiceServicer(object):
         like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
         the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with the grants that each entry would need alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

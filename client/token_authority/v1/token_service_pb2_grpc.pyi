@@ -53,48 +53,44 @@ class TokenServiceStub:
     IssueWhiteboardToken: _grpc.UnaryUnaryMultiCallable[_whiteboard_pb2.IssueWhiteboardTokenRequest, _whiteboard_pb2.IssueWhiteboardTokenResponse]
     """Issues an Interactive Whiteboard token: SDK, room or task.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `whiteboard.room`, `whiteboard.task` or
+    `whiteboard.sdk`, and its role and room.
     """
     IssueRtcToken: _grpc.UnaryUnaryMultiCallable[_rtc_pb2.IssueRtcTokenRequest, _rtc_pb2.IssueRtcTokenResponse]
     """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
     token where asked for.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
+    for `rtm` as well.
     """
     IssueRtmToken: _grpc.UnaryUnaryMultiCallable[_rtm_pb2.IssueRtmTokenRequest, _rtm_pb2.IssueRtmTokenResponse]
     """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `rtm`, and its user.
     """
     IssueChatToken: _grpc.UnaryUnaryMultiCallable[_chat_pb2.IssueChatTokenRequest, _chat_pb2.IssueChatTokenResponse]
     """Issues a Chat token: for a user, or for the app.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
     """
     IssueEducationToken: _grpc.UnaryUnaryMultiCallable[_education_pb2.IssueEducationTokenRequest, _education_pb2.IssueEducationTokenResponse]
     """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
     the app.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
+    come with it), `education.user` or `education.app`, and its role, room and user.
     """
     IssueAccessToken: _grpc.UnaryUnaryMultiCallable[_access_token_pb2.IssueAccessTokenRequest, _access_token_pb2.IssueAccessTokenResponse]
     """Issues one 007 token of any composition of services.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `access_token` and for each of the services in it.
     """
     BatchIssueTokens: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]
     """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
     like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
     the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with the grants that each entry would need alone.
     """
 
 @_typing.type_check_only
@@ -111,48 +107,44 @@ class TokenServiceAsyncStub(TokenServiceStub):
     IssueWhiteboardToken: _aio.UnaryUnaryMultiCallable[_whiteboard_pb2.IssueWhiteboardTokenRequest, _whiteboard_pb2.IssueWhiteboardTokenResponse]  # type: ignore[assignment]
     """Issues an Interactive Whiteboard token: SDK, room or task.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `whiteboard.room`, `whiteboard.task` or
+    `whiteboard.sdk`, and its role and room.
     """
     IssueRtcToken: _aio.UnaryUnaryMultiCallable[_rtc_pb2.IssueRtcTokenRequest, _rtc_pb2.IssueRtcTokenResponse]  # type: ignore[assignment]
     """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
     token where asked for.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
+    for `rtm` as well.
     """
     IssueRtmToken: _aio.UnaryUnaryMultiCallable[_rtm_pb2.IssueRtmTokenRequest, _rtm_pb2.IssueRtmTokenResponse]  # type: ignore[assignment]
     """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `rtm`, and its user.
     """
     IssueChatToken: _aio.UnaryUnaryMultiCallable[_chat_pb2.IssueChatTokenRequest, _chat_pb2.IssueChatTokenResponse]  # type: ignore[assignment]
     """Issues a Chat token: for a user, or for the app.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
     """
     IssueEducationToken: _aio.UnaryUnaryMultiCallable[_education_pb2.IssueEducationTokenRequest, _education_pb2.IssueEducationTokenResponse]  # type: ignore[assignment]
     """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
     the app.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
+    come with it), `education.user` or `education.app`, and its role, room and user.
     """
     IssueAccessToken: _aio.UnaryUnaryMultiCallable[_access_token_pb2.IssueAccessTokenRequest, _access_token_pb2.IssueAccessTokenResponse]  # type: ignore[assignment]
     """Issues one 007 token of any composition of services.
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with a grant for `access_token` and for each of the services in it.
     """
     BatchIssueTokens: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]  # type: ignore[assignment]
     """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
     like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
     the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
 
-    Who may call it: every caller of the server. Until callers can be configured, a server listens
-    on loopback and unix sockets only.
+    Who may call it: callers with the grants that each entry would need alone.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -172,8 +164,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_whiteboard_pb2.IssueWhiteboardTokenResponse, _abc.Awaitable[_whiteboard_pb2.IssueWhiteboardTokenResponse]]:
         """Issues an Interactive Whiteboard token: SDK, room or task.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `whiteboard.room`, `whiteboard.task` or
+        `whiteboard.sdk`, and its role and room.
         """
 
     @_abc_1.abstractmethod
@@ -185,8 +177,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
         token where asked for.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
+        for `rtm` as well.
         """
 
     @_abc_1.abstractmethod
@@ -197,8 +189,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_rtm_pb2.IssueRtmTokenResponse, _abc.Awaitable[_rtm_pb2.IssueRtmTokenResponse]]:
         """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `rtm`, and its user.
         """
 
     @_abc_1.abstractmethod
@@ -209,8 +200,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_chat_pb2.IssueChatTokenResponse, _abc.Awaitable[_chat_pb2.IssueChatTokenResponse]]:
         """Issues a Chat token: for a user, or for the app.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
         """
 
     @_abc_1.abstractmethod
@@ -222,8 +212,8 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
         the app.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
+        come with it), `education.user` or `education.app`, and its role, room and user.
         """
 
     @_abc_1.abstractmethod
@@ -234,8 +224,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_access_token_pb2.IssueAccessTokenResponse, _abc.Awaitable[_access_token_pb2.IssueAccessTokenResponse]]:
         """Issues one 007 token of any composition of services.
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with a grant for `access_token` and for each of the services in it.
         """
 
     @_abc_1.abstractmethod
@@ -248,8 +237,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
         the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
 
-        Who may call it: every caller of the server. Until callers can be configured, a server listens
-        on loopback and unix sockets only.
+        Who may call it: callers with the grants that each entry would need alone.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
