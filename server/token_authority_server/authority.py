@@ -1,16 +1,48 @@
-"""The use case: a request comes in, a token or a refusal comes out. No transport."""
+"""The use case: a request of a caller comes in, a token or a refusal comes out. No transport.
 
-from collections.abc import Callable
+The order of the steps is part of the contract: the rules come first because they reveal nothing,
+then what the caller may know of, then the state of it, then how much it may have; a token leaves
+when its record is where the audit policy wants it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from token_authority_server.audit import AuditTrail
+from token_authority_server.callers import Allowance, Caller, Callers, Grant, Wanted
+from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.inspection import Expected, Inspection, inspect_token
 from token_authority_server.keyring import Keyring, SigningKey
-from token_authority_server.kinds.base import Kind, Moment, Terms
+from token_authority_server.kinds.base import Kind, Moment, Part, Terms
+from token_authority_server.limits import RateLimiter
+from token_authority_server.retirement import KeyReport, key_report
 
 # Agora's SDKs call back this long before the end (onTokenPrivilegeWillExpire).
 _RENEW_BEFORE_MS: Final = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, and by which call: for the decision and for the audit trail."""
+
+    caller: Caller
+    identity: str
+    peer: str
+    method: str
+    request_id: str = ""
+
+    def record(self, event: str) -> dict[str, Any]:
+        """Returns the beginning of a record of the audit trail."""
+        record = {
+            "event": event,
+            "caller": self.caller.name,
+            "identity": self.identity,
+            "peer": self.peer,
+            "method": self.method,
+        }
+        return {**record, "request_id": self.request_id} if self.request_id else record
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +51,12 @@ class Allowed:
 
     kind: Kind[Any, Any]
     request: Any = field(repr=False)
+    caller: str
+    grant: Grant
     project: str
     key: SigningKey
     terms: Terms
+    parts: Sequence[Part]
     moment: Moment = field(repr=False)
 
     @property
@@ -39,6 +74,11 @@ class Allowed:
         ahead_ms = max(_RENEW_BEFORE_MS, usable_ms // 10)
         return self.terms.issue_ms + max(usable_ms - ahead_ms, 0)
 
+    @property
+    def max_ttl_ms(self) -> int:
+        """The longest life that could be asked for."""
+        return min(self.grant.max_ttl_ms, self.kind.max_ttl_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Issued:
@@ -50,37 +90,180 @@ class Issued:
     """The token's fingerprint, safe to log."""
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a configuration comes to: who may ask, and what signs. Replaced as one."""
+
+    keyring: Keyring
+    callers: Callers
+
+
 class Authority:
-    """Signs for whoever reaches it.
+    """Signs for callers, by their grants.
 
     Args:
-        keyring: The projects and their keys.
+        policy: Who may have what, until `adopt` replaces it.
         moments: Reads clock and entropy, afresh for each token.
+        limiter: Counts tokens.
+        trail: Gets a record of each decision.
     """
 
-    def __init__(self, keyring: Keyring, moments: Callable[[], Moment]) -> None:
-        self._keyring = keyring
+    def __init__(
+        self,
+        policy: Policy,
+        moments: Callable[[], Moment],
+        limiter: RateLimiter,
+        trail: AuditTrail,
+    ) -> None:
+        self._policy = policy
         self._moments = moments
+        self._limiter = limiter
+        self._trail = trail
 
-    def allow(self, kind: Kind[Any, Any], request: Any) -> Allowed:
-        """Decides on one request whose single fields are valid.
+    def adopt(self, policy: Policy) -> None:
+        """Goes on with another configuration."""
+        self._policy = policy
+
+    async def issue(self, asker: Asker, kind: Kind[Any, Any], request: Any) -> Issued:
+        """Issues one token; see `allow`.
 
         Raises:
             Refusal: With the reason, and what to do.
         """
-        # The order is part of the contract: the rules come first because they reveal nothing, then
-        # what the caller may know of, then the state of it.
-        moment = self._moments()
-        terms = kind.terms(request, moment.now_ms)
-        project = self._keyring.project(request.project)
-        key = project.active_key(kind.key_type)
-        return Allowed(kind, request, project.name, key, terms, moment)
+        allowed = self.allow(asker.caller, kind, request)
+        await self.charge(asker, [allowed])
+        issued = self.sign(allowed)
+        await self.record(asker, [issued])
+        return issued
+
+    def allow(self, caller: Caller, kind: Kind[Any, Any], request: Any) -> Allowed:
+        """Decides on one request whose single fields are valid, and takes nothing for it.
+
+        Raises:
+            Refusal: With the reason, and what to do; `about` says what it was for.
+        """
+        return decide(self._policy.keyring, caller, kind, request, self._moments())
+
+    async def charge(self, asker: Asker, allowed: Sequence[Allowed]) -> None:
+        """Takes tokens off the caller's quota, for all of them or none.
+
+        Raises:
+            Refusal: RATE_LIMITED or BATCH_EXCEEDS_LIMIT.
+        """
+        try:
+            await self._limiter.spend(asker.caller.name, asker.caller.quota, len(allowed))
+        except Refusal as refusal:
+            refusal.about = {"project": allowed[0].project, "count": len(allowed)}
+            raise
 
     def sign(self, allowed: Allowed) -> Issued:
         """Signs what was allowed."""
         token = allowed.kind.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
         return Issued(allowed, token, fingerprint(token))
 
-    def inspect(self, text: str, expected: Expected) -> Inspection:
-        """Explains any token, by the keys of every project."""
-        return inspect_token(text, expected, self._keyring.keys(), self._moments().now_ms)
+    async def record(self, asker: Asker, issued: Sequence[Issued]) -> None:
+        """Puts tokens on record; until that is done they must not leave.
+
+        Raises:
+            Refusal: AUDIT_UNAVAILABLE, where the trail is required and cannot be written.
+        """
+        await self._trail.record([_issued_record(asker, one) for one in issued])
+
+    async def inspect(self, asker: Asker, text: str, expected: Expected) -> Inspection:
+        """Explains any token, by the keys of the projects that the caller may inspect.
+
+        Raises:
+            Refusal: GRANT_MISSING: there is no such project.
+        """
+        keys = self._policy.keyring.keys(_projects(asker.caller, "inspect"))
+        inspection = inspect_token(text, expected, keys, self._moments().now_ms)
+        await self._trail.record(
+            [
+                {
+                    **asker.record("inspected"),
+                    "kind": inspection.kind,
+                    "token_id": inspection.token_id,
+                    "project": inspection.signature.project,
+                    "key_id": inspection.signature.key_id,
+                }
+            ]
+        )
+        return inspection
+
+    def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
+        """Returns the keys of one project, or of all ("") that the caller may list.
+
+        Raises:
+            Refusal: GRANT_MISSING: none, or not that one.
+        """
+        allowed = _projects(caller, "list_keys")
+        if project and project not in allowed:
+            raise (
+                allowance_missing("list_keys", project)
+                if any(grant.project == project for grant in caller.grants)
+                else project_not_granted(project)
+            )
+        keys = self._policy.keyring.keys({project} if project else allowed)
+        now_ms = self._moments().now_ms
+        grants = [
+            grant for caller in self._policy.callers.by_name.values() for grant in caller.grants
+        ]
+        return [key_report(name, key, grants, now_ms) for name, key in keys]
+
+    def now_ms(self) -> int:
+        """Returns the time by which tokens are timed, in milliseconds since 1970."""
+        return self._moments().now_ms
+
+
+def decide(
+    keyring: Keyring, caller: Caller, kind: Kind[Any, Any], request: Any, moment: Moment
+) -> Allowed:
+    """Decides on one request; see Authority.allow."""
+    parts = kind.parts(request)
+    try:
+        wanted = Wanted(parts, kind.terms(request, moment.now_ms))
+        project_name = caller.project(request.project)
+        grant = caller.grant(project_name, wanted)
+        terms = grant.settle(wanted.terms)
+        project = keyring.project(project_name)
+        key = project.active_key(kind.key_type)
+    except Refusal as refusal:
+        refusal.about = {"project": request.project, **_about(parts)}
+        raise
+    return Allowed(kind, request, caller.name, grant, project_name, key, terms, parts, moment)
+
+
+def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
+    projects = caller.projects_with(allowance)
+    if not projects:
+        raise allowance_missing(allowance, "")
+    return projects
+
+
+def _about(parts: Sequence[Part]) -> Mapping[str, Any]:
+    """Says for the record what a token is for; lists where its parts differ."""
+    about: dict[str, Any] = {"kind": parts[0].kind}
+    if len(parts) > 1:
+        about["parts"] = [part.kind for part in parts]
+    for name in ("role", "channel", "user", "room"):
+        values = list(dict.fromkeys(value for part in parts if (value := getattr(part, name))))
+        if values:
+            about[name] = values[0] if len(values) == 1 else values
+    for name in ("any_channel", "any_user"):
+        if any(getattr(part, name) for part in parts):
+            about[name] = True
+    return about
+
+
+def _issued_record(asker: Asker, issued: Issued) -> dict[str, Any]:
+    allowed = issued.allowed
+    return {
+        **asker.record("issued"),
+        **_about(allowed.parts),
+        "project": allowed.project,
+        "grant": allowed.grant.name,
+        "key_id": allowed.key.key_id,
+        "ttl_ms": allowed.terms.ttl_ms,
+        "expire_ms": allowed.expire_ms,
+        "token_id": issued.token_id,
+    }

@@ -18,6 +18,8 @@ class Reason(StrEnum):
     """The credential is unknown, wrong, or none of a caller's."""
     CREDENTIAL_EXPIRED = "CREDENTIAL_EXPIRED"
     """The credential was good once."""
+    CREDENTIAL_UNVERIFIABLE = "CREDENTIAL_UNVERIFIABLE"
+    """The keys that would check the credential cannot be fetched at the moment."""
     INVALID_REQUEST = "INVALID_REQUEST"
     """The request breaks a rule of the contract; the violations say which, field by field."""
     BATCH_EXCEEDS_LIMIT = "BATCH_EXCEEDS_LIMIT"
@@ -68,7 +70,8 @@ class Refusal(Exception):
     """A request that is turned down: what is wrong, and what to do about it.
 
     `metadata` holds every dynamic value of the message, so that programs need not take the message
-    apart.
+    apart. `detail` is for the log alone: what the caller must not learn. `about` says what the
+    request was for, for the audit trail.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Refusal(Exception):
         violations: Sequence[FieldViolation] = (),
         subject: str = "",
         retry_after_seconds: float | None = None,
+        detail: str = "",
     ) -> None:
         super().__init__(f"{problem}: {advice}")
         self.reason = reason
@@ -91,17 +95,62 @@ class Refusal(Exception):
         self.violations = tuple(violations)
         self.subject = subject
         self.retry_after_seconds = retry_after_seconds
+        self.detail = detail
+        self.about: Mapping[str, object] = {}
 
 
 def of_entry(refusal: Refusal, path: str) -> Refusal:
     """The refusal of one entry of a batch, which refuses the batch."""
-    return Refusal(
+    told = Refusal(
         refusal.reason,
         f"{path}: {refusal.problem}",
         refusal.advice,
         metadata={**refusal.metadata, "entry": path},
         subject=refusal.subject,
         retry_after_seconds=refusal.retry_after_seconds,
+        detail=refusal.detail,
+    )
+    told.about = refusal.about
+    return told
+
+
+def credential_missing(accepted: str) -> Refusal:
+    """The call brought nothing that says who asks."""
+    return Refusal(
+        Reason.CREDENTIAL_MISSING,
+        "no credential",
+        f"this server takes {accepted}",
+        metadata={"accepted": accepted},
+    )
+
+
+def credential_invalid(detail: str) -> Refusal:
+    """The credential is none of a caller's: why, only the log says."""
+    return Refusal(
+        Reason.CREDENTIAL_INVALID,
+        "the credential is not one of a caller's",
+        "check that it is whole and current, and that the server's configuration names its "
+        "identity; the server's log says more",
+        detail=detail,
+    )
+
+
+def credential_expired() -> Refusal:
+    """The credential was good once."""
+    return Refusal(
+        Reason.CREDENTIAL_EXPIRED,
+        "the credential has expired",
+        "fetch a new one, and read it anew for each call",
+    )
+
+
+def credential_unverifiable() -> Refusal:
+    """The identity provider's keys have not been fetched yet."""
+    return Refusal(
+        Reason.CREDENTIAL_UNVERIFIABLE,
+        "the keys to check JWTs with cannot be fetched at the moment",
+        "retry; if it stays so, the server's log says why",
+        retry_after_seconds=5.0,
     )
 
 
@@ -150,6 +199,36 @@ def project_not_granted(project: str) -> Refusal:
         f"project '{project}' does not exist or is not granted to you",
         "check its spelling against the server's configuration",
         metadata={"project": project},
+    )
+
+
+def not_granted(reason: Reason, project: str, grant: str, missing: str, text: str) -> Refusal:
+    """No grant covers the request; this one came nearest.
+
+    Args:
+        reason: What kind of permission is missing.
+        project: A project that the caller has grants for.
+        grant: The nearest of them.
+        missing: What it lacks, by its name in the configuration.
+        text: The same for people.
+    """
+    return Refusal(
+        reason,
+        f"your grant '{grant}' for project '{project}' comes nearest, and does not cover {text}",
+        f"ask for what it covers (GetAuthorityInfo tells), or have '{missing}' widened in the "
+        "server's configuration",
+        metadata={"project": project, "grant": grant, "missing": missing, "wanted": text},
+    )
+
+
+def allowance_missing(allowance: str, project: str) -> Refusal:
+    """No grant, or none for this project, has an allowance."""
+    of_project = f" for project '{project}'" if project else ""
+    return Refusal(
+        Reason.GRANT_MISSING,
+        f"none of your grants{of_project} has the allowance '{allowance}'",
+        f'have "{allowance}" added to `allow` of one in the server\'s configuration',
+        metadata={"missing": allowance, **({"project": project} if project else {})},
     )
 
 

@@ -1,17 +1,11 @@
 """The projects and the keys that sign for them. Pure values; `config` builds them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeVar
 
-from token_authority_server.errors import (
-    FieldViolation,
-    invalid_request,
-    no_active_key,
-    project_lacks_product,
-    project_not_granted,
-)
+from token_authority_server.errors import no_active_key, project_lacks_product
 
 
 class Secret:
@@ -54,6 +48,8 @@ class AppCertificate:
     state: KeyState
     app_id: str
     certificate: Secret
+    retired_ms: int | None = None
+    """Since when it does not sign, in milliseconds since 1970; None: not said."""
 
     def confidential(self) -> tuple[str, ...]:
         """Returns what must not be seen."""
@@ -71,6 +67,8 @@ class AccessKey:
     state: KeyState
     access_key: str
     secret_key: Secret
+    retired_ms: int | None = None
+    """Since when it does not sign, in milliseconds since 1970; None: not said."""
 
     def confidential(self) -> tuple[str, ...]:
         """Returns what must not be seen. The access key stands in every token."""
@@ -110,27 +108,19 @@ class Keyring:
         self._projects = {project.name: project for project in projects}
 
     def project(self, name: str) -> Project:
-        """Returns a project by name; "" means the only one there is.
+        """Returns a project by a name that a grant has: the configuration holds it to exist."""
+        return self._projects[name]
 
-        Raises:
-            Refusal: GRANT_MISSING for a project that does not exist, INVALID_REQUEST for "" where
-                there are several.
-        """
-        if not name:
-            return self._only_project()
-        try:
-            return self._projects[name]
-        except KeyError:
-            raise project_not_granted(name) from None
+    def keys(self, projects: Collection[str]) -> list[tuple[str, SigningKey]]:
+        """Returns every key of some projects, whatever its state, with the project's name."""
+        return [
+            (project.name, key)
+            for project in self._projects.values()
+            if project.name in projects
+            for key in project.keys
+        ]
 
-    def keys(self) -> list[tuple[str, SigningKey]]:
-        """Returns every key of every project, whatever its state, with the project's name."""
-        return [(project.name, key) for project in self._projects.values() for key in project.keys]
-
-    def _only_project(self) -> Project:
-        if len(self._projects) != 1:
-            violation = FieldViolation(
-                "project", "REQUIRED", "must be set: the server has several projects"
-            )
-            raise invalid_request([violation])
-        return next(iter(self._projects.values()))
+    @property
+    def project_names(self) -> Collection[str]:
+        """The names of all projects."""
+        return self._projects.keys()

@@ -3,8 +3,10 @@
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
+from token_authority_server.callers import Allowance
+from token_authority_server.config.callers import TOKEN_KINDS
 from token_authority_server.config.load import settings_of
 from token_authority_server.config.models import (
     AccessKeySettings,
@@ -15,10 +17,22 @@ from token_authority_server.config.models import (
     WhiteboardSettings,
 )
 from token_authority_server.keyring import KeyState, Secret
+from token_authority_server.kinds.base import Dimension
+
+_EVERYTHING: Final[Mapping[str, Any]] = {
+    "name": "everything",
+    "project": "dev",
+    "tokens": list(TOKEN_KINDS),
+    **{dimension: ["*"] for dimension in get_args(Dimension)},
+    "max_ttl": "3650d",
+    "allow": list(get_args(Allowance)),
+}
 
 
 def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Returns the settings of `serve --dev`: one project, "dev", whose keys live in memory only.
+
+    One caller, whoever is on this machine, may have everything.
 
     Raises:
         ConfigError: An address is not one, or not of the loopback; or the environment's overrides
@@ -32,6 +46,7 @@ def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Setti
             "drain": "5s",
         },
         "projects": {"dev": _project()},
+        "callers": [{"name": "developer", "identities": ["local"], "grants": [_EVERYTHING]}],
     }
     return settings_of(document, "serve --dev", Path(), environment)
 

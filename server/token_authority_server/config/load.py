@@ -9,7 +9,7 @@ from typing import Any, Final, cast, get_args
 from pydantic import ValidationError
 
 from token_authority_server.config.models import Section, Settings
-from token_authority_server.config.values import SecretSources
+from token_authority_server.config.values import Sources
 
 ENVIRONMENT_PREFIX: Final = "TOKEN_AUTHORITY__"
 """`TOKEN_AUTHORITY__SERVER__DRAIN=5s` overrides `drain` in `[server]`."""
@@ -25,9 +25,35 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     Raises:
         ConfigError: With one line for each mistake.
     """
+    return ConfigFile(path, environment).load()
+
+
+class ConfigFile:
+    """A file that may change while the server runs, with those that it names.
+
+    Args:
+        path: The TOML file.
+        environment: Variables with overrides, and with secrets.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+        self.path = path
+        self._environment = environment
+        self.files: frozenset[Path] = frozenset((path,))
+        """What the last `load` read or tried to, whether or not it came to an end."""
+
+    def load(self) -> Settings:
+        """Reads all of it; see `load`."""
+        sources = Sources(self.path.parent, self._environment)
+        try:
+            return _settings(_document(self.path), str(self.path), sources)
+        finally:
+            self.files = frozenset((self.path, *sources.files))
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        document = tomllib.loads(text)
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -36,7 +62,6 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
         raise ConfigError(f"{path}: is not valid TOML: {error}") from None
     except (ValueError, RecursionError):
         raise ConfigError(f"{path}: a number is too long, or lists are too deep") from None
-    return settings_of(document, str(path), path.parent, environment)
 
 
 def settings_of(
@@ -53,11 +78,15 @@ def settings_of(
     Raises:
         ConfigError: With one line for each mistake.
     """
-    sources = dict(_override(document, environment))
+    return _settings(document, origin, Sources(folder, environment))
+
+
+def _settings(document: dict[str, Any], origin: str, sources: Sources) -> Settings:
+    overrides = dict(_override(document, sources.environment))
     try:
-        return Settings.model_validate(document, context=SecretSources(folder, environment))
+        return Settings.model_validate(document, context=sources)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(error, origin, sources))) from None
+        raise ConfigError("\n".join(_explain(error, origin, overrides))) from None
 
 
 def _override(
@@ -113,7 +142,9 @@ def _explain(
             made_it = problem["type"] == "extra_forbidden" and overridden[: len(keys)] == keys
             if made_it or overridden == keys[: len(overridden)]:
                 source = variable
-        yield f"{source}: {'.'.join(keys)}: {_cure(problem['type'], problem['msg'], keys)}"
+        where = f"{source}: {'.'.join(keys)}" if keys else source
+        for line in _cure(problem["type"], problem["msg"], keys).splitlines():
+            yield f"{where}: {line}"
 
 
 _CURES: Final = {

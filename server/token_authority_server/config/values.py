@@ -5,7 +5,7 @@ A validator's message says what to do and never shows a secret.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,15 +22,42 @@ _HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]
 # What struct sockaddr_un holds, its closing NUL apart.
 _MAX_SOCKET_PATH: Final = 107
 _MAX_SECRET: Final = 4096
+_MAX_FILE: Final = 1_048_576
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
-class SecretSources:
-    """Where secrets are fetched from: the validation context of a file."""
+class Sources:
+    """Where secrets and certificates are fetched from: the validation context of a file."""
 
     folder: Path
     environment: Mapping[str, str]
+    files: set[Path] = field(default_factory=set[Path])
+    """What was read, to be read anew when it changes."""
+
+    def read(self, name: str, max_bytes: int = _MAX_FILE) -> bytes:
+        """Reads a file; relative paths begin at the configuration's folder.
+
+        Raises:
+            ValueError: It cannot be read, or is too large.
+        """
+        path = self.folder / name
+        self.files.add(path)
+        try:
+            with path.open("rb") as file:
+                data = file.read(max_bytes + 1)
+        except OSError as error:
+            raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        except ValueError:
+            raise ValueError("is not a path") from None
+        if len(data) > max_bytes:
+            raise ValueError(f"{path} is too long: more than {max_bytes} bytes")
+        return data
+
+
+def sources_of(info: ValidationInfo) -> Sources:
+    """Returns the sources that a file is validated with."""
+    return cast("Sources", info.context)
 
 
 def _duration(value: object) -> object:
@@ -52,7 +79,6 @@ def up_to(limit: timedelta, text: str) -> AfterValidator:
 
 
 def _address(value: str) -> str:
-    """Checks a listen address. Other machines must not reach a server that knows no callers."""
     if not value.isprintable() or "%" in value:
         raise ValueError("must not contain '%', line breaks or other unprintable characters")
     if value.startswith("unix:"):
@@ -64,21 +90,26 @@ def _address(value: str) -> str:
             )
         return value
     match = _HOST_PORT.fullmatch(value)
-    if not match or int(match["port"]) > 65535:
-        raise ValueError(
-            'must be "HOST:PORT", like "127.0.0.1:50051" or "[::1]:50051", or "unix:/path"'
-        )
     try:
-        loopback = ip_address(match["host"].strip("[]")).is_loopback
+        # Not a name, not even "localhost": it may stand for several addresses, some of them taken.
+        is_address = match and int(match["port"]) <= 65535 and ip_address(_host(value))
     except ValueError:
-        # A name, "localhost" too: it may stand for several addresses, of which some are taken.
-        loopback = False
-    if not loopback:
+        is_address = False
+    if not is_address:
         raise ValueError(
-            "only loopback addresses and unix sockets are allowed while callers cannot be "
-            'configured: anyone who reached it could mint tokens; use "127.0.0.1:PORT"'
+            'must be "ADDRESS:PORT", like "127.0.0.1:50051", "0.0.0.0:50051" or "[::1]:50051", or '
+            '"unix:/path"'
         )
     return value
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0].strip("[]")
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine can reach a listen address."""
+    return address.startswith("unix:") or ip_address(_host(address)).is_loopback
 
 
 def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -111,11 +142,14 @@ def _token_text(value: str) -> str:
 
 def _secret(value: object, info: ValidationInfo) -> Secret:
     """Fetches what a reference points to."""
-    sources: SecretSources = cast("SecretSources", info.context)
+    sources = sources_of(info)
     match value:
         case {"file": str(name)} if len(_keys(value)) == 1:
             source = str(sources.folder / name)
-            text = _read_secret(sources.folder / name)
+            try:
+                text = sources.read(name, _MAX_SECRET).decode()
+            except UnicodeDecodeError:
+                raise ValueError(f"{source} is not a text file") from None
         case {"env": str(name)} if len(_keys(value)) == 1:
             source = f"environment variable {name}"
             if name not in sources.environment:
@@ -137,19 +171,6 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
         raise ValueError(f"{source} {error}") from None
 
 
-def _read_secret(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_MAX_SECRET + 1)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file") from None
-    if len(text) > _MAX_SECRET:
-        raise ValueError(f"{path} is too long for a secret: more than {_MAX_SECRET} characters")
-    return text
-
-
 def _keys(value: Any) -> list[str]:
     return list(cast("dict[str, Any]", value)) if isinstance(value, dict) else []
 
@@ -168,9 +189,8 @@ def _not_empty(value: Any) -> Any:
 # Not pydantic's min_length, which complains again where an entry has complained already.
 NotEmpty = BeforeValidator(_not_empty)
 DurationText = Annotated[timedelta, BeforeValidator(_duration)]
-Addresses = Annotated[
-    tuple[Annotated[str, AfterValidator(_address)], ...], NotEmpty, AfterValidator(_each_once)
-]
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[Address, ...], AfterValidator(_each_once)]
 SecretText = Annotated[Secret, BeforeValidator(_secret)]
 Hex32Text = Annotated[str, AfterValidator(_hex32)]
 CertificateText = Annotated[SecretText, AfterValidator(_certificate)]

@@ -10,8 +10,11 @@ from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds import rtc, rtm
 from token_authority_server.kinds.agora import (
     APP_ADVISORY,
+    account,
     build_007,
     channel_text,
+    in_channel,
+    login_seconds,
     own_ttls_ms,
     seconds_of,
     terms_to_the_second,
@@ -25,16 +28,21 @@ from token_authority_server.kinds.base import (
     Advisory,
     Kind,
     Moment,
+    Part,
     Terms,
+    TokenKind,
 )
-from token_authority_server.kinds.education import education_service
+from token_authority_server.kinds.chat import chat_part, chat_service
+from token_authority_server.kinds.education import education_part, education_service
 
 
-class _Part(NamedTuple):
+class _Member(NamedTuple):
     """How one member of AccessTokenService is read. Messages are of the member's own type."""
 
     pack: Callable[[Any, int], v007.Service]
     """Packs it; the number is the token's life in seconds."""
+    part: Callable[[Any], Part]
+    """What grants have to allow."""
     ttls: Sequence[str] = ()
     """Its fields with lifetimes."""
     logins: Sequence[str] = ()
@@ -51,18 +59,31 @@ _STREAMING: Final = {"publish_mixed_ttl": 1, "publish_raw_ttl": 2}
 _FCDN: Final = {"publish_ttl": 1, "play_ttl": 2}
 
 
-def _rtc(message: pb2.RtcService, _: int) -> v007.Service:
-    rights = seconds_of(message, rtc.PRIVILEGES)
+def _rtc(message: pb2.RtcService, life: int) -> v007.Service:
+    rights = seconds_of(message, rtc.PRIVILEGES, life)
     return v007.rtc(channel_text(message), user_text(message), rights)
 
 
+def _rtc_part(message: pb2.RtcService) -> Part:
+    role = rtc.role_of(seconds_of(message, rtc.PRIVILEGES, DAY_MS))
+    return in_channel("rtc", role, message)
+
+
 def _rtm(message: pb2.RtmService, life: int) -> v007.Service:
-    return v007.rtm(message.user_id, {v007.RTM_LOGIN: message.login_ttl.seconds or life})
+    return v007.rtm(message.user_id, {v007.RTM_LOGIN: login_seconds(message.login_ttl, life)})
 
 
-def _streaming(message: pb2.StreamingService, _: int) -> v007.Service:
-    rights = seconds_of(message, _STREAMING)
+def _rtm_part(message: pb2.RtmService | pb2.Rtm2Service) -> Part:
+    return account("rtm", message.user_id)
+
+
+def _streaming(message: pb2.StreamingService, life: int) -> v007.Service:
+    rights = seconds_of(message, _STREAMING, life)
     return v007.streaming(channel_text(message), user_text(message), rights)
+
+
+def _streaming_part(message: pb2.StreamingService) -> Part:
+    return in_channel("streaming", rtc.PUBLISHER, message)
 
 
 def _fpa(_: pb2.FpaService, __: int) -> v007.Service:
@@ -71,22 +92,24 @@ def _fpa(_: pb2.FpaService, __: int) -> v007.Service:
 
 
 def _chat(message: pb2.ChatService, life: int) -> v007.Service:
-    seconds = message.ttl.seconds or life
-    if message.HasField("app"):
-        return v007.chat("", {v007.CHAT_APP: seconds})
-    return v007.chat(message.user.user_id, {v007.CHAT_USER: seconds})
+    return chat_service(message, login_seconds(message.ttl, life))
 
 
-def _fcdn(message: pb2.FcdnService, _: int) -> v007.Service:
-    return v007.fcdn(channel_text(message), user_text(message), seconds_of(message, _FCDN))
+def _fcdn(message: pb2.FcdnService, life: int) -> v007.Service:
+    return v007.fcdn(channel_text(message), user_text(message), seconds_of(message, _FCDN, life))
+
+
+def _fcdn_part(message: pb2.FcdnService) -> Part:
+    role = rtc.PUBLISHER if message.HasField("publish_ttl") else rtc.SUBSCRIBER
+    return in_channel("fcdn", role, message)
 
 
 def _education(message: pb2.EducationService, life: int) -> v007.Service:
-    return education_service(message, message.ttl.seconds or life)
+    return education_service(message, login_seconds(message.ttl, life))
 
 
 def _rtm2(message: pb2.Rtm2Service, life: int) -> v007.Service:
-    login = {v007.RTM_LOGIN: message.login_ttl.seconds or life}
+    login = {v007.RTM_LOGIN: login_seconds(message.login_ttl, life)}
     return v007.rtm2(message.user_id, rtm.permissions(message.permissions), login)
 
 
@@ -98,20 +121,33 @@ def _stt(_: pb2.SttService, __: int) -> v007.Service:
     return v007.stt({})
 
 
-_PARTS: Final[Mapping[str, _Part]] = {
-    "rtc": _Part(
-        _rtc, tuple(rtc.PRIVILEGES), ("join_channel_ttl",), needs_one=True, has_wildcards=True
+def _alone(kind: str) -> Callable[[Any], Part]:
+    part = Part(kind)
+    return lambda _: part
+
+
+_MEMBERS: Final[Mapping[str, _Member]] = {
+    "rtc": _Member(
+        _rtc,
+        _rtc_part,
+        tuple(rtc.PRIVILEGES),
+        ("join_channel_ttl",),
+        needs_one=True,
+        has_wildcards=True,
     ),
-    "rtm": _Part(_rtm, ("login_ttl",), ("login_ttl",)),
-    "streaming": _Part(_streaming, tuple(_STREAMING), needs_one=True, has_wildcards=True),
-    "fpa": _Part(_fpa),
-    "chat": _Part(_chat, ("ttl",), ("ttl",)),
-    "fcdn": _Part(_fcdn, tuple(_FCDN), needs_one=True, has_wildcards=True),
-    "education": _Part(_education, ("ttl",), ("ttl",)),
-    "rtm2": _Part(_rtm2, ("login_ttl",), ("login_ttl",), has_permissions=True),
-    "convo_ai": _Part(_convo_ai),
-    "stt": _Part(_stt),
+    "rtm": _Member(_rtm, _rtm_part, ("login_ttl",), ("login_ttl",)),
+    "streaming": _Member(
+        _streaming, _streaming_part, tuple(_STREAMING), needs_one=True, has_wildcards=True
+    ),
+    "fpa": _Member(_fpa, _alone("fpa")),
+    "chat": _Member(_chat, chat_part, ("ttl",), ("ttl",)),
+    "fcdn": _Member(_fcdn, _fcdn_part, tuple(_FCDN), needs_one=True, has_wildcards=True),
+    "education": _Member(_education, education_part, ("ttl",), ("ttl",)),
+    "rtm2": _Member(_rtm2, _rtm_part, ("login_ttl",), ("login_ttl",), has_permissions=True),
+    "convo_ai": _Member(_convo_ai, _alone("convo_ai")),
+    "stt": _Member(_stt, _alone("stt")),
 }
+_COMPOSITION: Final = Part("access_token")
 
 
 class AccessToken(Kind[pb2.IssueAccessTokenRequest, AppCertificate]):
@@ -122,25 +158,41 @@ class AccessToken(Kind[pb2.IssueAccessTokenRequest, AppCertificate]):
     response_type = pb2.IssueAccessTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    token_kinds = (
+        TokenKind("access_token", explicit=True),
+        TokenKind("streaming", ("roles", "channels", "users")),
+        TokenKind("fcdn", ("roles", "channels", "users")),
+        TokenKind("fpa"),
+        TokenKind("convo_ai"),
+        TokenKind("stt"),
+    )
+
+    def parts(self, request: pb2.IssueAccessTokenRequest) -> Sequence[Part]:
+        """Returns what the token would carry, and that it is composed; see Kind.parts."""
+        return [
+            _COMPOSITION,
+            *[member.part(message) for _, member, message in _members(request)],
+        ]
 
     def terms(self, request: pb2.IssueAccessTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
         violations: list[FieldViolation] = []
         own: dict[str, int] = {}
         logins: set[str] = set()
-        for prefix, part, message in _parts(request):
-            found = own_ttls_ms(message, part.ttls, prefix, violations)
-            violations += _part_violations(part, message, prefix, found)
+        for prefix, member, message in _members(request):
+            found = own_ttls_ms(message, member.ttls, prefix, violations)
+            violations += _member_violations(member, message, prefix, found)
             own |= found
-            logins.update(prefix + field for field in part.logins)
+            logins.update(prefix + field for field in member.logins)
         return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
             now_ms,
             violations,
             own=own,
-            logins=logins,
-            default_ms=max(own.values(), default=_default_ms(request)),
+            logins=frozenset(logins),
+            asked_ms=max(own.values()) if own else None,
+            default_ms=_default_ms(request),
             advisories=tuple(dict.fromkeys(_advisories(request))),
         )
 
@@ -153,36 +205,37 @@ class AccessToken(Kind[pb2.IssueAccessTokenRequest, AppCertificate]):
     ) -> str:
         """Builds the token; see Kind.sign."""
         life = ttl_seconds(terms)
-        services = [part.pack(message, life) for _, part, message in _parts(request)]
+        services = [member.pack(message, life) for _, member, message in _members(request)]
         return build_007(key, terms, moment, services)
 
 
-def _parts(
+def _members(
     request: pb2.IssueAccessTokenRequest,
-) -> Iterator[tuple[str, _Part, Any]]:
+) -> Iterator[tuple[str, _Member, Any]]:
     """Yields the path, the reading and the message of each part."""
     for index, service in enumerate(request.services):
         name = service.WhichOneof("service")
         assert name
-        yield f"services[{index}].{name}.", _PARTS[name], getattr(service, name)
+        yield f"services[{index}].{name}.", _MEMBERS[name], getattr(service, name)
 
 
-def _part_violations(
-    part: _Part, message: Any, prefix: str, own: Mapping[str, int]
+def _member_violations(
+    member: _Member, message: Any, prefix: str, own: Mapping[str, int]
 ) -> Iterator[FieldViolation]:
-    if part.has_wildcards:
+    if member.has_wildcards:
         yield from wildcard_violations(message, prefix)
-    if part.needs_one and not own:
+    if member.needs_one and not own:
         yield FieldViolation(
             prefix.removesuffix("."),
             "PRIVILEGE_MISSING",
-            f"must grant something: set one of {', '.join(part.ttls)}",
+            f"must grant something: set one of {', '.join(member.ttls)}",
         )
-    if part.has_permissions:
+    if member.has_permissions:
         yield from rtm.permission_violations(message.permissions, f"{prefix}permissions.")
 
 
 def _default_ms(request: pb2.IssueAccessTokenRequest) -> int:
+    # What Agora's builder gives a token of FPA alone.
     only_fpa = all(service.HasField("fpa") for service in request.services)
     return DAY_MS if only_fpa else DEFAULT_TTL_MS
 
@@ -190,6 +243,6 @@ def _default_ms(request: pb2.IssueAccessTokenRequest) -> int:
 def _advisories(request: pb2.IssueAccessTokenRequest) -> Iterator[Advisory]:
     for service in request.services:
         if service.HasField("rtc"):
-            yield from rtc.rights_advisories(seconds_of(service.rtc, rtc.PRIVILEGES))
+            yield from rtc.rights_advisories(seconds_of(service.rtc, rtc.PRIVILEGES, DAY_MS))
         if service.chat.HasField("app") or service.education.HasField("app"):
             yield APP_ADVISORY

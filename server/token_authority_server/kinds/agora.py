@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Literal, Protocol
 
+from google.protobuf.duration_pb2 import Duration
+
 from token_authority.v1 import issued_token_pb2
 from token_authority_server.errors import FieldViolation, invalid_request
 from token_authority_server.formats import access_token_007 as v007
@@ -16,8 +18,10 @@ from token_authority_server.kinds.base import (
     Advisory,
     HasExpiration,
     Moment,
+    Part,
     Terms,
     duration_ms,
+    outliving,
     requested_ttl_ms,
 )
 
@@ -34,6 +38,7 @@ APP_ADVISORY: Final = Advisory(
 # How both formats write "every channel".
 _ANY_CHANNEL: Final = "*"
 _NONE: Final[Mapping[str, int]] = {}
+_NO_LOGINS: Final[frozenset[str]] = frozenset()
 
 
 def terms_to_the_second(
@@ -43,7 +48,8 @@ def terms_to_the_second(
     violations: list[FieldViolation],
     *,
     own: Mapping[str, int] = _NONE,
-    logins: Iterable[str] = (),
+    logins: frozenset[str] = _NO_LOGINS,
+    asked_ms: int | None = None,
     default_ms: int = DEFAULT_TTL_MS,
     token_format: issued_token_pb2.TokenFormat.ValueType = issued_token_pb2.TOKEN_FORMAT_V007,
     advisories: tuple[Advisory, ...] = (),
@@ -57,25 +63,34 @@ def terms_to_the_second(
         violations: What was found to be wrong so far.
         own: The lifetimes of their own that rights were given, by field path.
         logins: The paths of rights without which the token is of no use to its holder.
-        default_ms: What an unset expiration means.
+        asked_ms: What an unset expiration means by the rest of the request; None: nothing.
+        default_ms: What it means then, where the grant does not say.
         token_format: Unspecified means 007.
         advisories: What will surprise.
 
     Raises:
         Refusal: INVALID_REQUEST, with `violations` and what is wrong with the expiration.
     """
-    ttl_ms = requested_ttl_ms(request, expiration, now_ms, SECONDS, DAY_MS, violations, default_ms)
+    is_default = expiration is None and asked_ms is None
+    ttl_ms = requested_ttl_ms(
+        request, expiration, now_ms, SECONDS, DAY_MS, violations, asked_ms or default_ms
+    )
     assert ttl_ms is not None
-    if own and not any(violation.field in ("ttl", "expire_time") for violation in violations):
-        violations += _outlives(own, ttl_ms)
+    end_is_known = not is_default and not any(
+        violation.field in ("ttl", "expire_time") for violation in violations
+    )
+    if own and end_is_known:
+        violations += outliving(own, ttl_ms)
     if violations:
         raise invalid_request(violations)
     return Terms(
         format=token_format or issued_token_pb2.TOKEN_FORMAT_V007,
         issue_ms=now_ms // SECOND_MS * SECOND_MS,
         ttl_ms=ttl_ms,
-        usable_ms=min([ttl_ms, *[own[path] for path in logins if path in own]]) if own else ttl_ms,
         advisories=advisories,
+        ttl_is_default=is_default,
+        own_ms=own,
+        logins=logins,
     )
 
 
@@ -134,6 +149,26 @@ def user_text(message: HasChannelAndUser) -> str:
     return message.user_account or uid_text(message.uid)
 
 
+def in_channel(kind: str, role: str, message: HasChannelAndUser) -> Part:
+    """Returns the part that a message with a channel and a user makes."""
+    any_user = message.HasField("any_user")
+    account = message.user_account
+    user = f"account:{account}" if account else f"uid:{message.uid}"
+    return Part(
+        kind,
+        role,
+        channel=message.channel_name or None,
+        user=None if any_user else user,
+        any_channel=message.HasField("any_channel"),
+        any_user=any_user,
+    )
+
+
+def account(kind: str, user: str) -> Part:
+    """Returns the part that a login of a user makes."""
+    return Part(kind, user=f"account:{user}")
+
+
 def wildcard_violations(message: HasChannelAndUser, prefix: str = "") -> Iterator[FieldViolation]:
     """Yields what is wrong with wildcards; `prefix` is the path of the message."""
     if message.HasField("any_channel") and message.HasField("any_user"):
@@ -156,21 +191,18 @@ def own_ttls_ms(
     return found
 
 
-def seconds_of(message: Any, fields: Mapping[str, int]) -> dict[int, int]:
-    """Returns privilege -> seconds from issue, of the fields with lifetimes that are set."""
+def seconds_of(message: Any, fields: Mapping[str, int], life: int) -> dict[int, int]:
+    """Returns privilege -> seconds from issue, of the fields with lifetimes that are set.
+
+    None is longer than `life`, the token's: that matters only where a grant has cut that down.
+    """
     return {
-        right: getattr(message, field).seconds
+        right: min(getattr(message, field).seconds, life)
         for field, right in fields.items()
         if message.HasField(field)
     }
 
 
-def _outlives(own: Mapping[str, int], ttl_ms: int) -> Iterator[FieldViolation]:
-    """Yields the rights that would outlive their token."""
-    for path, own_ms in own.items():
-        if own_ms > ttl_ms:
-            yield FieldViolation(
-                path,
-                "PRIVILEGE_OUTLIVES_TOKEN",
-                "must not be longer than the token lives: raise the token's ttl, or lower this",
-            )
+def login_seconds(ttl: Duration, life: int) -> int:
+    """Returns the seconds of a login: its own, else the token's, and never more than those."""
+    return min(ttl.seconds or life, life)

@@ -1,16 +1,17 @@
 """What every kind of token has in common: its place in the contract, and how long it lives."""
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Generic, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import issued_token_pb2
-from token_authority_server.errors import FieldViolation
+from token_authority_server.errors import FieldViolation, invalid_request
 from token_authority_server.keyring import KeyT
 
 SECOND_MS: Final = 1000
@@ -38,6 +39,41 @@ class Advisory:
     description: str
 
 
+Dimension = Literal["roles", "channels", "users", "rooms"]
+"""What a grant has patterns for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKind:
+    """A kind of token as grants name it: `rtc`, `whiteboard.room`."""
+
+    name: str
+    dimensions: tuple[Dimension, ...] = ()
+    """What a grant for it has to bound."""
+    explicit: bool = False
+    """Whether the family's name (`whiteboard`) leaves it out: it has to be named in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One service that a token would carry: a grant has to allow it as if it stood alone."""
+
+    kind: str
+    """The name of its TokenKind."""
+    role: str | None = None
+    channel: str | None = None
+    """A channel; None where the kind has none, or with `any_channel`."""
+    user: str | None = None
+    """`uid:7` or `account:alice`; None where the kind has none, or with `any_user`."""
+    room: str | None = None
+    any_channel: bool = False
+    any_user: bool = False
+
+
+TTL_CLAMPED: Final = "TTL_CLAMPED"
+_NO_LIVES: Final[Mapping[str, int]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a request comes to, key and chance apart: the rest of the answer follows from it."""
@@ -47,9 +83,50 @@ class Terms:
     """Milliseconds since 1970, on the grid that the format can write."""
     ttl_ms: int | None
     """The life of the token; None for one that never expires."""
-    usable_ms: int | None
-    """How long joining or logging in works: `ttl_ms` or less."""
     advisories: Sequence[Advisory]
+    ttl_is_default: bool = False
+    """Whether the request leaves the life of the token to the grant."""
+    own_ms: Mapping[str, int] = dataclasses.field(default_factory=lambda: _NO_LIVES)
+    """The lifetimes of their own that rights were given, by field path."""
+    logins: frozenset[str] = frozenset()
+    """The paths of rights without which the token is of no use to its holder."""
+
+    @property
+    def usable_ms(self) -> int | None:
+        """How long joining or logging in works: `ttl_ms` or less."""
+        if self.ttl_ms is None or not self.own_ms:
+            return self.ttl_ms
+        return min([self.ttl_ms, *[ms for path, ms in self.own_ms.items() if path in self.logins]])
+
+    def with_ttl(self, ttl_ms: int) -> "Terms":
+        """Returns the same terms for the life that the grant gives where the request is silent.
+
+        Raises:
+            Refusal: INVALID_REQUEST: a right would outlive its token.
+        """
+        if violations := list(outliving(self.own_ms, ttl_ms)):
+            raise invalid_request(violations)
+        return dataclasses.replace(self, ttl_ms=ttl_ms)
+
+    def clamped(self, max_ttl_ms: int) -> "Terms":
+        """Returns the same terms, cut down to a life; `sign` cuts down the rights as well."""
+        advisory = Advisory(
+            TTL_CLAMPED,
+            f"The grant allows no longer life than {max_ttl_ms / 1000:g} s: it was cut down to "
+            "that, as the grant says.",
+        )
+        return dataclasses.replace(self, ttl_ms=max_ttl_ms, advisories=(*self.advisories, advisory))
+
+
+def outliving(own_ms: Mapping[str, int], ttl_ms: int) -> Iterator[FieldViolation]:
+    """Yields the rights that would outlive their token."""
+    for path, life_ms in own_ms.items():
+        if life_ms > ttl_ms:
+            yield FieldViolation(
+                path,
+                "PRIVILEGE_OUTLIVES_TOKEN",
+                "must not be longer than the token lives: raise the token's ttl, or lower this",
+            )
 
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -72,6 +149,15 @@ class Kind(ABC, Generic[RequestT, KeyT]):
     """The product whose keys sign."""
     max_ttl_ms: ClassVar[int]
     """The longest life that Agora documents, or that we allow."""
+    token_kinds: ClassVar[tuple[TokenKind, ...]]
+    """The kinds of token that grants tell apart here."""
+
+    @abstractmethod
+    def parts(self, request: RequestT) -> Sequence[Part]:
+        """Returns every service that the token would carry, for grants to judge.
+
+        It reads requests whose single fields are valid.
+        """
 
     @abstractmethod
     def terms(self, request: RequestT, now_ms: int) -> Terms:

@@ -1,15 +1,20 @@
 """Chat tokens: for a user, and for the app."""
 
-from token_authority.v1 import chat_pb2
+from collections.abc import Sequence
+
+from token_authority.v1 import access_token_pb2, chat_pb2
 from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     APP_ADVISORY,
+    account,
     build_007,
     terms_to_the_second,
     ttl_seconds,
 )
-from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Terms
+from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Part, Terms, TokenKind
+
+_HasSubject = chat_pb2.IssueChatTokenRequest | access_token_pb2.ChatService
 
 
 class Chat(Kind[chat_pb2.IssueChatTokenRequest, AppCertificate]):
@@ -20,6 +25,11 @@ class Chat(Kind[chat_pb2.IssueChatTokenRequest, AppCertificate]):
     response_type = chat_pb2.IssueChatTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    token_kinds = (TokenKind("chat.user", ("users",)), TokenKind("chat.app", explicit=True))
+
+    def parts(self, request: chat_pb2.IssueChatTokenRequest) -> Sequence[Part]:
+        """Returns what the token would carry; see Kind.parts."""
+        return [chat_part(request)]
 
     def terms(self, request: chat_pb2.IssueChatTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
@@ -39,9 +49,18 @@ class Chat(Kind[chat_pb2.IssueChatTokenRequest, AppCertificate]):
         moment: Moment,
     ) -> str:
         """Builds the token; see Kind.sign."""
-        life = ttl_seconds(terms)
-        if request.HasField("app"):
-            service = v007.chat("", {v007.CHAT_APP: life})
-        else:
-            service = v007.chat(request.user.user_id, {v007.CHAT_USER: life})
-        return build_007(key, terms, moment, [service])
+        return build_007(key, terms, moment, [chat_service(request, ttl_seconds(terms))])
+
+
+def chat_part(message: _HasSubject) -> Part:
+    """Returns the part that a message with the oneof `subject` makes."""
+    if message.HasField("app"):
+        return Part("chat.app")
+    return account("chat.user", message.user.user_id)
+
+
+def chat_service(message: _HasSubject, life: int) -> v007.Service:
+    """Packs service 5 of a message with the oneof `subject`, for `life` seconds."""
+    if message.HasField("app"):
+        return v007.chat("", {v007.CHAT_APP: life})
+    return v007.chat(message.user.user_id, {v007.CHAT_USER: life})

@@ -1,6 +1,7 @@
 """Flexible Classroom (education, aPaaS) tokens: for a user in a room, a user, and the app."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from token_authority.v1 import access_token_pb2, education_pb2
@@ -8,11 +9,12 @@ from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     APP_ADVISORY,
+    account,
     build_007,
     terms_to_the_second,
     ttl_seconds,
 )
-from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Terms
+from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Part, Terms, TokenKind
 
 # What Agora writes where there is no room.
 _NO_ROLE: Final = -1
@@ -28,6 +30,20 @@ class Education(Kind[education_pb2.IssueEducationTokenRequest, AppCertificate]):
     response_type = education_pb2.IssueEducationTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    token_kinds = (
+        TokenKind("education.room_user", ("roles", "rooms", "users")),
+        TokenKind("education.user", ("users",)),
+        TokenKind("education.app", explicit=True),
+    )
+
+    def parts(self, request: education_pb2.IssueEducationTokenRequest) -> Sequence[Part]:
+        """Returns what the token would carry; see Kind.parts."""
+        parts = [education_part(request)]
+        if request.HasField("room_user"):
+            # The Chat user is the same person under another name.
+            user = request.room_user.user_uuid
+            parts += [account("rtm", user), account("chat.user", user)]
+        return parts
 
     def terms(self, request: education_pb2.IssueEducationTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
@@ -56,6 +72,23 @@ class Education(Kind[education_pb2.IssueEducationTokenRequest, AppCertificate]):
             services.append(v007.rtm(user, {v007.RTM_LOGIN: life}))
             services.append(v007.chat(chat_user, {v007.CHAT_USER: life}))
         return build_007(key, terms, moment, services)
+
+
+def education_part(message: _HasSubject) -> Part:
+    """Returns the part that a message with the oneof `subject` makes."""
+    match message.WhichOneof("subject"):
+        case "room_user":
+            room_user = message.room_user
+            return Part(
+                "education.room_user",
+                str(room_user.role),
+                user=f"account:{room_user.user_uuid}",
+                room=room_user.room_uuid,
+            )
+        case "user":
+            return account("education.user", message.user.user_uuid)
+        case _:
+            return Part("education.app")
 
 
 def education_service(message: _HasSubject, life: int) -> v007.Service:

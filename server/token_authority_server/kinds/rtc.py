@@ -1,6 +1,6 @@
 """RTC tokens: AccessToken2 007, with an RTM login where asked for, and AccessToken 006."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from token_authority.v1 import issued_token_pb2, rtc_pb2
@@ -10,8 +10,11 @@ from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     V006_ADVISORY,
+    account,
     build_007,
     channel_text,
+    in_channel,
+    login_seconds,
     own_ttls_ms,
     seconds_of,
     terms_to_the_second,
@@ -21,12 +24,13 @@ from token_authority_server.kinds.agora import (
 )
 from token_authority_server.kinds.base import (
     DAY_MS,
-    DEFAULT_TTL_MS,
     SECOND_MS,
     Advisory,
     Kind,
     Moment,
+    Part,
     Terms,
+    TokenKind,
 )
 
 JOIN: Final = v007.RTC_JOIN_CHANNEL
@@ -38,7 +42,9 @@ PRIVILEGES: Final[Mapping[str, int]] = {
     "publish_data_ttl": v007.RTC_PUBLISH_DATA,
 }
 # The rights without which the token is of no use to its holder.
-_LOGIN_FIELDS: Final = ("privileges.join_channel_ttl", "rtm.ttl")
+_LOGIN_FIELDS: Final = frozenset(("privileges.join_channel_ttl", "rtm.ttl"))
+PUBLISHER: Final = "publisher"
+SUBSCRIBER: Final = "subscriber"
 
 _SUBSCRIBER_ADVISORY: Final = Advisory(
     "SUBSCRIBER_NOT_ENFORCED",
@@ -65,6 +71,12 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
     response_type = rtc_pb2.IssueRtcTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    token_kinds = (TokenKind("rtc", ("roles", "channels", "users")),)
+
+    def parts(self, request: rtc_pb2.IssueRtcTokenRequest) -> Sequence[Part]:
+        """Returns what the token would carry; see Kind.parts."""
+        rtc = in_channel("rtc", role_of(privileges(request, DAY_MS)), request)
+        return [rtc, account("rtm", request.rtm.user_id)] if request.HasField("rtm") else [rtc]
 
     def terms(self, request: rtc_pb2.IssueRtcTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
@@ -77,8 +89,8 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
             own = own_ttls_ms(request.privileges, PRIVILEGES, "privileges.", violations)
         if request.HasField("rtm"):
             own |= own_ttls_ms(request.rtm, ("ttl",), "rtm.", violations)
-        # Unset: with privileges, as long as the longest; else the default.
-        default_ms = max(own.values()) if by_privilege else DEFAULT_TTL_MS
+        # Unset: with privileges, as long as the longest; else as the grant says.
+        asked_ms = max(own.values()) if by_privilege else None
         return terms_to_the_second(
             request,
             request.WhichOneof("expiration"),
@@ -86,7 +98,7 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
             violations,
             own=own,
             logins=_LOGIN_FIELDS,
-            default_ms=default_ms,
+            asked_ms=asked_ms,
             token_format=request.format,
             advisories=tuple(_advisories(request)),
         )
@@ -116,7 +128,7 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
             )
         services = [v007.rtc(channel, user, rights)]
         if request.HasField("rtm"):
-            login = {v007.RTM_LOGIN: request.rtm.ttl.seconds or life}
+            login = {v007.RTM_LOGIN: login_seconds(request.rtm.ttl, life)}
             services.append(v007.rtm(request.rtm.user_id, login))
         return build_007(key, terms, moment, services)
 
@@ -129,9 +141,14 @@ def privileges(request: rtc_pb2.IssueRtcTokenRequest, life: int) -> dict[int, in
         case "role" if request.role == rtc_pb2.RTC_ROLE_SUBSCRIBER:
             return {JOIN: life}
         case "privileges":
-            return seconds_of(request.privileges, PRIVILEGES)
+            return seconds_of(request.privileges, PRIVILEGES, life)
         case _:
             raise AssertionError("the contract requires rights")
+
+
+def role_of(rights: Mapping[int, int]) -> str:
+    """Returns the role, as grants name it, that these rights amount to."""
+    return SUBSCRIBER if list(rights) == [JOIN] else PUBLISHER
 
 
 def rights_advisories(rights: Mapping[int, int]) -> Iterator[Advisory]:

@@ -1,6 +1,6 @@
 """RTM (Signaling) tokens: a login, with resource permissions where asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from token_authority.v1 import issued_token_pb2, rtm_pb2
@@ -10,11 +10,20 @@ from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.keyring import AppCertificate
 from token_authority_server.kinds.agora import (
     V006_ADVISORY,
+    account,
     build_007,
     terms_to_the_second,
     ttl_seconds,
 )
-from token_authority_server.kinds.base import DAY_MS, SECOND_MS, Kind, Moment, Terms
+from token_authority_server.kinds.base import (
+    DAY_MS,
+    SECOND_MS,
+    Kind,
+    Moment,
+    Part,
+    Terms,
+    TokenKind,
+)
 
 # What Agora writes.
 _RESOURCE_TYPES: Final[Mapping[int, int]] = {
@@ -35,6 +44,11 @@ class Rtm(Kind[rtm_pb2.IssueRtmTokenRequest, AppCertificate]):
     response_type = rtm_pb2.IssueRtmTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    token_kinds = (TokenKind("rtm", ("users",)),)
+
+    def parts(self, request: rtm_pb2.IssueRtmTokenRequest) -> Sequence[Part]:
+        """Returns what the token would carry; see Kind.parts."""
+        return [account("rtm", request.user_id)]
 
     def terms(self, request: rtm_pb2.IssueRtmTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""

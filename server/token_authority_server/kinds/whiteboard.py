@@ -1,6 +1,6 @@
 """Interactive Whiteboard tokens: SDK, room and task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from token_authority.v1 import issued_token_pb2, whiteboard_pb2
@@ -13,7 +13,9 @@ from token_authority_server.kinds.base import (
     Advisory,
     Kind,
     Moment,
+    Part,
     Terms,
+    TokenKind,
     requested_ttl_ms,
 )
 
@@ -23,6 +25,12 @@ _ROLES: Final[Mapping[int, str]] = {
     whiteboard_pb2.WHITEBOARD_ROLE_WRITER: "1",
     whiteboard_pb2.WHITEBOARD_ROLE_READER: "2",
 }
+ROLES: Final[Mapping[int, str]] = {
+    whiteboard_pb2.WHITEBOARD_ROLE_ADMIN: "admin",
+    whiteboard_pb2.WHITEBOARD_ROLE_WRITER: "writer",
+    whiteboard_pb2.WHITEBOARD_ROLE_READER: "reader",
+}
+"""How grants name the roles."""
 _SDK_ADVISORY: Final = Advisory(
     "SDK_TOKEN_SERVER_SIDE_ONLY",
     "An SDK token opens every room of the project: keep it on servers, out of clients, databases "
@@ -38,6 +46,16 @@ class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
     response_type = whiteboard_pb2.IssueWhiteboardTokenResponse
     key_type = AccessKey
     max_ttl_ms = 3650 * DAY_MS
+    token_kinds = (
+        TokenKind("whiteboard.sdk", ("roles",), explicit=True),
+        TokenKind("whiteboard.room", ("roles", "rooms")),
+        TokenKind("whiteboard.task", ("roles", "rooms")),
+    )
+
+    def parts(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest) -> Sequence[Part]:
+        """Returns what the token would carry; see Kind.parts."""
+        kind, content = _scope(request)
+        return [Part(f"whiteboard.{kind}", ROLES[request.role], room=content.get("uuid"))]
 
     def terms(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest, now_ms: int) -> Terms:
         """Reads a request; see Kind.terms."""
@@ -56,8 +74,8 @@ class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
             format=issued_token_pb2.TOKEN_FORMAT_NETLESS,
             issue_ms=now_ms,
             ttl_ms=ttl_ms,
-            usable_ms=ttl_ms,
             advisories=(_SDK_ADVISORY,) if request.WhichOneof("scope") == "sdk" else (),
+            ttl_is_default=request.WhichOneof("expiration") is None,
         )
 
     def sign(

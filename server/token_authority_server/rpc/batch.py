@@ -6,29 +6,28 @@ Signing holds the event loop, so a batch works in slices and lets other calls ru
 import asyncio
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, TypeVar
 
 from token_authority.v1 import batch_pb2
-from token_authority_server.authority import Allowed, Authority
+from token_authority_server.authority import Allowed, Asker, Authority, Issued
+from token_authority_server.callers import Caller
 from token_authority_server.errors import (
     FieldViolation,
     Refusal,
     invalid_request,
     of_entry,
 )
+from token_authority_server.metrics import Metrics
 from token_authority_server.rpc import messages
-from token_authority_server.rpc.contract import kinds_by_entry
+from token_authority_server.rpc.entries import EntryReader
 from token_authority_server.rpc.handlers import Answer
-from token_authority_server.rpc.validation import RequestParser, check_issue_size
+from token_authority_server.rpc.validation import RequestParser
 
 _NAME: Final = batch_pb2.BatchIssueTokensRequest.DESCRIPTOR.full_name
 _SLICE_NS: Final = 1_000_000
 """How long a batch works before other calls get their turn."""
-
-_OWN_VALIDATE_ONLY: Final = FieldViolation(
-    "validate_only", "VALIDATE_ONLY_IN_BATCH", "must be false: set the batch's own validate_only"
-)
 
 ItemT = TypeVar("ItemT")
 
@@ -36,15 +35,15 @@ ItemT = TypeVar("ItemT")
 class BatchIssueTokens:
     """The method. Batches take turns: two at once would hold up other calls twice as long."""
 
-    def __init__(self, authority: Authority, parser: RequestParser) -> None:
+    def __init__(self, authority: Authority, parser: RequestParser, metrics: Metrics) -> None:
         self._authority = authority
-        self._parser = parser
+        self._metrics = metrics
         self._decode = parser.decoder(_NAME)
         self._item_count = parser.item_count_rule(_NAME, "requests")
-        self._kinds = kinds_by_entry()
+        self._entries = EntryReader(parser)
         self._turn = asyncio.Lock()
 
-    async def __call__(self, data: bytes) -> Answer:
+    async def __call__(self, data: bytes, asker: Asker) -> Answer:
         """Answers a batch.
 
         Raises:
@@ -55,16 +54,22 @@ class BatchIssueTokens:
             batch = self._decode(data)
             if violations := self._item_count.violations(len(batch.requests)):
                 raise invalid_request(violations)
-            allowed = await self._allow_all(batch.requests)
-            return await (_decisions(allowed) if batch.validate_only else self._sign(allowed))
+            allowed = await self._allow_all(asker.caller, batch.requests)
+            if batch.validate_only:
+                return await _decisions(allowed)
+            await self._authority.charge(asker, allowed)
+            issued = await self._sign(allowed)
+        # Not in turn any more: other batches need not wait for the disk.
+        await self._authority.record(asker, issued)
+        return await self._answer(asker, issued)
 
-    async def _allow_all(self, entries: Sequence[Any]) -> list[Allowed]:
+    async def _allow_all(self, caller: Caller, entries: Sequence[Any]) -> list[Allowed]:
         allowed: list[Allowed] = []
         violations: list[FieldViolation] = []
         first: Refusal | None = None
         async for index, entry in _in_slices(list(enumerate(entries))):
             try:
-                allowed.append(self._allow(entry))
+                allowed.append(self._allow(caller, entry))
             except Refusal as refusal:
                 path = _path(index, entry)
                 violations += [
@@ -78,27 +83,26 @@ class BatchIssueTokens:
             raise first
         return allowed
 
-    async def _sign(self, allowed: Sequence[Allowed]) -> Answer:
+    async def _sign(self, allowed: Sequence[Allowed]) -> list[Issued]:
+        return [self._authority.sign(one) async for one in _in_slices(allowed)]
+
+    async def _answer(self, asker: Asker, issued: Sequence[Issued]) -> Answer:
         response = batch_pb2.BatchIssueTokensResponse()
-        async for one in _in_slices(allowed):
-            response.issued_tokens.append(messages.issued_token(self._authority.sign(one)))
-        token_ids = [issued.token_id for issued in response.issued_tokens]
-        about = {**_about(allowed), "token_ids": token_ids}
+        async for one in _in_slices(issued):
+            response.issued_tokens.append(messages.issued_token(one))
+        counts = Counter((one.allowed.project, one.allowed.kind.name) for one in issued)
+        for (project, kind), count in counts.items():
+            self._metrics.tokens.labels(asker.caller.name, project, kind).inc(count)
+        about = {
+            **_about([one.allowed for one in issued]),
+            "token_ids": [one.token_id for one in issued],
+        }
         return Answer(response.SerializeToString(), "issued", about)
 
-    def _allow(self, entry: Any) -> Allowed:
+    def _allow(self, caller: Caller, entry: Any) -> Allowed:
         """Decides on one entry; the paths of a refusal begin inside it."""
-        name = entry.WhichOneof("request")
-        if name is None:
-            raise invalid_request(self._parser.violations(entry))
-        request = getattr(entry, name)
-        check_issue_size(request.ByteSize())
-        violations = self._parser.violations(request)
-        if request.validate_only:
-            violations.append(_OWN_VALIDATE_ONLY)
-        if violations:
-            raise invalid_request(violations)
-        return self._authority.allow(self._kinds[name], request)
+        kind, request = self._entries.read(entry)
+        return self._authority.allow(caller, kind, request)
 
 
 def _path(index: int, entry: Any) -> str:

@@ -7,17 +7,23 @@ that batches do not know stops the server from starting.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from token_authority.v1 import batch_pb2, inspection_service_pb2, token_service_pb2
+from token_authority.v1 import (
+    authority_service_pb2,
+    batch_pb2,
+    inspection_service_pb2,
+    token_service_pb2,
+)
 from token_authority_server.kinds import KINDS
 from token_authority_server.kinds.base import Kind
 
 SERVICES: Final = tuple(
     service
-    for module in (token_service_pb2, inspection_service_pb2)
+    for module in (token_service_pb2, inspection_service_pb2, authority_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 TOKEN_SERVICE: Final = token_service_pb2.DESCRIPTOR.services_by_name["TokenService"]
 INSPECTION_SERVICE: Final = inspection_service_pb2.DESCRIPTOR.services_by_name["InspectionService"]
+AUTHORITY_SERVICE: Final = authority_service_pb2.DESCRIPTOR.services_by_name["AuthorityService"]
 _ENTRY: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR
 
 Kinds = Iterable[Kind[Any, Any]]

@@ -1,23 +1,23 @@
-"""What every method has in common: bytes in, bytes out, one log line, refusals as statuses.
+"""What every method has in common: a caller, bytes in, bytes out, refusals as statuses.
 
 Methods take and give bytes and parse requests themselves because an exception in grpc's own
 deserialiser would reach the client as it is.
 """
 
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
-from grpc import aio
 
+from token_authority_server.authority import Asker
 from token_authority_server.errors import Refusal, draining, internal_error
+from token_authority_server.limits import InFlight
 from token_authority_server.rpc import contract, status
-from token_authority_server.rpc.observe import CallLog
+from token_authority_server.rpc.authentication import Authenticator, Context, credentials
+from token_authority_server.rpc.observe import Call, Observer
 
-Context: TypeAlias = "aio.ServicerContext[bytes, bytes]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
 
@@ -32,8 +32,8 @@ class Answer:
     """What it was about: no token, no secret."""
 
 
-Method = Callable[[bytes], Coroutine[Any, Any, Answer]]
-"""Answers a request, or raises Refusal."""
+Method = Callable[[bytes, Asker], Coroutine[Any, Any, Answer]]
+"""Answers a request of a caller, or raises Refusal."""
 
 
 class Handlers(grpc.GenericRpcHandler):
@@ -41,17 +41,31 @@ class Handlers(grpc.GenericRpcHandler):
 
     Args:
         methods: By `/package.Service/Method`.
-        log: Gets a line for each call.
+        authenticator: Says who asks.
+        in_flight: Bounds the calls under way.
+        observer: Sees the end of each call.
 
     Raises:
         RuntimeError: The methods are not those of the contract.
     """
 
-    def __init__(self, methods: Mapping[str, Method], log: CallLog) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        authenticator: Authenticator,
+        in_flight: InFlight,
+        observer: Observer,
+    ) -> None:
         if odd := sorted(methods.keys() ^ contract.paths()):
             raise RuntimeError(f"served and promised are not the same: {odd}")
-        self._log = log
+        self._authenticator = authenticator
+        self._in_flight = in_flight
+        self._observer = observer
         self._handlers = {path: _handler(self._call(path, methods[path])) for path in methods}
+
+    def authenticate_with(self, authenticator: Authenticator) -> None:
+        """Goes on with other callers."""
+        self._authenticator = authenticator
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """Returns the handler of a call; grpc asks when the call begins, not when it has arrived.
@@ -64,30 +78,42 @@ class Handlers(grpc.GenericRpcHandler):
         """Refuses every call that begins from now on, with DRAINING."""
         refusal = draining(retry_after_seconds)
 
-        async def refuse(data: bytes) -> Answer:  # noqa: ARG001  # as every method
-            raise refusal
+        def refusing(path: str) -> "Callable[[bytes, Context], Awaitable[bytes]]":
+            async def refuse(data: bytes, context: Context) -> bytes:  # noqa: ARG001  # as any
+                self._observer.refused(Call(_name(path), context.peer()), refusal)
+                return await _abort(refusal, context)
 
-        self._handlers = {path: _handler(self._call(path, refuse)) for path in self._handlers}
+            return refuse
+
+        self._handlers = {path: _handler(refusing(path)) for path in self._handlers}
 
     def _call(self, path: str, method: Method) -> "Callable[[bytes, Context], Awaitable[bytes]]":
-        name = path.rpartition("/")[2]
-        log = self._log
+        name = _name(path)
 
         async def call(data: bytes, context: Context) -> bytes:
-            started_ns = time.perf_counter_ns()
+            brought = credentials(context)
+            this = Call(name, context.peer(), brought.request_id)
             try:
-                answer = await method(data)
+                who = await self._authenticator.identify(brought, context)
+                caller = who.caller
+                this.asker = Asker(caller, who.identity, this.peer, name, brought.request_id)
+                with self._in_flight.enter(caller.name, caller.quota):
+                    answer = await method(data, this.asker)
             except Refusal as refusal:
-                log.refused(context, name, refusal, started_ns)
+                self._observer.refused(this, refusal)
                 return await _abort(refusal, context)
             except Exception as defect:  # noqa: BLE001  # nothing of it may reach the client
                 failure = internal_error(secrets.token_hex(8))
-                log.failed(context, name, failure, defect, started_ns)
+                self._observer.failed(this, failure, defect)
                 return await _abort(failure, context)
-            log.answered(context, name, answer.event, answer.fields, started_ns)
+            self._observer.answered(this, answer.event, answer.fields)
             return answer.response
 
         return call
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _handler(call: "Callable[[bytes, Context], Awaitable[bytes]]") -> "Handler":

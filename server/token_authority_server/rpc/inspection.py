@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from token_authority.v1 import inspection_pb2, issued_token_pb2
-from token_authority_server.authority import Authority
+from token_authority_server.authority import Asker, Authority
 from token_authority_server.inspection import Expected, Inspection
 from token_authority_server.rpc.handlers import Answer, Method
-from token_authority_server.rpc.messages import set_ms
+from token_authority_server.rpc.messages import enum_of, set_ms
 from token_authority_server.rpc.validation import RequestParser
 
 _NAME: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
@@ -22,21 +22,22 @@ def inspect_token(authority: Authority, parser: RequestParser) -> Method:
     """Returns the method."""
     parse = parser.parser(_NAME)
 
-    async def inspect(data: bytes) -> Answer:
+    async def inspect(data: bytes, asker: Asker) -> Answer:
         request = parse(data)
-        inspection = authority.inspect(request.token, _expected(request.expected))
+        inspection = await authority.inspect(asker, request.token, expected_of(request.expected))
         about = {
             "token_id": inspection.token_id,
             "kind": inspection.kind,
             "verdict": inspection.signature.verdict.value,
             "findings": [finding.reason.value for finding in inspection.findings],
         }
-        return Answer(_response(inspection).SerializeToString(), "inspected", about)
+        return Answer(response_of(inspection).SerializeToString(), "inspected", about)
 
     return inspect
 
 
-def _expected(message: Any) -> Expected:
+def expected_of(message: Any) -> Expected:
+    """Reads what a token was used for."""
     at_ms = None
     if message.HasField("at_time"):
         at_ms = message.at_time.seconds * 1000 + message.at_time.nanos // 1_000_000
@@ -51,7 +52,7 @@ def _expected(message: Any) -> Expected:
     )
 
 
-def _response(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
+def response_of(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
     """Writes an inspection as the answer to InspectTokenRequest."""
     signature = inspection.signature
     message = inspection_pb2.InspectTokenResponse(
@@ -66,15 +67,15 @@ def _response(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
         expired=inspection.expired,
         time_summary=inspection.time_summary,
         signature=inspection_pb2.Signature(
-            verdict=_enum(inspection_pb2.SignatureVerdict, signature.verdict),
+            verdict=enum_of(inspection_pb2.SignatureVerdict, signature.verdict),
             project=signature.project,
             key_id=signature.key_id,
-            key_state=_enum(inspection_pb2.KeyState, signature.key_state or "unspecified"),
+            key_state=enum_of(inspection_pb2.KeyState, signature.key_state or "unspecified"),
         ),
         findings=[
             inspection_pb2.Finding(
                 reason=finding.reason,
-                severity=_enum(inspection_pb2.FindingSeverity, finding.severity),
+                severity=enum_of(inspection_pb2.FindingSeverity, finding.severity),
                 problem=finding.problem,
                 advice=finding.advice,
             )
@@ -88,9 +89,3 @@ def _response(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
         if ms is not None:
             set_ms(getattr(message, timestamp), ms)
     return message
-
-
-def _enum(enum: Any, word: str) -> Any:
-    """Returns the number of a word of the core: `valid` is SIGNATURE_VERDICT_VALID."""
-    prefix: str = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
-    return enum.Value(prefix + word.upper())

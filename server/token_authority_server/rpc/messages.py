@@ -1,15 +1,12 @@
 """What was allowed and issued, as messages of the contract."""
 
-from typing import Final
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import issued_token_pb2
 from token_authority_server.authority import Allowed, Issued
-
-# Who asks, and by what right, until callers can be configured: whoever reaches the loopback.
-_LOCAL: Final = "local"
 
 
 def issued_token(issued: Issued) -> issued_token_pb2.IssuedToken:
@@ -34,10 +31,10 @@ def issued_token(issued: Issued) -> issued_token_pb2.IssuedToken:
 def decision(allowed: Allowed) -> issued_token_pb2.Decision:
     """Says why a request is allowed."""
     return issued_token_pb2.Decision(
-        caller=_LOCAL,
-        grant=_LOCAL,
-        ttl=_duration(allowed.terms.ttl_ms),
-        max_ttl=_duration(allowed.kind.max_ttl_ms),
+        caller=allowed.caller,
+        grant=allowed.grant.name,
+        ttl=duration(allowed.terms.ttl_ms),
+        max_ttl=duration(allowed.max_ttl_ms),
         key_id=allowed.key.key_id,
         advisories=_advisories(allowed),
     )
@@ -52,7 +49,8 @@ def set_ms(timestamp: Timestamp, ms: int) -> None:
     timestamp.nanos = ms % 1000 * 1_000_000
 
 
-def _duration(ms: int | None) -> Duration | None:
+def duration(ms: int | None) -> Duration | None:
+    """Writes a time in milliseconds; None stays unset."""
     return None if ms is None else Duration(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)
 
 
@@ -61,3 +59,9 @@ def _advisories(allowed: Allowed) -> list[issued_token_pb2.Advisory]:
         issued_token_pb2.Advisory(reason=advisory.reason, description=advisory.description)
         for advisory in allowed.terms.advisories
     ]
+
+
+def enum_of(enum: Any, word: str) -> Any:
+    """Returns the number of a word of the core: `valid` is SIGNATURE_VERDICT_VALID."""
+    prefix: str = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
+    return enum.Value(prefix + word.upper())

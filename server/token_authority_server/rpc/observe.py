@@ -1,57 +1,97 @@
-"""One log line for each call: what was asked and what became of it, never a token or a secret."""
+"""What is left of each call: one log line, its metrics, and a record of each refusal that matters.
+
+Never a token or a secret.
+"""
 
 import time
 import traceback
-from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from grpc import aio
 from structlog.typing import FilteringBoundLogger
 
-from token_authority_server.errors import Refusal
+from token_authority_server.audit import AuditTrail
+from token_authority_server.authority import Asker
+from token_authority_server.errors import Reason, Refusal
+from token_authority_server.metrics import Metrics
+from token_authority_server.rpc import status
 
-_REQUEST_ID: Final = "x-request-id"
-# Callers choose it: enough for any tracing system, too little to flood the log.
-_MAX_REQUEST_ID: Final = 128
+# Not decisions about a caller: the log alone has them.
+_NOT_ON_RECORD: Final = frozenset(
+    (Reason.INVALID_REQUEST, Reason.DRAINING, Reason.INTERNAL_ERROR, Reason.AUDIT_UNAVAILABLE)
+)
+# Whoever has no credential must not be able to fill the disk.
+_MAX_UNKNOWN_PER_SECOND: Final = 10
 
-_Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+
+@dataclass(slots=True)
+class Call:
+    """A call on its way."""
+
+    method: str
+    peer: str
+    request_id: str = ""
+    asker: Asker | None = None
+    """Known once the call is authenticated."""
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+
+    @property
+    def caller(self) -> str:
+        """The caller's name; "" while it is not known."""
+        return self.asker.caller.name if self.asker else ""
 
 
-class CallLog:
-    """Writes the lines."""
+class Observer:
+    """Sees the end of every call.
 
-    def __init__(self, logger: FilteringBoundLogger) -> None:
+    Args:
+        logger: Gets a line for each.
+        metrics: Counts them.
+        trail: Gets a record of each refusal; answers are recorded where they are decided.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        logger: FilteringBoundLogger,
+        metrics: Metrics,
+        trail: AuditTrail,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._logger = logger
+        self._metrics = metrics
+        self._trail = trail
+        self._clock = clock
+        self._second = 0
+        self._unknown = 0
 
-    def answered(
-        self,
-        context: _Context,
-        method: str,
-        event: str,
-        about: Mapping[str, Any],
-        started_ns: int,
-    ) -> None:
+    def answered(self, call: Call, event: str, about: Mapping[str, Any]) -> None:
         """The call was answered; `about` says with what."""
-        self._logger.info(event, method=method, **about, **_call(context, started_ns))
+        self._logger.info(event, **about, **_described(call))
+        self._count(call, "OK")
 
-    def refused(self, context: _Context, method: str, refusal: Refusal, started_ns: int) -> None:
+    def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was refused."""
+        reason = refusal.reason
+        detail = {"detail": refusal.detail} if refusal.detail else {}
         self._logger.info(
-            "refused",
-            method=method,
-            reason=refusal.reason.value,
-            **_dynamic(refusal),
-            **_call(context, started_ns),
+            "refused", reason=reason.value, **_dynamic(refusal), **detail, **_described(call)
         )
+        self._count(call, status.CODES[reason].name)
+        self._metrics.refusals.labels(call.caller, reason.value).inc()
+        if reason not in _NOT_ON_RECORD and (call.asker or self._is_worth_a_record()):
+            asker = call.asker
+            record = (
+                asker.record("refused")
+                if asker
+                else {"event": "refused", "peer": call.peer, "method": call.method}
+            )
+            self._trail.record_soon(
+                [{**record, **refusal.about, "reason": reason.value, **refusal.metadata, **detail}]
+            )
 
-    def failed(
-        self,
-        context: _Context,
-        method: str,
-        refusal: Refusal,
-        defect: Exception,
-        started_ns: int,
-    ) -> None:
+    def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:
         """The call met a defect of ours.
 
         Logged is where, not what: an exception's text may hold anything, a secret too.
@@ -60,12 +100,23 @@ class CallLog:
         at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
         self._logger.error(
             "failed",
-            method=method,
             exception=type(defect).__name__,
             at=at,
             **refusal.metadata,
-            **_call(context, started_ns),
+            **_described(call),
         )
+        self._count(call, "INTERNAL")
+
+    def _count(self, call: Call, code: str) -> None:
+        seconds = (time.perf_counter_ns() - call.started_ns) / 1e9
+        self._metrics.call_duration.labels(call.method, code).observe(seconds)
+
+    def _is_worth_a_record(self) -> bool:
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._unknown = second, 0
+        self._unknown += 1
+        return self._unknown <= _MAX_UNKNOWN_PER_SECOND
 
 
 def _dynamic(refusal: Refusal) -> dict[str, str]:
@@ -76,12 +127,15 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
     return dict(refusal.metadata)
 
 
-def _call(context: _Context, started_ns: int) -> dict[str, Any]:
+def _described(call: Call) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "peer": context.peer(),
-        "duration_us": (time.perf_counter_ns() - started_ns) // 1000,
+        "method": call.method,
+        "peer": call.peer,
+        "duration_us": (time.perf_counter_ns() - call.started_ns) // 1000,
     }
-    for key, value in context.invocation_metadata() or ():
-        if key == _REQUEST_ID and isinstance(value, str) and len(value) <= _MAX_REQUEST_ID:
-            fields["request_id"] = value
+    if call.asker:
+        fields["caller"] = call.caller
+        fields["identity"] = call.asker.identity
+    if call.request_id:
+        fields["request_id"] = call.request_id
     return fields

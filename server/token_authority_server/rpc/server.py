@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from token_authority_server.rpc import unix_socket
 from token_authority_server.rpc.contract import SERVICES
+from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.unix_socket import ELSEWHERE, ListenError
 
@@ -43,6 +45,7 @@ class Server:
         max_request_bytes: A larger request gets RESOURCE_EXHAUSTED from grpc itself.
         max_concurrent_rpcs: Calls under way at once, health checks included; one more gets
             RESOURCE_EXHAUSTED from grpc itself.
+        certificates: What TLS listeners present; None: no listener has TLS.
     """
 
     def __init__(
@@ -52,8 +55,11 @@ class Server:
         with_reflection: bool,
         max_request_bytes: int,
         max_concurrent_rpcs: int,
+        certificates: ServerCertificates | None = None,
     ) -> None:
         self._service = service
+        self._certificates = certificates
+        self._serving = False
         self._held = ExitStack()
         self._health = _Health()
         self._server = aio.server(
@@ -66,11 +72,18 @@ class Server:
             names = (*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
-    async def start(self, listen: Sequence[str]) -> list[str]:
+    @property
+    def is_serving(self) -> bool:
+        """Whether calls are taken."""
+        return self._serving
+
+    async def start(self, listen: Sequence[str], mtls_listen: Sequence[str] = ()) -> list[str]:
         """Starts to serve and to report SERVING.
 
         Args:
-            listen: `HOST:PORT` (port 0: any free one) and `unix:/absolute/path`.
+            listen: `ADDRESS:PORT` (port 0: any free one), with TLS where there are certificates,
+                and `unix:/absolute/path`.
+            mtls_listen: `ADDRESS:PORT`, where clients have to show a certificate as well.
 
         Returns:
             The same addresses with the real ports.
@@ -78,11 +91,13 @@ class Server:
         Raises:
             ListenError: Somebody listens there already, or the address cannot be had.
         """
-        bound = [self._listen(address) for address in listen]
+        bound = [self._listen(address, mutual=False) for address in listen]
+        bound += [self._listen(address, mutual=True) for address in mtls_listen]
         # The keys are loaded: `service` could not have been made without them.
         for name in ("", *_NAMES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
+        self._serving = True
         return bound
 
     async def stop(self, *, notice_seconds: float, grace_seconds: float) -> None:
@@ -92,6 +107,7 @@ class Server:
         `notice_seconds` connections are refused as well, and after `grace_seconds` more, whatever
         is still under way gets UNAVAILABLE.
         """
+        self._serving = False
         self._service.drain(retry_after_seconds=notice_seconds)
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(notice_seconds)
@@ -99,19 +115,22 @@ class Server:
         await self._server.stop(grace_seconds)
         self._held.close()
 
-    def _listen(self, address: str) -> str:
+    def _listen(self, address: str, *, mutual: bool) -> str:
         path = address.removeprefix(_UNIX)
         if path == address:
-            port = self._add_port(address)
+            credentials = self._certificates and self._certificates.credentials(mutual=mutual)
+            port = self._add_port(address, credentials)
             return f"{address.rpartition(':')[0]}:{port}"
         self._held.enter_context(unix_socket.held(Path(path)))
         with unix_socket.for_owner_and_group():
-            self._add_port(address)
+            self._add_port(address, None)
         return address
 
-    def _add_port(self, address: str) -> int:
+    def _add_port(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
         try:
-            return self._server.add_insecure_port(address)
+            if credentials is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, credentials)
         except RuntimeError:
             raise ListenError(
                 f"cannot listen on {address}: another process does, or the address is not this "

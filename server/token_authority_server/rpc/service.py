@@ -1,54 +1,76 @@
 """The methods of the contract: Issue methods served by their kinds, and one each for the rest."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from token_authority_server.authority import Authority
+from token_authority_server.authority import Allowed, Asker, Authority
 from token_authority_server.kinds.base import Kind
+from token_authority_server.metrics import Metrics
 from token_authority_server.rpc import messages
+from token_authority_server.rpc.about import ServerFacts, get_authority_info, list_signing_keys
 from token_authority_server.rpc.batch import BatchIssueTokens
-from token_authority_server.rpc.contract import INSPECTION_SERVICE, TOKEN_SERVICE, kinds_by_method
-from token_authority_server.rpc.handlers import Answer, Handlers, Method
+from token_authority_server.rpc.contract import (
+    AUTHORITY_SERVICE,
+    INSPECTION_SERVICE,
+    TOKEN_SERVICE,
+    kinds_by_method,
+)
+from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.inspection import inspect_token
-from token_authority_server.rpc.observe import CallLog
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 
-def handlers(authority: Authority, parser: RequestParser, log: CallLog) -> Handlers:
-    """Returns the handlers of every method.
+def methods(
+    authority: Authority, parser: RequestParser, metrics: Metrics, facts: ServerFacts
+) -> Mapping[str, Method]:
+    """Returns every method by its path.
 
     Raises:
         RuntimeError: The contract and what serves it do not match.
     """
     issue = {
-        f"/{TOKEN_SERVICE.full_name}/{method}": _issue(kind, authority, parser)
+        f"/{TOKEN_SERVICE.full_name}/{method}": _issue(kind, authority, parser, metrics)
         for method, kind in kinds_by_method().items()
     }
-    batch = f"/{TOKEN_SERVICE.full_name}/BatchIssueTokens"
-    inspect = f"/{INSPECTION_SERVICE.full_name}/InspectToken"
-    methods: dict[str, Method] = {
+    about = f"/{AUTHORITY_SERVICE.full_name}"
+    return {
         **issue,
-        batch: BatchIssueTokens(authority, parser),
-        inspect: inspect_token(authority, parser),
+        f"/{TOKEN_SERVICE.full_name}/BatchIssueTokens": BatchIssueTokens(
+            authority, parser, metrics
+        ),
+        f"/{INSPECTION_SERVICE.full_name}/InspectToken": inspect_token(authority, parser),
+        f"{about}/GetAuthorityInfo": get_authority_info(authority, parser, facts),
+        f"{about}/ListSigningKeys": list_signing_keys(authority, parser),
     }
-    return Handlers(methods, log)
 
 
-def _issue(kind: Kind[Any, Any], authority: Authority, parser: RequestParser) -> Method:
+def _issue(
+    kind: Kind[Any, Any], authority: Authority, parser: RequestParser, metrics: Metrics
+) -> Method:
     """Returns the method that issues tokens of a kind."""
     parse = parser.parser(kind.request_type.DESCRIPTOR.full_name)
     response_type: Any = kind.response_type
 
-    async def issue(data: bytes) -> Answer:
+    async def issue(data: bytes, asker: Asker) -> Answer:
         check_issue_size(len(data))
         request = parse(data)
-        allowed = authority.allow(kind, request)
-        about = {"project": allowed.project, "key_id": allowed.key.key_id}
         if request.validate_only:
+            allowed = authority.allow(asker.caller, kind, request)
             response = response_type(decision=messages.decision(allowed))
-            return Answer(response.SerializeToString(), "validated", about)
-        issued = authority.sign(allowed)
+            return Answer(response.SerializeToString(), "validated", _about(allowed))
+        issued = await authority.issue(asker, kind, request)
+        allowed = issued.allowed
+        metrics.tokens.labels(asker.caller.name, allowed.project, kind.name).inc()
         response = response_type(issued_token=messages.issued_token(issued))
-        about["token_id"] = issued.token_id
+        about = {**_about(allowed), "token_id": issued.token_id}
         return Answer(response.SerializeToString(), "issued", about)
 
     return issue
+
+
+def _about(allowed: Allowed) -> dict[str, str]:
+    return {
+        "project": allowed.project,
+        "grant": allowed.grant.name,
+        "key_id": allowed.key.key_id,
+    }

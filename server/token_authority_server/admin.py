@@ -1,0 +1,78 @@
+"""`/metrics` and `/health` over HTTP, for Prometheus and for people. Nothing else, no secrets."""
+
+import json
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from token_authority_server.conditions import Conditions
+from token_authority_server.metrics import Metrics
+
+
+class AdminServer:
+    """Answers in threads of its own.
+
+    Args:
+        address: `ADDRESS:PORT`.
+        metrics: What `/metrics` shows.
+        conditions: What `/health` shows.
+        is_serving: Whether calls are taken.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        metrics: Metrics,
+        conditions: Conditions,
+        is_serving: Callable[[], bool],
+    ) -> None:
+        def health() -> tuple[HTTPStatus, str, bytes]:
+            serving = is_serving()
+            body = {
+                "status": "SERVING" if serving else "NOT_SERVING",
+                "degraded": conditions.failing,
+            }
+            status = HTTPStatus.OK if serving else HTTPStatus.SERVICE_UNAVAILABLE
+            return status, "application/json", json.dumps(body).encode() + b"\n"
+
+        def exposition() -> tuple[HTTPStatus, str, bytes]:
+            return HTTPStatus.OK, "text/plain; version=0.0.4", metrics.exposition()
+
+        pages = {"/health": health, "/metrics": exposition}
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 5
+
+            def do_GET(self) -> None:  # http.server's name
+                page = pages.get(self.path)
+                if page is None:
+                    self.send_error(HTTPStatus.NOT_FOUND)
+                    return
+                status, content_type, body = page()
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Says nothing: scrapes are no news."""
+
+        host, _, port = address.rpartition(":")
+        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+        self.address = f"{host}:{self._server.server_port}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="admin"
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=1)

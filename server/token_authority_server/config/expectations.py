@@ -1,0 +1,48 @@
+"""`[[tests]]`: what callers and grants are expected to decide, held against them at start."""
+
+from typing import Annotated, Any, Final
+
+from google.protobuf.json_format import ParseDict, ParseError  # noqa: TID251  # it only reads
+from pydantic import AfterValidator, BeforeValidator
+
+from token_authority.v1.batch_pb2 import IssueTokenRequest
+from token_authority_server.config.section import Section
+from token_authority_server.errors import Reason
+
+ALLOW: Final = "allow"
+
+
+def _request(value: object) -> object:
+    """Reads a request as JSON has it: the member of IssueTokenRequest, and its fields."""
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004  # pydantic's way
+            'must be a table like { rtc = { channel_name = "lesson-1", uid = 7, role = '
+            '"RTC_ROLE_PUBLISHER" } }'
+        )
+    message: Any = IssueTokenRequest()
+    try:
+        ParseDict(value, message)
+    except ParseError as error:
+        raise ValueError(f"is not a request: {error}") from None
+    if message.WhichOneof("request") is None:
+        raise ValueError("names no kind of token: whiteboard, rtc, rtm, chat, education, …")
+    return message.SerializeToString()
+
+
+def _expectation(value: str) -> str:
+    if value not in {ALLOW, *(reason.value for reason in Reason)}:
+        raise ValueError('must be "allow" or a reason, like "GRANT_MISSING" or "TTL_FORBIDDEN"')
+    return value
+
+
+class ExpectationSettings(Section):
+    """`[[tests]]`: one request, and what is to become of it."""
+
+    caller: str
+    """Who asks."""
+
+    request: Annotated[bytes, BeforeValidator(_request)]
+    """What for: `{ rtc = { … } }`, with the fields of the contract."""
+
+    expect: Annotated[str, AfterValidator(_expectation)]
+    """`allow`, or the reason of the refusal."""

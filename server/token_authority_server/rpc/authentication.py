@@ -1,0 +1,106 @@
+"""Who asks: reads a call's credential, and says whose it is.
+
+A bearer token decides where there is one; else the client certificate does; else whoever is on
+this machine, if the configuration has a caller for that. A credential that is no caller's is
+refused, even where a weaker one would have been enough.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from grpc import aio
+
+from token_authority_server.callers import DNS, Callers, Identified
+from token_authority_server.errors import credential_invalid, credential_missing
+from token_authority_server.jwt_bearer import JwtVerifier
+
+Context: TypeAlias = "aio.ServicerContext[bytes, bytes]"
+
+_AUTHORIZATION: Final = "authorization"
+_BEARER: Final = "bearer "
+_REQUEST_ID: Final = "x-request-id"
+# Callers choose it: enough for any tracing system, too little to flood the log.
+_MAX_REQUEST_ID: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a call brought along."""
+
+    bearers: tuple[str, ...]
+    """The values of `authorization`."""
+    request_id: str
+    """The caller's `x-request-id`; "" for none."""
+
+
+def credentials(context: Context) -> Credentials:
+    """Reads a call's metadata."""
+    bearers: list[str] = []
+    request_id = ""
+    for key, value in context.invocation_metadata() or ():
+        if key == _AUTHORIZATION and isinstance(value, str):
+            bearers.append(value)
+        elif key == _REQUEST_ID and isinstance(value, str) and len(value) <= _MAX_REQUEST_ID:
+            request_id = value
+    return Credentials(tuple(bearers), request_id)
+
+
+class Authenticator:
+    """Says whose credential it is.
+
+    Args:
+        callers: Everyone who may ask.
+        jwt: Checks JWTs; None where none are accepted.
+    """
+
+    def __init__(self, callers: Callers, jwt: JwtVerifier | None) -> None:
+        self._callers = callers
+        self._jwt = jwt
+
+    async def identify(self, brought: Credentials, context: Context) -> Identified:
+        """Returns who asks.
+
+        Raises:
+            Refusal: CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED or
+                CREDENTIAL_UNVERIFIABLE.
+        """
+        if brought.bearers:
+            return await self._of_bearer(brought.bearers)
+        if names := set(_certificate_names(context)):
+            return self._callers.of_names(names)
+        if self._callers.admits_local:
+            return self._callers.local()
+        raise credential_missing(self._accepted())
+
+    async def _of_bearer(self, values: tuple[str, ...]) -> Identified:
+        if len(values) > 1:
+            raise credential_invalid("several authorization headers")
+        (value,) = values
+        if value[: len(_BEARER)].lower() != _BEARER:
+            raise credential_invalid("authorization is not of the scheme Bearer")
+        token = value[len(_BEARER) :].strip()
+        # A JWT has three parts; an API key, which is base64url, has no dot.
+        if token.count(".") != 2:
+            return self._callers.of_api_key(hashlib.sha256(token.encode()).hexdigest())
+        if self._jwt is None:
+            raise credential_invalid("a JWT, and [authentication.jwt] is not configured")
+        return self._callers.of_claims(await self._jwt.claims(token))
+
+    def _accepted(self) -> str:
+        jwt = " or JWT" if self._jwt else ""
+        return f"an API key{jwt} as 'authorization: Bearer …', or a client certificate over mTLS"
+
+
+def _certificate_names(context: Context) -> Iterator[str]:
+    """Yields the names in a verified client certificate, as the configuration writes them."""
+    properties: Any = context.auth_context()
+    for value in properties.get("peer_spiffe_id", ()):
+        yield _text(value)
+    for value in properties.get("peer_dns", ()):
+        yield f"{DNS}{_text(value)}"
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

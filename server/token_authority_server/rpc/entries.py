@@ -1,0 +1,42 @@
+"""Reads one entry of a batch: any request for a token."""
+
+from typing import Any, Final
+
+from token_authority.v1 import batch_pb2
+from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.kinds.base import Kind
+from token_authority_server.rpc.contract import kinds_by_entry
+from token_authority_server.rpc.validation import RequestParser, check_issue_size
+
+_NAME: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR.full_name
+_OWN_VALIDATE_ONLY: Final = FieldViolation(
+    "validate_only", "VALIDATE_ONLY_IN_BATCH", "must be false: set the batch's own validate_only"
+)
+
+
+class EntryReader:
+    """Finds the kind of an entry, and holds its request against the rules."""
+
+    def __init__(self, parser: RequestParser) -> None:
+        self._parser = parser
+        self._kinds = kinds_by_entry()
+        self.decode = parser.decoder(_NAME)
+        """Decodes an encoded IssueTokenRequest, and checks no rule."""
+
+    def read(self, entry: Any) -> tuple[Kind[Any, Any], Any]:
+        """Returns the kind and its request; the paths of a refusal begin inside that.
+
+        Raises:
+            Refusal: INVALID_REQUEST.
+        """
+        name = entry.WhichOneof("request")
+        if name is None:
+            raise invalid_request(self._parser.violations(entry))
+        request = getattr(entry, name)
+        check_issue_size(request.ByteSize())
+        violations = self._parser.violations(request)
+        if request.validate_only:
+            violations.append(_OWN_VALIDATE_ONLY)
+        if violations:
+            raise invalid_request(violations)
+        return self._kinds[name], request
