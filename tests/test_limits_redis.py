@@ -1,9 +1,14 @@
 import asyncio
 import signal
+import ssl
 import time
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
+import trustme
 
 from support.redis import RedisProcess, redis_server
 from token_authority_server.errors import Reason, Refusal
@@ -180,6 +185,43 @@ async def test_a_wrong_password_is_said_without_it(redis: RedisProcess) -> None:
     assert none.said == replica.said
     await replica.limits.close()
     await none.limits.close()
+
+
+@asynccontextmanager
+async def behind_tls(certificate: trustme.LeafCert, redis: RedisProcess) -> AsyncGenerator[int]:
+    """A port that takes TLS for the server, whose build has none."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream = await asyncio.open_connection("127.0.0.1", redis.port)
+        await asyncio.gather(copy(reader, upstream[1]), copy(upstream[0], writer))
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    async with await asyncio.start_server(forward, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_redis_is_asked_over_tls_and_must_be_the_right_one(
+    redis: RedisProcess, tmp_path: Path
+) -> None:
+    right, foreign = trustme.CA(), trustme.CA()
+    for name, authority in (("right", right), ("foreign", foreign)):
+        authority.cert_pem.write_to_path(str(tmp_path / name))
+    async with behind_tls(right.issue_cert("127.0.0.1"), redis) as port:
+        url = f"rediss://:{PASSWORD}@127.0.0.1:{port}/2?ssl_ca_certs={tmp_path}/"
+        trusting, other = Replica(f"{url}right"), Replica(f"{url}foreign")
+        assert await trusting.got(15) == 10
+        assert trusting.said == []
+        assert await other.got(15) == 10
+        assert other.said == [f"Redis at 127.0.0.1:{port} cannot be reached"]
+        await trusting.limits.close()
+        await other.limits.close()
+    assert await redis.command("INFO", "keyspace") == {"db2": ANY}
 
 
 async def test_an_error_of_redis_is_not_quoted(redis: RedisProcess, replica: Replica) -> None:

@@ -104,14 +104,17 @@ async def _charge(
 ) -> tuple[Rate, float] | None:
     """Charges all rates; or none, and returns the one to wait for longest, and how long."""
     rates = [(rate, f"{caller}/{rate.amount}/{rate.seconds}") for rate in quota.rates]
-    # A single rate needs no test: it is charged or not in one step.
-    if len(rates) > 1 and (shortage := await _shortage(windows, rates, tokens)):
-        return shortage
-    for rate, key in rates:
-        if not await windows.acquire_sliding_window_entry(key, rate.amount, rate.seconds, tokens):
-            # The room may be there again by now: then a moment's wait is all it takes.
-            return await _shortage(windows, rates, tokens) or (rate, 0.001)
-    return None
+    # The first rate needs no test: it is charged or not in one step, before the others.
+    if not await _shortage(windows, rates[1:], tokens):
+        for rate, key in rates:
+            if not await windows.acquire_sliding_window_entry(
+                key, rate.amount, rate.seconds, tokens
+            ):
+                break
+        else:
+            return None
+    # If there is room again by now, a moment's wait is all it takes.
+    return await _shortage(windows, rates, tokens) or (quota.rates[0], 0.001)
 
 
 async def _shortage(
