@@ -8,5 +8,5 @@ lock() {
         --no-header --no-annotate "$@"
 }
 lock pyproject.toml --extra server --output-file server/requirements.lock
-lock pyproject.toml --extra server --group dev --output-file tests/requirements.lock
+lock pyproject.toml --extra server --extra redis --group dev --output-file tests/requirements.lock
 lock --group pyproject.toml:proto --output-file protos/requirements.lock

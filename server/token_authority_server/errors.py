@@ -52,6 +52,8 @@ class Reason(StrEnum):
 
 # How many violations a message tells of; the details have more, a batch may have thousands.
 _MAX_TOLD: Final = 5
+# A call takes a few milliseconds, a large batch some hundred.
+_IN_FLIGHT_RETRY_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,50 @@ def no_active_key(project: str, product: str) -> Refusal:
         'set the state of one to "active" in the server\'s configuration',
         metadata={"project": project, "product": product},
         subject=f"projects/{project}",
+    )
+
+
+def rate_limited(caller: str, rate: str, tokens: int, retry_after_seconds: float) -> Refusal:
+    """The caller has had what a rate allows; it is refused before anything is charged."""
+    return Refusal(
+        Reason.RATE_LIMITED,
+        f"caller '{caller}' may have {rate} (tokens), and this call's {tokens} would be more",
+        f"retry in {retry_after_seconds:.3f} s",
+        metadata={
+            "caller": caller,
+            "rate": rate,
+            "tokens": str(tokens),
+            "retry_after_seconds": f"{retry_after_seconds:.3f}",
+        },
+        subject=f"callers/{caller}",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+def batch_exceeds_limit(tokens: int, max_batch: int) -> Refusal:
+    """The call asks for more tokens than one of the caller's rates ever allows at once."""
+    return Refusal(
+        Reason.BATCH_EXCEEDS_LIMIT,
+        f"a batch of {tokens} tokens is more than you may ever have at once",
+        f"ask for {max_batch} at most in one call",
+        metadata={"tokens": str(tokens), "max_batch": str(max_batch)},
+    )
+
+
+def too_many_in_flight(caller: str, max_in_flight: int, *, of_caller: bool) -> Refusal:
+    """Too many calls are under way: of this caller, or of all callers together."""
+    who = f"caller '{caller}'" if of_caller else "the server"
+    advice = "wait for some of your calls to finish" if of_caller else "retry soon"
+    return Refusal(
+        Reason.TOO_MANY_IN_FLIGHT,
+        f"{who} has {max_in_flight} calls under way, and more are not taken",
+        advice,
+        metadata={
+            "bound": "caller" if of_caller else "server",
+            "max_in_flight": str(max_in_flight),
+        },
+        subject=f"callers/{caller}" if of_caller else "server",
+        retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
     )
 
 

@@ -117,6 +117,7 @@ _DETAILS = {
         error_details_pb2.ErrorInfo,
         error_details_pb2.BadRequest,
         error_details_pb2.PreconditionFailure,
+        error_details_pb2.QuotaFailure,
         error_details_pb2.RetryInfo,
     )
 }

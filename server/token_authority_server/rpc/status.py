@@ -66,6 +66,16 @@ def _details(refusal: Refusal) -> list[Message]:
                 ]
             )
         )
+    if CODES[refusal.reason] is StatusCode.RESOURCE_EXHAUSTED:
+        found.append(
+            error_details_pb2.QuotaFailure(
+                violations=[
+                    error_details_pb2.QuotaFailure.Violation(
+                        subject=refusal.subject, description=refusal.message
+                    )
+                ]
+            )
+        )
     if refusal.retry_after_seconds is not None:
         delay = Duration()
         delay.FromMilliseconds(round(refusal.retry_after_seconds * 1000))

@@ -1,0 +1,10 @@
+"""What one caller may take: tokens in a time, calls at once.
+
+Refusals cost nothing: a rate is charged only when every rate of the caller has room.
+"""
+
+from token_authority_server.limits.in_flight import InFlight
+from token_authority_server.limits.limiter import RateLimiter
+from token_authority_server.limits.quota import Quota, Rate
+
+__all__ = ["InFlight", "Quota", "Rate", "RateLimiter"]

@@ -1,0 +1,129 @@
+"""Charges callers for tokens, in memory or in Redis; in memory too while Redis is away."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from token_authority_server.errors import batch_exceeds_limit, rate_limited
+from token_authority_server.limits.quota import Quota, Rate
+from token_authority_server.limits.shared import RedisWindows
+from token_authority_server.limits.windows import MemoryWindows, Windows, seconds_until_room
+
+_PAUSE_SECONDS: Final = 1.0
+"""After a failure: how long Redis is left alone."""
+
+
+class RateLimiter:
+    """Holds every caller to its quota."""
+
+    def __init__(
+        self,
+        storage: str,
+        *,
+        on_degraded: Callable[[str], None],
+        on_recovered: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        timeout_seconds: float = 0.1,
+    ) -> None:
+        """Connects to nothing yet. With Redis, imports packages: best before an event loop runs.
+
+        Args:
+            storage: `memory`, or `redis://…` or `rediss://…` for quotas that replicas share.
+            on_degraded: Called once when Redis fails, with the reason (never the URL): from here
+                on this process limits by itself.
+            on_recovered: Called once when Redis answers again.
+            clock: Seconds that never go back.
+            timeout_seconds: What Redis may take for one call, all in all.
+
+        Raises:
+            ValueError: Another `storage`, or the redis package is missing. Says what to do.
+        """
+        self._memory = MemoryWindows(clock)
+        self._redis = None if storage == "memory" else RedisWindows(storage, timeout_seconds)
+        self._on_degraded = on_degraded
+        self._on_recovered = on_recovered
+        self._clock = clock
+        self._degraded = False
+        self._retry_at = 0.0
+
+    async def spend(self, caller: str, quota: Quota, tokens: int) -> None:
+        """Charges every rate of a quota, or none.
+
+        (In Redis, two rates or more are charged one after the other. When replicas compete for
+        the last tokens of one of them, the loser may have been charged for another.)
+
+        Args:
+            caller: Its name, which no other caller has.
+            quota: Its quota.
+            tokens: How many it wants, 1 or more.
+
+        Raises:
+            Refusal: RATE_LIMITED, with the time to wait; BATCH_EXCEEDS_LIMIT when no waiting helps.
+        """
+        if not quota.rates:
+            return
+        if tokens > quota.max_batch:
+            raise batch_exceeds_limit(tokens, quota.max_batch)
+        if shortage := await self._charge(caller, quota, tokens):
+            rate, seconds = shortage
+            raise rate_limited(caller, rate.text, tokens, seconds)
+
+    async def close(self) -> None:
+        """Closes the connections, if there are any."""
+        if self._redis:
+            await self._redis.close()
+
+    async def _charge(self, caller: str, quota: Quota, tokens: int) -> tuple[Rate, float] | None:
+        if not self._redis or (self._degraded and self._clock() < self._retry_at):
+            return await _charge(self._memory, caller, quota, tokens)
+        probing = self._degraded
+        if probing:
+            # One call finds out for all others, which do not wait for it.
+            self._retry_at = self._clock() + _PAUSE_SECONDS
+        try:
+            async with self._redis.deadline():
+                shortage = await _charge(self._redis.windows, caller, quota, tokens)
+        except Exception as error:  # noqa: BLE001  # Whatever Redis does, no call fails for it.
+            self._fail(self._redis.explain(error))
+            return await _charge(self._memory, caller, quota, tokens)
+        # Only a call that began after the failure knows that it is over.
+        if probing and self._degraded:
+            self._degraded = False
+            self._on_recovered()
+        return shortage
+
+    def _fail(self, reason: str) -> None:
+        self._retry_at = self._clock() + _PAUSE_SECONDS
+        if not self._degraded:
+            self._degraded = True
+            self._on_degraded(reason)
+
+
+async def _charge(
+    windows: Windows, caller: str, quota: Quota, tokens: int
+) -> tuple[Rate, float] | None:
+    """Charges all rates; or none, and returns the one to wait for longest, and how long."""
+    rates = [(rate, f"{caller}/{rate.amount}/{rate.seconds}") for rate in quota.rates]
+    # The first rate needs no test: it is charged or not in one step, before the others.
+    if not await _shortage(windows, rates[1:], tokens):
+        for rate, key in rates:
+            if not await windows.acquire_sliding_window_entry(
+                key, rate.amount, rate.seconds, tokens
+            ):
+                break
+        else:
+            return None
+    # If there is room again by now, a moment's wait is all it takes.
+    return await _shortage(windows, rates, tokens) or (quota.rates[0], 0.001)
+
+
+async def _shortage(
+    windows: Windows, rates: list[tuple[Rate, str]], tokens: int
+) -> tuple[Rate, float] | None:
+    worst: tuple[Rate, float] | None = None
+    for rate, key in rates:
+        window = await windows.get_sliding_window(key, rate.seconds)
+        seconds = seconds_until_room(rate, tokens, window)
+        if seconds > (worst[1] if worst else 0):
+            worst = rate, seconds
+    return worst

