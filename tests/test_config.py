@@ -33,6 +33,11 @@ drain = "1m"
 format = "json"
 level = "warning"
 
+[audit]
+file = "log/audit.jsonl"
+fsync = "interval"
+required = true
+
 [projects.classroom.agora]
 app_id = "{APP_ID}"
 
@@ -66,6 +71,8 @@ def test_a_full_file(tmp_path: Path) -> None:
     assert settings.server.drain.total_seconds() == 60
     assert settings.server.drain_notice.total_seconds() == 0.25
     assert settings.server.listen[3] == "unix:/run/ta.sock"
+    assert settings.audit.file == tmp_path / "log/audit.jsonl"
+    assert (settings.audit.fsync, settings.audit.required) == ("interval", True)
     keyring = settings.keyring()
     certificate = keyring.project("classroom").active_key(AppCertificate)
     assert (certificate.key_id, certificate.app_id) == ("cert-2", APP_ID)
@@ -191,6 +198,16 @@ MISTAKES = {
         f"{KEYS}: must be a list: write [ … ] around it, or [[ … ]]",
     ),
     "an unknown level": ('[log]\nlevel = "all"\n' + MINIMAL, "log.level: "),
+    "records that are required and go nowhere": (
+        "[audit]\nrequired = true\n" + MINIMAL,
+        "audit: required = true needs a place for records: set file or stdout = true",
+    ),
+    "an unknown fsync policy": ('[audit]\nfsync = "often"\n' + MINIMAL, "audit.fsync: "),
+    "a number for a file": (
+        "[audit]\nfile = 7\n" + MINIMAL,
+        'audit.file: must be the path of a file, like "audit.jsonl"',
+    ),
+    "no name for a file": ('[audit]\nfile = ""\n' + MINIMAL, "audit.file: must be the path"),
     "a project's name": (MINIMAL.replace("classroom", "Class"), "projects.Class"),
     "a leading space": (
         MINIMAL.replace(APP_ID, " " + APP_ID),
@@ -394,6 +411,7 @@ def test_the_commented_example_loads_and_names_every_key() -> None:
     defaults = Settings.model_validate({"projects": settings.projects})
     assert settings.server == defaults.server
     assert settings.log == defaults.log
+    assert settings.audit == defaults.audit
 
 
 def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from token_authority_cli import inspect, issue, server
+from token_authority_cli import audit, inspect, issue, server
 
 _DESCRIPTION = """\
 Issues Agora tokens over gRPC: one process holds the secrets and signs, everyone else asks.
@@ -38,6 +38,7 @@ def main() -> None:
     server.add_commands(commands)
     issue.add_commands(commands)
     inspect.add_commands(commands)
+    audit.add_commands(commands)
     try:
         try:
             arguments = parser.parse_args()

@@ -1,6 +1,7 @@
 """`/metrics` and `/health` over HTTP, for Prometheus and for people. Nothing else, no secrets."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -9,6 +10,14 @@ from typing import Any
 
 from token_authority_server.conditions import Conditions
 from token_authority_server.metrics import Metrics
+
+
+class _V6Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+def _server_class(host: str) -> type[ThreadingHTTPServer]:
+    return _V6Server if host.startswith("[") else ThreadingHTTPServer
 
 
 class AdminServer:
@@ -60,11 +69,11 @@ class AdminServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name
                 """Says nothing: scrapes are no news."""
 
         host, _, port = address.rpartition(":")
-        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+        self._server = _server_class(host)((host.strip("[]"), int(port)), Handler)
         self.address = f"{host}:{self._server.server_port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="admin"

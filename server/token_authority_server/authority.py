@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from token_authority_server.audit import AuditTrail
+from token_authority_server.audit import AuditTrail, rfc_3339, without_token
 from token_authority_server.callers import Allowance, Caller, Callers, Grant, Wanted
 from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
 from token_authority_server.formats.fingerprint import fingerprint
@@ -64,6 +64,12 @@ class Allowed:
         """Milliseconds since 1970 when joining or logging in stops; None for never."""
         usable_ms = self.terms.usable_ms
         return None if usable_ms is None else self.terms.issue_ms + usable_ms
+
+    @property
+    def end_ms(self) -> int | None:
+        """Milliseconds since 1970 when the token ends, with the last of its rights."""
+        ttl_ms = self.terms.ttl_ms
+        return None if ttl_ms is None else self.terms.issue_ms + ttl_ms
 
     @property
     def renew_ms(self) -> int | None:
@@ -246,7 +252,9 @@ def _about(parts: Sequence[Part]) -> Mapping[str, Any]:
     if len(parts) > 1:
         about["parts"] = [part.kind for part in parts]
     for name in ("role", "channel", "user", "room"):
-        values = list(dict.fromkeys(value for part in parts if (value := getattr(part, name))))
+        values = list(
+            dict.fromkeys(without_token(value) for part in parts if (value := getattr(part, name)))
+        )
         if values:
             about[name] = values[0] if len(values) == 1 else values
     for name in ("any_channel", "any_user"):
@@ -264,6 +272,6 @@ def _issued_record(asker: Asker, issued: Issued) -> dict[str, Any]:
         "grant": allowed.grant.name,
         "key_id": allowed.key.key_id,
         "ttl_ms": allowed.terms.ttl_ms,
-        "expire_ms": allowed.expire_ms,
+        "expire_time": None if allowed.end_ms is None else rfc_3339(allowed.end_ms),
         "token_id": issued.token_id,
     }

@@ -159,7 +159,9 @@ class Caller:
     quota: Quota
     default_project: str = ""
     """What a request means that names no project; "": the only one of the grants."""
-    _by_project: dict[str, list[Grant]] = field(init=False, repr=False, default_factory=dict)
+    _by_project: dict[str, list[Grant]] = field(
+        init=False, repr=False, default_factory=dict[str, list[Grant]]
+    )
 
     def __post_init__(self) -> None:
         for grant in self.grants:

@@ -16,7 +16,7 @@ class Conditions:
     def __init__(self, logger: FilteringBoundLogger, metrics: Metrics) -> None:
         self._logger = logger
         self._metrics = metrics
-        self._failing: dict[Component, str] = {}
+        self._failing: dict[str, str] = {}
         for component in get_args(Component):
             metrics.degraded.labels(component).set(0)
 

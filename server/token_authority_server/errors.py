@@ -300,6 +300,19 @@ def too_many_in_flight(caller: str, max_in_flight: int, *, of_caller: bool) -> R
     )
 
 
+def audit_unavailable() -> Refusal:
+    """The record of the request could not be written, and must be before a token leaves.
+
+    Why is in the server's log: callers are not told of its disks.
+    """
+    return Refusal(
+        Reason.AUDIT_UNAVAILABLE,
+        "the audit trail cannot be written, and nothing is answered without its record",
+        "retry; if it lasts, tell whoever runs the server (its log says why)",
+        retry_after_seconds=1.0,
+    )
+
+
 def draining(retry_after_seconds: float) -> Refusal:
     """The server finishes what it has begun and takes nothing new."""
     return Refusal(

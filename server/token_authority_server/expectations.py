@@ -1,28 +1,15 @@
 """Decisions without a server: `explain`, and the `[[tests]]` of a configuration."""
 
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from token_authority_server.authority import Allowed, Policy, decide
 from token_authority_server.callers import Caller
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.expectations import ALLOW
 from token_authority_server.errors import Refusal
-from token_authority_server.formats.netless import nonce_text
 from token_authority_server.kinds.base import Moment
 from token_authority_server.rpc.entries import EntryReader
 from token_authority_server.rpc.validation import RequestParser
-
-
-def moment() -> Moment:
-    """Reads clock and entropy for one token."""
-    chance = os.urandom(20)
-    return Moment(
-        now_ms=time.time_ns() // 1_000_000,
-        salt=int.from_bytes(chance[:4], "little"),
-        nonce=nonce_text(chance[4:]),
-    )
 
 
 class Explainer:
@@ -30,9 +17,11 @@ class Explainer:
 
     Args:
         settings: The settings.
+        moments: Reads clock and entropy.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, moments: Callable[[], Moment]) -> None:
+        self._moments = moments
         self._policy = Policy(settings.keyring(), settings.callers_by_identity())
         self._entries = EntryReader(RequestParser())
 
@@ -44,13 +33,13 @@ class Explainer:
             KeyError: There is no such caller.
         """
         kind, request = self._entries.read(self._entries.decode(entry))
-        return decide(self._policy.keyring, self._caller(caller), kind, request, moment())
+        return decide(self._policy.keyring, self._caller(caller), kind, request, self._moments())
 
     def _caller(self, name: str) -> Caller:
         return self._policy.callers.by_name[name]
 
 
-def check_expectations(settings: Settings) -> None:
+def check_expectations(settings: Settings, moments: Callable[[], Moment]) -> None:
     """Holds callers and grants against the `[[tests]]` of their configuration.
 
     Raises:
@@ -58,7 +47,7 @@ def check_expectations(settings: Settings) -> None:
     """
     if not settings.tests:
         return
-    if failures := list(_failures(settings, Explainer(settings))):
+    if failures := list(_failures(settings, Explainer(settings, moments))):
         raise ConfigError("\n".join(failures))
 
 

@@ -149,8 +149,8 @@ class RemoteKeys:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follows none: the keys come from where the configuration says."""
+    max_redirections = 0
+    """The keys come from where the configuration says."""
 
 
 def _get(location: Location) -> bytes:

@@ -4,25 +4,33 @@ import asyncio
 import contextlib
 import gc
 import io
+import os
+import secrets
 import signal
 import sys
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Iterator
 from importlib.metadata import version
+from typing import Final
 
 import uvloop
 from structlog.typing import FilteringBoundLogger
 
-from token_authority_server import inspecting
+from token_authority.v1 import inspection_pb2
 from token_authority_server.admin import AdminServer
-from token_authority_server.audit import AuditError, AuditTrail
-from token_authority_server.authority import Authority, Policy
+from token_authority_server.audit import AuditError, AuditTrail, FileSink, Sink, StreamSink
+from token_authority_server.authority import Allowed, Authority, Policy
 from token_authority_server.conditions import Conditions
 from token_authority_server.config import ConfigFile, Settings
 from token_authority_server.config.authentication import JwtSettings
+from token_authority_server.config.models import AuditSettings
 from token_authority_server.errors import Refusal
-from token_authority_server.expectations import Explainer, check_expectations, moment
+from token_authority_server.expectations import Explainer, check_expectations
+from token_authority_server.formats.netless import nonce_text
+from token_authority_server.inspection import inspect_token
 from token_authority_server.jwks import FixedKeys, RemoteKeys
 from token_authority_server.jwt_bearer import JwtPolicy, JwtVerifier
+from token_authority_server.kinds.base import Moment
 from token_authority_server.limits import InFlight, RateLimiter
 from token_authority_server.log import BackgroundStream, make_logger
 from token_authority_server.metrics import Metrics
@@ -31,6 +39,7 @@ from token_authority_server.rpc.about import ServerFacts
 from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
+from token_authority_server.rpc.inspection import expected_of, response_of
 from token_authority_server.rpc.observe import Observer
 from token_authority_server.rpc.server import Server
 from token_authority_server.rpc.service import methods
@@ -39,15 +48,16 @@ from token_authority_server.rpc.validation import RequestParser
 
 __all__ = [
     "AuditError",
-    "Explainer",
     "ListenError",
     "Refusal",
     "check_expectations",
+    "explain",
     "inspect_without_keys",
+    "moment",
     "serve",
 ]
 
-inspect_without_keys = inspecting.inspect_without_keys
+_INSPECT: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
 
 
 def serve(
@@ -67,7 +77,7 @@ def serve(
         AuditError: The audit file cannot be written.
         ListenError: An address cannot be listened on.
     """
-    check_expectations(settings)
+    check_expectations(settings, moment)
     log = BackgroundStream(io.FileIO(sys.stderr.fileno(), "w", closefd=False))
     try:
         logger = make_logger(settings.log.format, settings.log.level, log)
@@ -79,6 +89,39 @@ def serve(
         log.close()
 
 
+def explain(settings: Settings, caller: str, entry: bytes) -> Allowed:
+    """Decides on an encoded IssueTokenRequest as a server with these settings would.
+
+    Raises:
+        Refusal: As the server would.
+        KeyError: There is no such caller.
+    """
+    return Explainer(settings, moment).explain(caller, entry)
+
+
+def inspect_without_keys(data: bytes) -> bytes:
+    """Answers InspectToken in this process: what can be said of a token without a key.
+
+    Raises:
+        Refusal: As the method.
+    """
+    request = RequestParser().parser(_INSPECT)(data)
+    expected = expected_of(request.expected)
+    return response_of(
+        inspect_token(request.token, expected, [], moment().now_ms)
+    ).SerializeToString()
+
+
+def moment() -> Moment:
+    """Reads clock and entropy for one token."""
+    chance = os.urandom(20)
+    return Moment(
+        now_ms=time.time_ns() // 1_000_000,
+        salt=int.from_bytes(chance[:4], "little"),
+        nonce=nonce_text(chance[4:]),
+    )
+
+
 @contextlib.contextmanager
 def _trail(
     settings: Settings, logger: FilteringBoundLogger
@@ -86,7 +129,7 @@ def _trail(
     metrics = Metrics()
     conditions = Conditions(logger, metrics)
     trail = AuditTrail(
-        settings.audit.sinks(),
+        list(_sinks(settings.audit)),
         required=settings.audit.required,
         clock=lambda: moment().now_ms,
         on_failure=lambda problem: conditions.fail("audit", problem),
@@ -96,6 +139,13 @@ def _trail(
         yield trail, conditions, metrics
     finally:
         trail.close()
+
+
+def _sinks(settings: AuditSettings) -> Iterator[Sink]:
+    if settings.file:
+        yield FileSink(settings.file, settings.fsync, secrets.token_hex(16))
+    if settings.stdout:
+        yield StreamSink("standard output", sys.stdout.fileno(), secrets.token_hex(16))
 
 
 class _Process:
@@ -200,6 +250,7 @@ class _Process:
             self._logger,
             self._trail,
             self._metrics,
+            moment,
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reopen)
         return asyncio.create_task(reloader.run()) if reloader else None

@@ -8,15 +8,17 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.audit import AuditTrail
 from token_authority_server.conditions import Conditions
 from token_authority_server.config import ConfigError, ConfigFile, Settings
+from token_authority_server.config.section import Section
 from token_authority_server.expectations import check_expectations
 from token_authority_server.keyring import SigningKey
+from token_authority_server.kinds.base import Moment
 from token_authority_server.metrics import Metrics
 
 # Listeners, the log and the sinks stand until the server is restarted.
@@ -38,6 +40,7 @@ class Reloader:
         logger: Told what changed.
         trail: Gets a record of each change.
         metrics: Counts reloads.
+        moments: Reads clock and entropy, to try the expectations with.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Reloader:
         logger: FilteringBoundLogger,
         trail: AuditTrail,
         metrics: Metrics,
+        moments: Callable[[], Moment],
     ) -> None:
+        self._moments = moments
         self._file = file
         self._settings = settings
         self._adopt = adopt
@@ -99,7 +104,7 @@ class Reloader:
         self._seen = _signature(self._file.files)
         settings = self._file.load()
         self._seen = {**_signature(self._file.files), **self._seen}
-        check_expectations(settings)
+        check_expectations(settings, self._moments)
         return settings
 
 
@@ -134,7 +139,7 @@ def _changes(before: Settings, after: Settings) -> Mapping[str, Any]:
     fixed = [
         f"{section}.{name}"
         for section in _FIXED
-        for name in type(getattr(after, section)).model_fields
+        for name in cast("Section", getattr(after, section)).__class__.model_fields
         if name not in _RELOADED
         and _text(getattr(before, section), name) != _text(getattr(after, section), name)
     ]

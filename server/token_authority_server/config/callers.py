@@ -77,9 +77,9 @@ def _user_pattern(value: str) -> str:
 
 
 def _rates(value: object) -> Quota:
-    if not isinstance(value, str | list | tuple):
+    if not isinstance(value, str):
         raise ValueError('must be text like "200/second; 10000/hour"')  # noqa: TRY004  # pydantic
-    return Quota.parse([str(rate) for rate in value] if not isinstance(value, str) else value)
+    return Quota.parse(value)
 
 
 Identity = Annotated[str, AfterValidator(_identity)]

@@ -1,6 +1,6 @@
 """`[[tests]]`: what callers and grants are expected to decide, held against them at start."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from google.protobuf.json_format import ParseDict, ParseError  # noqa: TID251  # it only reads
 from pydantic import AfterValidator, BeforeValidator
@@ -21,7 +21,7 @@ def _request(value: object) -> object:
         )
     message: Any = IssueTokenRequest()
     try:
-        ParseDict(value, message)
+        ParseDict(cast("dict[str, Any]", value), message)
     except ParseError as error:
         raise ValueError(f"is not a request: {error}") from None
     if message.WhichOneof("request") is None:

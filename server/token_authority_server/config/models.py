@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from token_authority_server.audit import FsyncPolicy
 from token_authority_server.callers import CLAIM, DNS, LOCAL, SPIFFE, Callers
 from token_authority_server.config.authentication import AuthenticationSettings, TlsSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
@@ -16,6 +17,7 @@ from token_authority_server.config.values import (
     Addresses,
     CertificateText,
     DurationText,
+    FilePath,
     Hex32Text,
     NotEmpty,
     SecretText,
@@ -115,6 +117,29 @@ class LogSettings(Section):
 
     level: LogLevel = "info"
     """The least severe level that is written: debug, info, warning or error."""
+
+
+class AuditSettings(Section):
+    """`[audit]`: the record of every decision. Without a sink there is none."""
+
+    file: FilePath | None = None
+    """A file that this server alone appends to, made with mode 0600 if it does not exist."""
+
+    stdout: Annotated[bool, Field(strict=True)] = False
+    """Whether records go to standard output, a line each."""
+
+    fsync: FsyncPolicy = "always"
+    """When the file is synchronised: `always` before the answer, `interval` within about a second,
+    `never` when the operating system likes."""
+
+    required: Annotated[bool, Field(strict=True)] = False
+    """Whether a request is refused (AUDIT_UNAVAILABLE) if its record cannot be written."""
+
+    @model_validator(mode="after")
+    def _check_sinks(self) -> "AuditSettings":
+        if self.required and self.file is None and not self.stdout:
+            raise ValueError("required = true needs a place for records: set file or stdout = true")
+        return self
 
 
 KeyId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
@@ -237,6 +262,9 @@ class Settings(Section):
 
     authentication: AuthenticationSettings = AuthenticationSettings()
     """What shows who asks."""
+
+    audit: AuditSettings = AuditSettings()
+    """The audit trail."""
 
     projects: Annotated[dict[Annotated[str, Field(pattern=NAME)], ProjectSettings], NotEmpty]
     """The projects, by name: lower-case letters, digits and `-`, 63 at most."""

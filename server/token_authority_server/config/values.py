@@ -175,6 +175,13 @@ def _keys(value: Any) -> list[str]:
     return list(cast("dict[str, Any]", value)) if isinstance(value, dict) else []
 
 
+def _path(value: object, info: ValidationInfo) -> Path:
+    """Reads a path, relative to the folder of the file that names it."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError('must be the path of a file, like "audit.jsonl"')
+    return sources_of(info).folder / value
+
+
 def _certificate(secret: Secret) -> Secret:
     _hex32(secret.reveal())
     return secret
@@ -191,6 +198,7 @@ NotEmpty = BeforeValidator(_not_empty)
 DurationText = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[tuple[Address, ...], AfterValidator(_each_once)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
 SecretText = Annotated[Secret, BeforeValidator(_secret)]
 Hex32Text = Annotated[str, AfterValidator(_hex32)]
 CertificateText = Annotated[SecretText, AfterValidator(_certificate)]

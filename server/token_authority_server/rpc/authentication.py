@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from grpc import aio
 
+from token_authority_server.audit import without_token
 from token_authority_server.callers import DNS, Callers, Identified
 from token_authority_server.errors import credential_invalid, credential_missing
 from token_authority_server.jwt_bearer import JwtVerifier
@@ -29,7 +30,7 @@ _MAX_REQUEST_ID: Final = 128
 class Credentials:
     """What a call brought along."""
 
-    bearers: tuple[str, ...]
+    bearers: list[str]
     """The values of `authorization`."""
     request_id: str
     """The caller's `x-request-id`; "" for none."""
@@ -43,8 +44,8 @@ def credentials(context: Context) -> Credentials:
         if key == _AUTHORIZATION and isinstance(value, str):
             bearers.append(value)
         elif key == _REQUEST_ID and isinstance(value, str) and len(value) <= _MAX_REQUEST_ID:
-            request_id = value
-    return Credentials(tuple(bearers), request_id)
+            request_id = without_token(value)
+    return Credentials(bearers, request_id)
 
 
 class Authenticator:
@@ -74,10 +75,10 @@ class Authenticator:
             return self._callers.local()
         raise credential_missing(self._accepted())
 
-    async def _of_bearer(self, values: tuple[str, ...]) -> Identified:
+    async def _of_bearer(self, values: list[str]) -> Identified:
         if len(values) > 1:
             raise credential_invalid("several authorization headers")
-        (value,) = values
+        value = values[0]
         if value[: len(_BEARER)].lower() != _BEARER:
             raise credential_invalid("authorization is not of the scheme Bearer")
         token = value[len(_BEARER) :].strip()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from token_authority_server.audit import AuditTrail
+from token_authority_server.audit import AuditTrail, without_token
 from token_authority_server.authority import Asker
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.metrics import Metrics
@@ -87,8 +87,9 @@ class Observer:
                 if asker
                 else {"event": "refused", "peer": call.peer, "method": call.method}
             )
+            about = {name: without_token(text) for name, text in refusal.metadata.items()}
             self._trail.record_soon(
-                [{**record, **refusal.about, "reason": reason.value, **refusal.metadata, **detail}]
+                [{**record, **about, **refusal.about, **detail, "reason": reason.value}]
             )
 
     def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:

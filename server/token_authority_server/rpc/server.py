@@ -118,7 +118,8 @@ class Server:
     def _listen(self, address: str, *, mutual: bool) -> str:
         path = address.removeprefix(_UNIX)
         if path == address:
-            credentials = self._certificates and self._certificates.credentials(mutual=mutual)
+            shown = self._certificates
+            credentials = shown.credentials(mutual=mutual) if shown else None
             port = self._add_port(address, credentials)
             return f"{address.rpartition(':')[0]}:{port}"
         self._held.enter_context(unix_socket.held(Path(path)))
