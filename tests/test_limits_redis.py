@@ -176,6 +176,17 @@ async def test_while_redis_hangs_no_call_waits_long(redis: RedisProcess) -> None
     await patient.limits.close()
 
 
+async def test_redis_has_a_tenth_of_a_second(redis: RedisProcess) -> None:
+    redis.send(signal.SIGSTOP)
+    said: list[str] = []
+    limits = RateLimiter(redis.url, on_degraded=said.append, on_recovered=said.clear)
+    started = time.monotonic()
+    await limits.spend("web", BOTH, 1)
+    assert 0.1 <= time.monotonic() - started < 1
+    assert said == [f"Redis at 127.0.0.1:{redis.port} did not answer within 100 ms"]
+    await limits.close()
+
+
 async def test_a_wrong_password_is_said_without_it(redis: RedisProcess) -> None:
     replica = Replica(redis.url.replace(PASSWORD, "swordfish"))
     assert await replica.got(15) == 10
