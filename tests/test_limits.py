@@ -266,6 +266,8 @@ def test_whatever_the_order_the_rates_hold(
         "redis://:12/34hunter2@127.0.0.1:6379",
         "redis://:12?hunter2@127.0.0.1:6379",
         "redis://:12#hunter2@127.0.0.1:6379",
+        "redis://user:12/3?hunter2@127.0.0.1:6379",
+        "redis://user:12/3#hunter2",
         "redis://user:hunter2@127.0.0.1:port",
         "redis://user:hunter2@127.0.0.1/zero",
         "redis://user:hunter2@127.0.0.1/0?no_such_option=1",

@@ -260,7 +260,7 @@ def rate_limited(caller: str, rate: str, tokens: int, retry_after_seconds: float
     """The caller has had what a rate allows; it is refused before anything is charged."""
     return Refusal(
         Reason.RATE_LIMITED,
-        f"caller '{caller}' may have {rate} (tokens), and this call's {tokens} would be more",
+        f"caller '{caller}' may have {rate}, and {tokens} more tokens would exceed that",
         f"retry in {retry_after_seconds:.3f} s",
         metadata={
             "caller": caller,
