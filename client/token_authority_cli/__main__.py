@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from token_authority_cli import audit, inspect, issue, server
+from token_authority_cli import api_key, audit, explain, inspect, issue, server
 
 _DESCRIPTION = """\
 Issues Agora tokens over gRPC: one process holds the secrets and signs, everyone else asks.
@@ -39,6 +39,8 @@ def main() -> None:
     issue.add_commands(commands)
     inspect.add_commands(commands)
     audit.add_commands(commands)
+    explain.add_commands(commands)
+    api_key.add_commands(commands)
     try:
         try:
             arguments = parser.parse_args()

@@ -65,8 +65,9 @@ def add_commands(commands: Any) -> None:
     check = commands.add_parser(
         "check-config",
         help="check a configuration file",
-        description="Read a configuration file and its secrets as `serve` would, and say what it "
-        "comes to. Exits with 2 if it cannot be used.",
+        description="Read a configuration file and its secrets as `serve` would, hold its callers "
+        "and grants against its [[tests]], and say what it comes to. Exits with 2 if it cannot be "
+        "used.",
         allow_abbrev=False,
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
@@ -98,13 +99,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     try:
         if arguments.dev:
             settings = config.dev_settings(arguments.listen or [DEFAULT_TARGET], os.environ)
-            main.serve(settings, _print_banner)
+            main.serve(settings, None, _print_banner)
         else:
-            settings = config.load(arguments.config, os.environ)
-            main.serve(settings, lambda _: None)
+            file = config.ConfigFile(arguments.config, os.environ)
+            main.serve(file.load(), file, lambda _: None)
     except config.ConfigError as error:
-        return _complain_of_config(error)
-    except main.ListenError as error:
+        return complain_of_config(error)
+    except (main.ListenError, main.AuditError) as error:
         complain(str(error))
         return 1
     return 0
@@ -133,12 +134,13 @@ def _this_command() -> str:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    from token_authority_server import config  # noqa: PLC0415  # lazily: see the module
+    from token_authority_server import config, main  # noqa: PLC0415  # lazily: see the module
 
     try:
         settings = config.load(arguments.file, os.environ)
+        main.check_expectations(settings, main.moment)
     except config.ConfigError as error:
-        return _complain_of_config(error)
+        return complain_of_config(error)
     print("\n".join(_summary(settings)))
     for warning in settings.warnings():
         complain(f"warning: {arguments.file}: {warning}")
@@ -146,16 +148,29 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _summary(settings: "Settings") -> list[str]:
-    lines = [f"listens on {' and '.join(settings.server.listen)}"]
+    server = settings.server
+    tls = " with TLS" if server.tls else " in plain text"
+    lines = [f"listens on {address}{tls}" for address in server.listen]
+    lines += [f"listens on {address} with mTLS" for address in server.mtls_listen]
     for name, project in settings.projects.items():
         lines.append(f"project {name}")
         for key in project.signing_keys():
             app = f" of App ID {key.app_id}" if key.app_id else ""
             lines.append(f"  {key.product} key {key.key_id}{app}: {key.state}")
+    for caller in settings.callers:
+        lines.append(f"caller {caller.name}")
+        lines += [f"  identity {identity}" for identity in caller.identities]
+        for grant in caller.grants:
+            allow = f", and {', '.join(grant.allow)}" if grant.allow else ""
+            tokens = ", ".join(sorted(grant.kinds())) or "no tokens"
+            lines.append(f"  grant {grant.name} for project {grant.project}: {tokens}{allow}")
+    if settings.tests:
+        lines.append(f"{len(settings.tests)} tests hold")
     return lines
 
 
-def _complain_of_config(error: Exception) -> int:
+def complain_of_config(error: Exception) -> int:
+    """Prints each mistake of a configuration, and returns the exit code."""
     for line in str(error).splitlines():
         complain(line)
     return 2

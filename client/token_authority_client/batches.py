@@ -54,7 +54,7 @@ def split(requests: Iterable[TokenRequest], project: str, *, validate_only: bool
     first, size = 0, 0
     entries: list[IssueTokenRequest] = []
     for index, request in enumerate(_checked(requests)):
-        entry = _entry(request, project)
+        entry = entry_of(request, project)
         entry_size = entry.ByteSize() + _FRAME_BYTES
         if entries and (len(entries) == MAX_REQUESTS or size + entry_size > MAX_BYTES):
             yield _part(first, entries, validate_only)
@@ -73,7 +73,8 @@ def _checked(requests: Iterable[Any]) -> list[TokenRequest]:
     return found
 
 
-def _entry(request: TokenRequest, project: str) -> IssueTokenRequest:
+def entry_of(request: TokenRequest, project: str) -> IssueTokenRequest:
+    """Returns a request as an entry of a batch; `project` is the default."""
     # Whether to sign is the batch's to say.
     message = request.to_send(project, validate_only=False)
     fields: Any = {_MEMBERS[message.DESCRIPTOR.full_name]: message}

@@ -154,7 +154,7 @@ async def test_validate_only_explains_and_signs_nothing(server: Running, kind: A
     response = await ask(server, kind, ttl=Duration(seconds=5), validate_only=True)
     assert not response.HasField("issued_token")
     decision = response.decision
-    assert (decision.caller, decision.grant) == ("local", "local")
+    assert (decision.caller, decision.grant) == ("tester", "all-of-classroom")
     assert decision.key_id == product(kind).key_id
     assert decision.ttl == Duration(seconds=5)
     assert decision.max_ttl == duration(kind.max_ttl_ms)

@@ -57,5 +57,9 @@ class Moments:
         self._salts = itertools.count(1)
         self._nonces = iter(nonces)
 
+    def clock(self) -> int:
+        """The time alone, in milliseconds since 1970."""
+        return self.now_ms
+
     def __call__(self) -> Moment:
         return Moment(self.now_ms, next(self._salts), next(self._nonces))

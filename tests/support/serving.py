@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
+from support.granting import all_powerful
 from support.keys import (
     ACCESS_KEY,
     APP_ID,
@@ -26,13 +27,23 @@ from support.keys import (
     keyring,
 )
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-from token_authority_server.authority import Authority
+from token_authority_server.audit import AuditTrail
+from token_authority_server.authority import Authority, Policy
+from token_authority_server.callers import Callers
+from token_authority_server.jwt_bearer import JwtVerifier
 from token_authority_server.keyring import Keyring
+from token_authority_server.limits import InFlight, RateLimiter
 from token_authority_server.log import make_logger
-from token_authority_server.rpc.observe import CallLog
+from token_authority_server.metrics import Metrics
+from token_authority_server.rpc.about import ServerFacts
+from token_authority_server.rpc.authentication import Authenticator
+from token_authority_server.rpc.credentials import ServerCertificates
+from token_authority_server.rpc.handlers import Handlers
+from token_authority_server.rpc.observe import Observer
 from token_authority_server.rpc.server import Server
-from token_authority_server.rpc.service import handlers
+from token_authority_server.rpc.service import methods
 from token_authority_server.rpc.validation import RequestParser
+from token_authority_server.server_identity import ServerIdentity
 
 PATH: Final = "/token_authority.v1.TokenService/"
 # Reads a file, which a running event loop must not wait for: so it is made before there is one.
@@ -50,6 +61,9 @@ class Running:
     stub: Any
     moments: Moments
     output: io.StringIO = field(repr=False)
+    authority: Authority = field(repr=False)
+    handlers: Handlers = field(repr=False)
+    metrics: Metrics = field(repr=False)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -57,36 +71,72 @@ class Running:
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
 
 
+def no_trail() -> AuditTrail:
+    """A trail that goes nowhere."""
+    return AuditTrail(
+        [], required=False, clock=Moments().clock, on_failure=print, on_recovery=print
+    )
+
+
+def no_limits() -> RateLimiter:
+    """A limiter in memory."""
+    return RateLimiter("memory", on_degraded=print, on_recovered=print)
+
+
 @asynccontextmanager
 async def running(
     keys: Keyring | None = None,
     *,
+    who: Callers | None = None,
+    jwt: JwtVerifier | None = None,
     listen: str = "127.0.0.1:0",
+    identity: ServerIdentity | None = None,
+    mutual: bool = False,
     with_reflection: bool = False,
     max_request_bytes: int = 1_048_576,
     max_concurrent_rpcs: int = 1000,
+    max_in_flight: int = 800,
     moments: Any = None,
+    limiter: RateLimiter | None = None,
+    trail: AuditTrail | None = None,
+    connect: Callable[[str], Any] = aio.insecure_channel,
 ) -> AsyncGenerator[Running]:
-    """Starts a server, and stops it; its log must never show a token or a secret."""
+    """Starts a server, and stops it; its log must never show a token or a secret.
+
+    Unless told otherwise, whoever connects may have everything.
+    """
     moments = moments or Moments()
+    keys = keys or keyring()
+    who = who or all_powerful(keys.project_names)
+    trail = trail or no_trail()
     output = io.StringIO()
-    service = handlers(
-        Authority(keys or keyring(), moments),
-        PARSER,
-        CallLog(make_logger("json", "debug", output)),
+    metrics = Metrics()
+    authority = Authority(Policy(keys, who), moments, limiter or no_limits(), trail)
+    logger = make_logger("json", "debug", output)
+    service = Handlers(
+        methods(authority, PARSER, metrics, ServerFacts(max_request_bytes)),
+        Authenticator(who, jwt),
+        InFlight(max_in_flight),
+        Observer(logger, metrics, trail),
     )
     server = Server(
         service,
         with_reflection=with_reflection,
         max_request_bytes=max_request_bytes,
         max_concurrent_rpcs=max_concurrent_rpcs,
+        certificates=ServerCertificates(identity) if identity else None,
     )
-    (address,) = await server.start([listen])
+    places = [listen]
+    (address,) = await (server.start([], places) if mutual else server.start(places))
     try:
-        async with aio.insecure_channel(address) as channel:
-            yield Running(address, server, channel, TokenServiceStub(channel), moments, output)
+        async with connect(address) as channel:
+            stub = TokenServiceStub(channel)
+            yield Running(
+                address, server, channel, stub, moments, output, authority, service, metrics
+            )
     finally:
         await server.stop(notice_seconds=0, grace_seconds=0)
+        await asyncio.to_thread(trail.close)
     text = output.getvalue()
     assert not _TOKEN.search(text)
     assert not any(secret in text for secret in SECRETS)
@@ -230,6 +280,19 @@ id = "ak"
 access_key = "{ACCESS_KEY}"
 secret = {{ file = "sk" }}
 state = "active"
+
+[[callers]]
+name = "tester"
+identities = ["local"]
+[[callers.grants]]
+name = "everything"
+project = "classroom"
+tokens = ["whiteboard", "whiteboard.sdk", "rtc", "rtm", "chat", "chat.app"]
+roles = ["*"]
+channels = ["*"]
+users = ["*"]
+rooms = ["*"]
+allow = ["any_user", "any_channel", "non_expiring", "v006", "inspect", "list_keys"]
 """
 
 

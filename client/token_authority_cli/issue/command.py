@@ -27,6 +27,17 @@ class Command:
 
     def add_to(self, kinds: Any) -> None:
         """Adds the command; argparse keeps the type of its subparsers to itself."""
+        parser = self.add_request_to(kinds)
+        parser.add_argument(
+            "--validate-only",
+            action="store_true",
+            help="only say whether it would be issued, and why",
+        )
+        asking.add_options(parser)
+        parser.set_defaults(run=self._run)
+
+    def add_request_to(self, kinds: Any) -> argparse.ArgumentParser:
+        """Adds the command with what to ask for, but not whom; `request` reads it."""
         parser: argparse.ArgumentParser = kinds.add_parser(
             self.name,
             help=self.noun,
@@ -41,14 +52,9 @@ class Command:
             metavar="NAME",
             help="the project, as the server's configuration names it; needed where it has several",
         )
-        parser.add_argument(
-            "--validate-only",
-            action="store_true",
-            help="only say whether it would be issued, and why",
-        )
-        asking.add_options(parser)
         self.add_options(parser)
-        parser.set_defaults(run=self._run, parser=parser)
+        parser.set_defaults(parser=parser)
+        return parser
 
     def _run(self, arguments: argparse.Namespace) -> int:
         def question(client: TokenAuthorityClient) -> Answer:

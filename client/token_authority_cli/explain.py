@@ -1,0 +1,103 @@
+"""`token-authority explain`: what a server with a configuration would decide. Asks none."""
+
+import argparse
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from token_authority_cli.issue import COMMANDS
+from token_authority_cli.output import complain
+from token_authority_cli.server import complain_of_config, needs_server
+from token_authority_client import InvalidRequest, batches
+
+_EPILOG: Final = """\
+example:
+  token-authority explain --config token-authority.toml --caller lesson-service \\
+      issue rtc --channel lesson-1 --uid 7 --role publisher
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `explain`."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "explain",
+        help="say whether a caller would get a token, and why",
+        description="Say whether a caller would get a token from a server with this configuration, "
+        "and why. Asks no server and signs nothing. Exits with 1 if it would be refused.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="a TOML file")
+    parser.add_argument("--caller", required=True, metavar="NAME", help="who would ask")
+    parser.add_argument("--json", action="store_true", help="answer with everything, as JSON")
+    issue = parser.add_subparsers(metavar="issue", required=True).add_parser(
+        "issue", help="what for, as in `token-authority issue`", allow_abbrev=False
+    )
+    kinds = issue.add_subparsers(metavar="KIND", required=True)
+    for command in COMMANDS:
+        command.add_request_to(kinds).set_defaults(
+            run=needs_server(_explain), request=command.request
+        )
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from token_authority_server import config, main  # noqa: PLC0415  # lazily, as in server
+
+    try:
+        settings = config.load(arguments.config, os.environ)
+        names = [caller.name for caller in settings.callers]
+        if arguments.caller not in names:
+            complain(f"there is no caller {arguments.caller!r}: one of {', '.join(names)}")
+            return 2
+        entry = batches.entry_of(arguments.request(arguments), "")
+        allowed = main.explain(settings, arguments.caller, entry.SerializeToString())
+    except config.ConfigError as error:
+        return complain_of_config(error)
+    except (main.Refusal, InvalidRequest) as refusal:
+        return _refused(arguments, refusal)
+    ttl_ms = allowed.terms.ttl_ms
+    _print(
+        arguments,
+        {
+            "decision": "allowed",
+            "caller": allowed.caller,
+            "grant": allowed.grant.name,
+            "project": allowed.project,
+            "key": allowed.key.key_id,
+            "ttl": "never ends" if ttl_ms is None else str(timedelta(milliseconds=ttl_ms)),
+            "max_ttl": str(timedelta(milliseconds=allowed.max_ttl_ms)),
+            "notes": [advisory.reason for advisory in allowed.terms.advisories],
+        },
+    )
+    return 0
+
+
+def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
+    if not arguments.json:
+        complain(f"{refusal.message} [{refusal.reason}]")
+    else:
+        metadata = dict(refusal.metadata)
+        _print(
+            arguments,
+            {
+                "decision": "refused",
+                "caller": arguments.caller,
+                "reason": str(refusal.reason),
+                "message": refusal.message,
+                "metadata": metadata,
+            },
+        )
+    return 1
+
+
+def _print(arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
+    if arguments.json:
+        print(json.dumps(answer, indent=2))
+        return
+    for name, value in answer.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if text:
+            print(f"{name + ':':<10}{text}")

@@ -1,0 +1,58 @@
+"""Callers for tests: one who may have everything, and whoever a test needs."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
+
+from token_authority_server.callers import LOCAL, Allowance, Callers
+from token_authority_server.config.callers import TOKEN_KINDS, CallerSettings, GrantSettings
+from token_authority_server.kinds.base import Dimension
+
+ALL_ALLOWANCES: Final = tuple(get_args(Allowance))
+EVERY_DIMENSION: Final[Mapping[str, Any]] = dict.fromkeys(get_args(Dimension), ("*",))
+API_KEY: Final = "tak_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+API_KEY_IDENTITY: Final = f"api-key:sha256:{hashlib.sha256(API_KEY.encode()).hexdigest()}"
+
+
+def everything(project: str, **changes: Any) -> dict[str, Any]:
+    """A grant for all that there is, with some changes."""
+    return {
+        "name": f"all-of-{project}",
+        "project": project,
+        "tokens": tuple(TOKEN_KINDS),
+        **EVERY_DIMENSION,
+        "max_ttl": "3650d",
+        "allow": ALL_ALLOWANCES,
+        **changes,
+    }
+
+
+def grant(**changes: Any) -> dict[str, Any]:
+    """A grant for all of the project `classroom`, with some changes."""
+    return everything("classroom", **{"name": "all", **changes})
+
+
+def caller(
+    *grants: Mapping[str, Any],
+    name: str = "tester",
+    identities: Iterable[str] = (LOCAL,),
+    **settings: Any,
+) -> CallerSettings:
+    """A caller as the configuration would make it."""
+    rows = tuple(GrantSettings.model_validate(dict(row)) for row in grants)
+    return CallerSettings.model_validate(
+        {"name": name, "identities": tuple(identities), "grants": rows, **settings}
+    )
+
+
+def callers(*rows: CallerSettings) -> Callers:
+    """All callers of a server."""
+    return Callers(
+        {row.name: row.caller() for row in rows},
+        {identity: row.name for row in rows for identity in row.identities},
+    )
+
+
+def all_powerful(projects: Iterable[str]) -> Callers:
+    """Whoever is on this machine may have everything."""
+    return callers(caller(*map(everything, projects)))
