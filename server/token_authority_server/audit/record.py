@@ -31,7 +31,8 @@ _SEAL: Final = re.compile(
     rb',"hash":"([0-9a-f]{64})"\}\n?\Z'
 )
 _HASH_AND_REST: Final = len(b',"hash":""}') + 64
-_TOKEN_006: Final = re.compile(r"006[0-9A-Fa-f]{32}")
+# "IA" is the length of the signature. Without it every hundredth hash would look like a token.
+_TOKEN_006: Final = re.compile(r"006[0-9A-Fa-f]{32}IA")
 # Escapes all but ASCII: no line break in a value, of any script, makes a second line.
 _TO_JSON: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
