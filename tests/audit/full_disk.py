@@ -15,8 +15,7 @@ async def is_refused(trail: AuditTrail, number: int) -> bool:
     try:
         await trail.record([issued(number, note="x" * 500)])
     except Refusal as refusal:
-        assert refusal.reason is Reason.AUDIT_UNAVAILABLE
-        return True
+        return refusal.reason is Reason.AUDIT_UNAVAILABLE
     return False
 
 

@@ -63,7 +63,7 @@ def test_a_line_is_json_with_its_place_in_the_chain() -> None:
     first, second = lines(2)
     record = json.loads(second)
     hashed = first[: first.index(b',"hash"')]
-    assert list(record)[0] == "time"
+    assert next(iter(record)) == "time"
     assert record["time"] == "2023-11-14T22:13:20.124Z"
     assert (record["chain"], record["seq"]) == (CHAIN_ID, 2)
     assert record["prev"] == json.loads(first)["hash"] == hashlib.sha256(hashed).hexdigest()

@@ -3,7 +3,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ async def test_records_are_in_the_file_when_the_call_returns(
 
 
 async def test_nothing_to_record_and_nowhere_to_record_it(
-    new_trail: NewTrail, trail: AuditTrail, path: Path, reports: Reports
+    trail: AuditTrail, path: Path, reports: Reports
 ) -> None:
     await trail.record([])
     assert not path.read_bytes()

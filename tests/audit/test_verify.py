@@ -18,7 +18,7 @@ numbers = st.integers(0, COUNT - 1)
 
 
 def check(*files: Sequence[bytes]) -> Report:
-    """Verifies files with these lines, which are called 0, 1, …"""
+    """Verifies files with these lines, called "0", "1" and so on."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / str(number) for number in range(len(files))]
         for path, content in zip(paths, files, strict=True):
@@ -107,7 +107,7 @@ def test_a_record_of_another_chain_is_found(line: int, position: int) -> None:
 
 @given(st.integers(0, COUNT - 2))
 def test_a_record_that_was_replaced_hash_and_all_is_found_at_the_next(line: int) -> None:
-    # What an attacker writes who knows how hashes are made, but does not write all later lines anew.
+    # By somebody who knows how hashes are made, but does not write all later lines anew.
     before = link_of(LINES[line - 1]) if line else None
     chain = Chain(CHAIN_ID, before.seq, before.hash) if before else Chain(CHAIN_ID)
     forged, _ = seal(chain, [body_of({"event": "issued", "caller": "me"}, NOW_MS)])
