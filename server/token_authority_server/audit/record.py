@@ -74,9 +74,10 @@ def body_of(record: Mapping[str, Any], now_ms: int) -> str:
     if not _CHAIN_FIELDS.isdisjoint(record):
         raise ValueError("chain, seq, prev and hash are added here, and not to be given")
     fields = dict(record)
-    time = fields.pop("time", None) or rfc_3339(now_ms)
+    given = fields.pop("time", None)
+    time = f'"{rfc_3339(now_ms)}"' if given is None else _TO_JSON(given)
     rest = _TO_JSON(fields)[1:-1]
-    body = f'{{"time":{_TO_JSON(time)}{"," if rest else ""}{rest}'
+    body = f'{{"time":{time}{"," if rest else ""}{rest}'
     if looks_like_token(body):
         # Without the value: this message may be logged.
         raise ValueError("a record must not hold a token: use its fingerprint")
