@@ -167,7 +167,7 @@ class FileSink(Sink):
         chain, torn = _end_of(tail)
         if chain:
             self.chain = chain
-        elif len(tail) < size or b"\n" in tail or not tail.startswith(_BEGINNING[: len(tail)]):
+        elif len(tail) < size or not all(map(_may_be_torn, tail.split(b"\n"))):
             raise AuditError(
                 f"{self.name}: does not end in records of an audit trail: move it away"
             )
@@ -190,6 +190,11 @@ def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:
             return Chain(link.chain_id, link.seq, link.hash), tail[end:]
         end = start
     return None, tail
+
+
+def _may_be_torn(line: bytes) -> bool:
+    """Whether it is the beginning of a record, without its end."""
+    return line.startswith(_BEGINNING[: len(line)]) and not line.endswith(b"}")
 
 
 def _write_all(fd: int, data: bytes) -> None:

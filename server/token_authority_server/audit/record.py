@@ -31,7 +31,8 @@ _SEAL: Final = re.compile(
     rb',"hash":"([0-9a-f]{64})"\}\n?\Z'
 )
 _HASH_AND_REST: Final = len(b',"hash":""}') + 64
-_TOKEN_006: Final = re.compile(r"006[0-9A-Fa-f]{32}")
+# "IA" is the length of the signature. Without it every hundredth hash would look like a token.
+_TOKEN_006: Final = re.compile(r"006[0-9A-Fa-f]{32}IA")
 # Escapes all but ASCII: no line break in a value, of any script, makes a second line.
 _TO_JSON: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
@@ -73,9 +74,10 @@ def body_of(record: Mapping[str, Any], now_ms: int) -> str:
     if not _CHAIN_FIELDS.isdisjoint(record):
         raise ValueError("chain, seq, prev and hash are added here, and not to be given")
     fields = dict(record)
-    time = fields.pop("time", None) or rfc_3339(now_ms)
+    given = fields.pop("time", None)
+    time = f'"{rfc_3339(now_ms)}"' if given is None else _TO_JSON(given)
     rest = _TO_JSON(fields)[1:-1]
-    body = f'{{"time":{_TO_JSON(time)}{"," if rest else ""}{rest}'
+    body = f'{{"time":{time}{"," if rest else ""}{rest}'
     if looks_like_token(body):
         # Without the value: this message may be logged.
         raise ValueError("a record must not hold a token: use its fingerprint")

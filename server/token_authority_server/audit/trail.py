@@ -9,27 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from token_authority_server.audit.record import body_of
 from token_authority_server.audit.sinks import AuditError, Sink
+from token_authority_server.audit.waiting import Batch, wake
 from token_authority_server.errors import audit_unavailable
 
 # More calls cannot wait at once; a longer queue means a disk that stalls.
 _MAX_QUEUED: Final = 10_000
 _CLOSE_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The records of one call, and who waits for them."""
-
-    bodies: Sequence[str]
-    waiting: "tuple[asyncio.AbstractEventLoop, asyncio.Future[bool]] | None"
 
 
 class _Order(Enum):
@@ -68,7 +60,7 @@ class AuditTrail:
         self._on_failure = on_failure
         self._on_recovery = on_recovery
         self._patience_seconds = patience_seconds
-        self._queue: SimpleQueue[_Batch | _Order] = SimpleQueue()
+        self._queue: SimpleQueue[Batch | _Order] = SimpleQueue()
         self._problems: dict[tuple[Sink, str], str] = {}
         self._failing = False
         self._stalled = False
@@ -96,7 +88,7 @@ class AuditTrail:
         loop = asyncio.get_running_loop()
         kept: asyncio.Future[bool] = loop.create_future()
         is_kept = False
-        if self._put(_Batch(bodies, (loop, kept))):
+        if self._put(Batch(bodies, (loop, kept))):
             try:
                 async with asyncio.timeout(0 if self._stalled else self._patience_seconds):
                     is_kept = await kept
@@ -113,7 +105,7 @@ class AuditTrail:
         """
         bodies = self._bodies(records)
         if bodies and self._sinks:
-            self._put(_Batch(bodies, None))
+            self._put(Batch(bodies, None))
 
     def reopen(self) -> None:
         """Goes on in new files where the old ones were moved away (SIGHUP); returns at once.
@@ -134,7 +126,7 @@ class AuditTrail:
         now_ms = self._clock()
         return [body_of(record, now_ms) for record in records]
 
-    def _put(self, batch: _Batch) -> bool:
+    def _put(self, batch: Batch) -> bool:
         if self._closed or self._queue.qsize() >= _MAX_QUEUED:
             self._dropped += len(batch.bodies)
             return False
@@ -161,7 +153,7 @@ class AuditTrail:
     def _run(self) -> None:
         """What the thread does."""
         order: _Order | None = None
-        batches: list[_Batch] = []
+        batches: list[Batch] = []
         while True:
             self._write(batches)
             if order is _Order.CLOSE:
@@ -174,18 +166,18 @@ class AuditTrail:
                 sink.close()
         self._say("; ".join(self._problems.values()))
 
-    def _gather(self) -> tuple[list[_Batch], _Order | None]:
+    def _gather(self) -> tuple[list[Batch], _Order | None]:
         """Takes what there is up to the first order; waits a while if there is nothing."""
-        batches: list[_Batch] = []
+        batches: list[Batch] = []
         with contextlib.suppress(Empty):
             item = self._queue.get(timeout=_REST_SECONDS)
-            while isinstance(item, _Batch):
+            while isinstance(item, Batch):
                 batches.append(item)
                 item = self._queue.get_nowait()
             return batches, item
         return batches, None
 
-    def _write(self, batches: Sequence[_Batch]) -> None:
+    def _write(self, batches: Sequence[Batch]) -> None:
         bodies = [body for batch in batches for body in batch.bodies]
         dropped = self._dropped - self._dropped_told
         self._dropped_told += dropped
@@ -194,7 +186,9 @@ class AuditTrail:
                 self._append(sink, bodies, dropped)
         self._stalled = False
         is_kept = all(what == "reopening" for _, what in self._problems)
-        _wake(batches, is_kept=is_kept)
+        # First, so that the log has the reason when a caller is told to look there.
+        self._say("; ".join(self._problems.values()))
+        wake(batches, is_kept=is_kept)
 
     def _append(self, sink: Sink, bodies: Sequence[str], dropped: int) -> None:
         """Writes records, and before them one of what went wrong earlier."""
@@ -248,21 +242,3 @@ def _described(sink: Sink, error: Exception) -> str:
     problem = error.strerror if isinstance(error, OSError) else None
     # What another exception says may hold anything.
     return f"{sink.name}: {problem or type(error).__name__}"
-
-
-def _wake(batches: Sequence[_Batch], *, is_kept: bool) -> None:
-    waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[bool]]] = {}
-    for batch in batches:
-        if batch.waiting:
-            loop, future = batch.waiting
-            waiting.setdefault(loop, []).append(future)
-    for loop, futures in waiting.items():
-        # A loop that is closed has nobody who waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, futures, is_kept)
-
-
-def _resolve(futures: Sequence["asyncio.Future[bool]"], is_kept: bool) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(is_kept)

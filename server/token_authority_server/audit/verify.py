@@ -123,9 +123,9 @@ class _Check:
             fields.get("torn_sha256") == torn.digest.hexdigest()
         ):
             self._note(torn.begin, f"unfinished at a crash, as record {link.seq} says")
-        elif self.last and link.seq > self.last.seq + 1:
+        elif link.seq > (self.last.seq if self.last else 0) + 1:
             self._fail(
-                torn.begin, "altered", f"it is no record, and {self.last.seq + 1} is missing"
+                torn.begin, "altered", f"it is no record, and one is missing before {link.seq}"
             )
         else:
             self._fail(torn.begin, "inserted", "it is no record, and none is missing")
