@@ -5,13 +5,27 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
+from support.certificates import write_tls
+from support.keys import APP_ID, CERTIFICATE, SECRET_KEY, Moments
 from support.serving import write_config
 from token_authority_server import config
 from token_authority_server.config import ConfigError, Settings
+from token_authority_server.config.callers import CallerSettings, GrantSettings
+from token_authority_server.expectations import check_expectations
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
 
 ROOT = Path(__file__).parents[1]
+CALLER = """
+[[callers]]
+name = "tester"
+identities = ["local"]
+[[callers.grants]]
+name = "rooms"
+project = "classroom"
+tokens = ["whiteboard"]
+roles = ["writer"]
+rooms = ["*"]
+"""
 MINIMAL = f"""
 [projects.classroom.agora]
 app_id = "{APP_ID}"
@@ -19,7 +33,7 @@ app_id = "{APP_ID}"
 id = "cert-1"
 secret = {{ file = "cert" }}
 state = "active"
-"""
+{CALLER}"""
 FULL = f"""
 [server]
 listen = ["127.0.0.1:0", "[::1]:7000", "127.0.0.2:7001", "unix:/run/ta.sock"]
@@ -59,7 +73,7 @@ state = "active"
 
 [projects.office.whiteboard]
 access_keys = [{{ id = "ak-1", access_key = "AK", secret = {{ file = "sk" }}, state = "disabled" }}]
-"""
+{CALLER}"""
 
 
 def load(folder: Path, text: str, environment: Mapping[str, str] | None = None) -> Settings:
@@ -136,7 +150,7 @@ AGORA = "projects.classroom.agora"
 MISTAKES = {
     "no TOML": ("[server", "is not valid TOML: "),
     "a key twice": ("[log]\n[log]\n", "is not valid TOML: "),
-    "no project": ("", "projects: is missing: add it"),
+    "no project": (CALLER, "projects: is missing: add it"),
     "an unknown section": ("[sever]\n" + MINIMAL, "sever: is not a key: did you mean 'server'?"),
     "an unknown key": (
         with_server("listne = []"),
@@ -150,18 +164,18 @@ MISTAKES = {
         "server.drain: must be a number and a unit",
     ),
     "too long a time": (with_server('drain = "2h"'), "server.drain: must be at most 1h"),
-    "nowhere to listen": (with_server("listen = []"), "server.listen: "),
+    "nowhere to listen": (with_server("listen = []"), "server: listens nowhere: "),
     "all addresses": (
         with_server('listen = ["0.0.0.0:50051"]'),
-        "server.listen.0: only loopback addresses and unix sockets are allowed",
+        "server: 0.0.0.0:50051 can be reached by other machines",
     ),
-    "all IPv6 addresses": (with_server('listen = ["[::]:50051"]'), "server.listen.0: only"),
+    "all IPv6 addresses": (with_server('listen = ["[::]:50051"]'), "server: [::]:50051 can be"),
     "an address of the network": (
         with_server('listen = ["10.1.2.3:1"]'),
-        "server.listen.0: only",
+        "add [server.tls], or allow_plaintext = true",
     ),
-    "a name": (with_server('listen = ["example.com:50051"]'), "server.listen.0: only loopback"),
-    "localhost": (with_server('listen = ["localhost:50051"]'), "server.listen.0: only loopback"),
+    "a name": (with_server('listen = ["example.com:50051"]'), "server.listen.0: must be "),
+    "localhost": (with_server('listen = ["localhost:50051"]'), "server.listen.0: must be "),
     "a percent sign": (
         with_server('listen = ["unix:/a%20b"]'),
         "server.listen.0: must not contain",
@@ -176,7 +190,7 @@ MISTAKES = {
         MINIMAL.replace('id = "cert-1"', f'id = "{CERTIFICATE}"'),
         "projects.classroom: the id of a key is the key itself",
     ),
-    "no port": (with_server('listen = ["127.0.0.1"]'), 'server.listen.0: must be "HOST:PORT"'),
+    "no port": (with_server('listen = ["127.0.0.1"]'), 'server.listen.0: must be "ADDRESS:PORT"'),
     "a port too high": (with_server('listen = ["127.0.0.1:65536"]'), "server.listen.0: must be"),
     "a relative socket": (with_server('listen = ["unix:a"]'), "server.listen.0: a unix socket"),
     "an IPv6 address bare": (with_server('listen = ["::1:50051"]'), "server.listen.0: must be"),
@@ -194,7 +208,7 @@ MISTAKES = {
     ),
     "a table for a value": ("server = 1\n" + MINIMAL, "server: must be a table"),
     "one table for a list": (
-        MINIMAL.replace("[[", "[").replace("]]", "]"),
+        MINIMAL.replace("[[projects", "[projects").replace("certificates]]", "certificates]"),
         f"{KEYS}: must be a list: write [ … ] around it, or [[ … ]]",
     ),
     "an unknown level": ('[log]\nlevel = "all"\n' + MINIMAL, "log.level: "),
@@ -251,7 +265,7 @@ MISTAKES = {
     ),
     "a secret that is none": (
         MINIMAL.replace('file = "cert"', 'file = "long"'),
-        "long is too long for a secret: more than 4096 characters",
+        "long is too long: more than 4096 bytes",
     ),
     "an access key with a space": (
         FULL.replace('access_key = "AK"\n', 'access_key = " AK"\n'),
@@ -269,7 +283,10 @@ MISTAKES = {
         MINIMAL.replace('file = "cert"', 'file = "short"'),
         f"{KEYS}.0.secret: must be 32 hex digits, but has 4 characters",
     ),
-    "no keys": ("[projects.classroom]\n", "projects.classroom: has no keys: add an agora or"),
+    "no keys": (
+        "[projects.classroom]\n" + CALLER,
+        "projects.classroom: has no keys: add an agora or",
+    ),
     "an id twice": (
         FULL.replace('id = "ak-1"\n', 'id = "cert-1"\n'),
         "projects.classroom: two keys have the id 'cert-1': give each its own",
@@ -408,19 +425,36 @@ def test_the_commented_example_loads_and_names_every_key() -> None:
     environment = {"APP_CERTIFICATE_2026": CERTIFICATE, "WHITEBOARD_SK": SECRET_KEY}
     settings = config.load(EXAMPLE, environment)
     # What is commented out is the default.
-    defaults = Settings.model_validate({"projects": settings.projects})
+    defaults = Settings.model_validate({"projects": settings.projects, "callers": settings.callers})
     assert settings.server == defaults.server
     assert settings.log == defaults.log
     assert settings.audit == defaults.audit
+    assert settings.limits == defaults.limits
+    assert settings.authentication == defaults.authentication
+    (caller,) = settings.callers
+    given = {name: getattr(caller, name) for name in ("name", "identities")}
+    (grant,) = caller.grants
+    dimensions = ("name", "project", "tokens", "roles", "channels", "users", "rooms")
+    given_to_grant = {name: getattr(grant, name) for name in dimensions}
+    assert grant == GrantSettings.model_validate(given_to_grant)
+    assert caller == CallerSettings.model_validate({**given, "grants": (grant,)})
 
 
 def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> None:
-    text = re.sub(r"^# (?=\[\[|[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^# (?=\[.*\]$|[a-z_]+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    authority = write_tls(tmp_path)
+    (tmp_path / "client-ca.pem").write_bytes(authority)
+    (tmp_path / "kubernetes-ca.pem").write_bytes(authority)
     environment = {
         "APP_CERTIFICATE_2026": CERTIFICATE,
         "APP_CERTIFICATE_2025": CERTIFICATE,
         "WHITEBOARD_SK": SECRET_KEY,
+        "REDIS_URL": "redis://127.0.0.1/",
     }
     path = tmp_path / "all.toml"
     path.write_text(text)
-    config.load(path, environment)
+    settings = config.load(path, environment)
+    assert settings.server.tls
+    assert settings.server.tls.client_ca == authority
+    assert settings.authentication.jwt
+    check_expectations(settings, Moments())

@@ -23,7 +23,7 @@ from token_authority_server.authority import Allowed, Authority, Policy
 from token_authority_server.conditions import Conditions
 from token_authority_server.config import ConfigFile, Settings
 from token_authority_server.config.authentication import JwtSettings
-from token_authority_server.config.models import AuditSettings
+from token_authority_server.config.models import AuditSettings, ServerSettings
 from token_authority_server.errors import Refusal
 from token_authority_server.expectations import Explainer, check_expectations
 from token_authority_server.formats.netless import nonce_text
@@ -57,6 +57,7 @@ __all__ = [
     "serve",
 ]
 
+_VERSION: Final = version("agora-token-authority")
 _INSPECT: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
 
 
@@ -175,19 +176,12 @@ class _Process:
         self._authority = Authority(policy, moment, self._limiter, trail)
         tls = settings.server.tls
         self._certificates = ServerCertificates(tls.identity()) if tls else None
-        facts = ServerFacts(settings.server.max_request_bytes)
+        facts = ServerFacts(settings.server.max_request_bytes, _VERSION)
         self._handlers = Handlers(
             methods(self._authority, RequestParser(), metrics, facts),
             self._authenticator(settings, policy),
             InFlight(settings.server.max_in_flight),
             Observer(logger, metrics, trail),
-        )
-        self._server = Server(
-            self._handlers,
-            with_reflection=settings.server.reflection,
-            max_request_bytes=settings.server.max_request_bytes,
-            max_concurrent_rpcs=settings.server.max_concurrent_rpcs,
-            certificates=self._certificates,
         )
 
     def adopt(self, settings: Settings) -> None:
@@ -201,6 +195,14 @@ class _Process:
 
     async def run(self, file: ConfigFile | None, on_ready: Callable[[list[str]], None]) -> None:
         """Serves until a signal comes."""
+        # gRPC's server belongs to the event loop that runs when it is made.
+        server = Server(
+            self._handlers,
+            with_reflection=self._settings.server.reflection,
+            max_request_bytes=self._settings.server.max_request_bytes,
+            max_concurrent_rpcs=self._settings.server.max_concurrent_rpcs,
+            certificates=self._certificates,
+        )
         stopping, hurrying = asyncio.Event(), asyncio.Event()
 
         def stop() -> None:
@@ -212,25 +214,25 @@ class _Process:
         # up every call for some 20 ms.
         gc.freeze()
         settings = self._settings.server
-        addresses = await self._server.start(settings.listen, settings.mtls_listen)
-        with self._admin() as admin:
+        addresses = await server.start(settings.listen, settings.mtls_listen)
+        with self._admin(server) as admin:
             reloading = self._watch(file)
             self._logger.info(
                 "serving",
                 listen=addresses,
                 admin=admin,
                 projects=sorted(self._settings.projects),
-                version=version("agora-token-authority"),
+                version=_VERSION,
             )
             self._trail.record_soon([{"event": "configuration", "started": addresses}])
             try:
                 on_ready(addresses)
                 await stopping.wait()
             except BaseException:
-                await self._server.stop(notice_seconds=0, grace_seconds=0)
+                await server.stop(notice_seconds=0, grace_seconds=0)
                 raise
             self._logger.info("draining")
-            await self._drain(hurrying)
+            await _drain(server, settings, hurrying)
             if reloading:
                 reloading.cancel()
         await self._limiter.close()
@@ -278,15 +280,13 @@ class _Process:
         return JwtVerifier(JwtPolicy(jwt.issuer, jwt.audience, leeway), source)
 
     @contextlib.contextmanager
-    def _admin(self) -> Generator[str | None]:
+    def _admin(self, server: Server) -> Generator[str | None]:
         address = self._settings.server.admin_listen
         if address is None:
             yield None
             return
         try:
-            admin = AdminServer(
-                address, self._metrics, self._conditions, lambda: self._server.is_serving
-            )
+            admin = AdminServer(address, self._metrics, self._conditions, lambda: server.is_serving)
         except OSError as error:
             raise ListenError(f"cannot listen on {address}: {error.strerror}") from None
         try:
@@ -294,18 +294,18 @@ class _Process:
         finally:
             admin.close()
 
-    async def _drain(self, hurrying: asyncio.Event) -> None:
-        """Stops the server, in peace unless it has to hurry."""
-        settings = self._settings.server
-        draining = asyncio.ensure_future(
-            self._server.stop(
-                notice_seconds=settings.drain_notice.total_seconds(),
-                grace_seconds=settings.drain.total_seconds(),
-            )
+
+async def _drain(server: Server, settings: ServerSettings, hurrying: asyncio.Event) -> None:
+    """Stops the server, in peace unless it has to hurry."""
+    draining = asyncio.ensure_future(
+        server.stop(
+            notice_seconds=settings.drain_notice.total_seconds(),
+            grace_seconds=settings.drain.total_seconds(),
         )
-        hurry = asyncio.ensure_future(hurrying.wait())
-        await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
-        if hurry.done():
-            draining.cancel()
-            await self._server.stop(notice_seconds=0, grace_seconds=0)
-        hurry.cancel()
+    )
+    hurry = asyncio.ensure_future(hurrying.wait())
+    await asyncio.wait({draining, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    if hurry.done():
+        draining.cancel()
+        await server.stop(notice_seconds=0, grace_seconds=0)
+    hurry.cancel()

@@ -79,7 +79,7 @@ async def test_tokens_from_the_command_line() -> None:
 
         ran = await run(*RTC, *target, "--validate-only", "--ttl", "1h30m")
         assert (ran.code, ran.out) == (0, "")
-        assert "allowed:  to local, by grant local" in ran.err
+        assert "allowed:  to developer, by grant everything" in ran.err
         assert "life:     1 h 30 m (at most 1 d)" in ran.err
 
         rest = ["--join-ttl", "60s", "--publish-audio-ttl", "30s", "--rtm-user", "al"]
@@ -372,10 +372,15 @@ async def test_check_config_says_what_a_file_comes_to(tmp_path: Path) -> None:
     ran = await run("check-config", path)
     assert ran.code == 0
     assert ran.out == (
-        "listens on 127.0.0.1:0\n"
+        "listens on 127.0.0.1:0 in plain text\n"
         "project classroom\n"
         f"  agora key cert of App ID {APP_ID}: active\n"
         "  whiteboard key ak: verify_only\n"
+        "caller tester\n"
+        "  identity local\n"
+        "  grant everything for project classroom: chat.app, chat.user, rtc, rtm, whiteboard.room, "
+        "whiteboard.sdk, whiteboard.task, and any_user, any_channel, non_expiring, v006, inspect, "
+        "list_keys\n"
     )
     assert ran.err.startswith(f"token-authority: warning: {path}: projects.classroom.whiteboard: ")
     for secret in (CERTIFICATE, SECRET_KEY):
@@ -391,4 +396,4 @@ async def test_listen_goes_with_dev_only(tmp_path: Path) -> None:
 async def test_dev_listens_on_the_loopback_only() -> None:
     ran = await run("serve", "--dev", "--listen", "0.0.0.0:0")
     assert ran.code == 2
-    assert "only loopback addresses" in ran.err
+    assert "can be reached by other machines" in ran.err

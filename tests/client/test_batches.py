@@ -91,7 +91,9 @@ async def test_validation_of_many_answers_with_decisions(either: Either, server:
     requests = [rtc(uid, ttl=timedelta(seconds=uid)) for uid in range(1, 502)]
     decisions = await either.validate_only.issue_many(requests)
     assert decisions == [
-        Decision("local", "local", timedelta(seconds=uid), timedelta(days=1), "cert-2", ())
+        Decision(
+            "tester", "all-of-classroom", timedelta(seconds=uid), timedelta(days=1), "cert-2", ()
+        )
         for uid in range(1, 502)
     ]
     assert [line["event"] for line in batches(server)] == ["validated"] * 2

@@ -130,7 +130,7 @@ async def test_a_whiteboard_token_that_never_expires(either: Either) -> None:
 
 async def test_validate_only_answers_with_a_decision(either: Either) -> None:
     decision = await either.validate_only.issue_rtc_token(**RTC)
-    assert decision == Decision("local", "local", HOUR, timedelta(days=1), "cert-2", ())
+    assert decision == Decision("tester", "all-of-classroom", HOUR, timedelta(days=1), "cert-2", ())
 
 
 async def test_a_client_may_have_a_project_of_its_own(server: Running, client_type: Any) -> None:

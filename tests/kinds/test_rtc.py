@@ -350,7 +350,11 @@ async def test_validate_only_explains_and_signs_nothing(server: Running) -> None
     )
     assert not response.HasField("issued_token")
     decision = response.decision
-    assert (decision.caller, decision.grant, decision.key_id) == ("local", "local", "cert-2")
+    assert (decision.caller, decision.grant, decision.key_id) == (
+        "tester",
+        "all-of-classroom",
+        "cert-2",
+    )
     assert (decision.ttl.seconds, decision.max_ttl.seconds) == (5, DAY)
     assert [advisory.reason for advisory in decision.advisories] == ["SUBSCRIBER_NOT_ENFORCED"]
 

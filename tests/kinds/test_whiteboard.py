@@ -169,7 +169,11 @@ async def test_validate_only_explains_and_signs_nothing(server: Running) -> None
     )
     assert not response.HasField("issued_token")
     decision = response.decision
-    assert (decision.caller, decision.grant, decision.key_id) == ("local", "local", "ak-1")
+    assert (decision.caller, decision.grant, decision.key_id) == (
+        "tester",
+        "all-of-classroom",
+        "ak-1",
+    )
     assert (decision.ttl.seconds, decision.max_ttl.seconds) == (5, 10 * YEAR_S)
     assert [advisory.reason for advisory in decision.advisories] == ["SDK_TOKEN_SERVER_SIDE_ONLY"]
     never = await server.stub.IssueWhiteboardToken(request(non_expiring={}, validate_only=True))

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
+from support.granting import all_powerful
 from support.keys import SECRETS, keyring
-from support.serving import PATH, Running, refused, running
+from support.serving import PATH, Running, no_trail, refused, running
 from token_authority.v1.chat_pb2 import IssueChatTokenResponse
 from token_authority.v1.rtc_pb2 import (
     RTC_ROLE_PUBLISHER,
@@ -16,10 +17,13 @@ from token_authority.v1.rtc_pb2 import (
 )
 from token_authority_server.kinds import KINDS
 from token_authority_server.kinds.rtc import Rtc
+from token_authority_server.limits import InFlight
 from token_authority_server.log import make_logger
+from token_authority_server.metrics import Metrics
+from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.contract import TOKEN_SERVICE, kinds_by_entry, kinds_by_method
 from token_authority_server.rpc.handlers import Handlers
-from token_authority_server.rpc.observe import CallLog
+from token_authority_server.rpc.observe import Observer
 
 METHODS = [method.name for method in TOKEN_SERVICE.methods]
 VALID = IssueRtcTokenRequest(project="classroom", channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
@@ -61,7 +65,12 @@ def test_two_kinds_for_a_method_stop_the_start() -> None:
 
 def test_a_method_that_is_not_served_stops_the_start() -> None:
     with pytest.raises(RuntimeError, match="BatchIssueTokens"):
-        Handlers({}, CallLog(make_logger("json", "debug", io.StringIO())))
+        Handlers(
+            {},
+            Authenticator(all_powerful(["classroom"]), None),
+            InFlight(1),
+            Observer(make_logger("json", "debug", io.StringIO()), Metrics(), no_trail()),
+        )
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -17,7 +17,7 @@ API_KEY_IDENTITY: Final = f"api-key:sha256:{hashlib.sha256(API_KEY.encode()).hex
 def everything(project: str, **changes: Any) -> dict[str, Any]:
     """A grant for all that there is, with some changes."""
     return {
-        "name": f"all-of-{project}",
+        "name": f"all-of-{project}"[:63],
         "project": project,
         "tokens": tuple(TOKEN_KINDS),
         **EVERY_DIMENSION,

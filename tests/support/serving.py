@@ -114,7 +114,7 @@ async def running(
     authority = Authority(Policy(keys, who), moments, limiter or no_limits(), trail)
     logger = make_logger("json", "debug", output)
     service = Handlers(
-        methods(authority, PARSER, metrics, ServerFacts(max_request_bytes)),
+        methods(authority, PARSER, metrics, ServerFacts(max_request_bytes, "1.2.3")),
         Authenticator(who, jwt),
         InFlight(max_in_flight),
         Observer(logger, metrics, trail),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from token_authority_server.audit import FsyncPolicy
 from token_authority_server.callers import CLAIM, DNS, LOCAL, SPIFFE, Callers
@@ -31,8 +31,10 @@ from token_authority_server.keyring import (
     Keyring,
     KeyState,
     Project,
+    Secret,
     SigningKey,
 )
+from token_authority_server.limits import check_redis
 from token_authority_server.log import LogFormat, LogLevel
 
 
@@ -101,10 +103,15 @@ class ServerSettings(Section):
         return not self.allow_plaintext and all(map(is_local, (*self.listen, *self.mtls_listen)))
 
 
+def _redis(secret: Secret) -> Secret:
+    check_redis(secret.reveal())
+    return secret
+
+
 class LimitSettings(Section):
     """`[limits]`: where the callers' quotas are counted."""
 
-    redis: SecretText | None = None
+    redis: Annotated[SecretText, AfterValidator(_redis)] | None = None
     """Where the URL of a Redis is (`redis://…`, `rediss://…`), so that replicas share quotas.
     Absent: each process counts by itself."""
 

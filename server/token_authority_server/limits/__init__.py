@@ -6,5 +6,6 @@ Refusals cost nothing: a rate is charged only when every rate of the caller has 
 from token_authority_server.limits.in_flight import InFlight
 from token_authority_server.limits.limiter import RateLimiter
 from token_authority_server.limits.quota import Quota, Rate
+from token_authority_server.limits.shared import check_redis
 
-__all__ = ["InFlight", "Quota", "Rate", "RateLimiter"]
+__all__ = ["InFlight", "Quota", "Rate", "RateLimiter", "check_redis"]

@@ -18,6 +18,15 @@ _ADVICE: Final = (
 )
 
 
+def check_redis(url: str) -> None:
+    """Holds that quotas could be counted at an address; connects to nothing.
+
+    Raises:
+        ValueError: The URL is none, or the redis package is missing. Never has the URL in it.
+    """
+    RedisWindows(url, timeout_seconds=1)
+
+
 class RedisWindows:
     """The counters of `limits` in one Redis or Valkey, 6 or newer."""
 

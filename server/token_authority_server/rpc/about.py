@@ -3,7 +3,6 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any, Final
 
 from token_authority.v1 import authority_pb2, inspection_pb2
@@ -23,6 +22,7 @@ class ServerFacts:
     """What GetAuthorityInfo says of the server."""
 
     max_request_bytes: int
+    version: str
 
 
 def get_authority_info(authority: Authority, parser: RequestParser, facts: ServerFacts) -> Method:
@@ -43,7 +43,7 @@ def get_authority_info(authority: Authority, parser: RequestParser, facts: Serve
                 max_batch_size=caller.quota.max_batch,
                 max_request_bytes=facts.max_request_bytes,
             ),
-            server_version=version("agora-token-authority"),
+            server_version=facts.version,
         )
         set_ms(message.server_time, authority.now_ms())
         return Answer(message.SerializeToString(), "told", {})
