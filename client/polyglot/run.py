@@ -3,10 +3,10 @@
     make polyglot
     python client/polyglot/run.py [LANGUAGE …]
 
-A folder with install.sh, generate.sh, build.sh, run.sh and README.md is a language (README.md here
-says what each must do). Each is generated and built from clean sources and run against a real
-server with TLS and an API key, with the right certificate authority and with a wrong one. The
-table goes to README.md here and to the project's, unless a cell that had passed no longer does.
+A folder with a run.sh is a language (README.md here says what its files must do). Each is generated
+and built from clean sources and run against a real server with TLS and an API key, with the right
+certificate authority and with a wrong one. The table goes to README.md here and to the project's,
+unless a cell that had passed no longer does.
 
 Exit code: 0, or 1 when something failed or got worse.
 """
@@ -55,14 +55,18 @@ class Done:
 
 
 class Language:
-    """One language's folder, and what has come of it."""
+    """One language's folder, and what has come of it.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Args:
+        folder: Where its scripts are.
+        log: The file for what they print.
+    """
+
+    def __init__(self, folder: Path, log: Path) -> None:
         self.row: Row = dict.fromkeys(COLUMNS, ABSENT)
         self.problem = ""
-        self._folder = POLYGLOT / name
-        self._log = LOGS / f"{name}.log"
+        self._folder = folder
+        self._log = log
         self._log.write_text("")
 
     def prove(self) -> None:
@@ -196,12 +200,16 @@ def _problem(check: Any, answer: dict[str, Any]) -> str:
 
 
 def languages() -> list[str]:
-    """Returns the folders that are languages."""
-    return sorted(
-        folder.name
-        for folder in POLYGLOT.iterdir()
-        if all((folder / name).exists() for name in FILES)
-    )
+    """Returns the folders that are languages.
+
+    Raises:
+        SystemExit: One of them lacks a file.
+    """
+    found = sorted(folder.parent.name for folder in POLYGLOT.glob("*/run.sh"))
+    for name in found:
+        if missing := [file for file in FILES if not (POLYGLOT / name / file).exists()]:
+            raise SystemExit(f"{POLYGLOT / name} lacks {', '.join(missing)}")
+    return found
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -219,7 +227,7 @@ def main(arguments: Sequence[str]) -> int:
     failed = 0
     for name in named:
         print(f"==> {name}", flush=True)
-        language = Language(name)
+        language = Language(POLYGLOT / name, LOGS / f"{name}.log")
         language.prove()
         after[name] = language.row
         print("    " + ", ".join(f"{key} {language.row[key]}" for key in COLUMNS[1:]))
