@@ -199,16 +199,16 @@ def _problem(check: Any, answer: dict[str, Any]) -> str:
     return ""
 
 
-def languages() -> list[str]:
-    """Returns the folders that are languages.
+def languages(folder: Path) -> list[str]:
+    """Returns the names of the folders that are languages.
 
     Raises:
         SystemExit: One of them lacks a file.
     """
-    found = sorted(folder.parent.name for folder in POLYGLOT.glob("*/run.sh"))
+    found = sorted(script.parent.name for script in folder.glob("*/run.sh"))
     for name in found:
-        if missing := [file for file in FILES if not (POLYGLOT / name / file).exists()]:
-            raise SystemExit(f"{POLYGLOT / name} lacks {', '.join(missing)}")
+        if missing := [file for file in FILES if not (folder / name / file).exists()]:
+            raise SystemExit(f"{folder / name} lacks {', '.join(missing)}")
     return found
 
 
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str]) -> int:
     """Proves the languages that are named, or all; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("language", nargs="*", help="a folder's name; all of them without")
-    known = languages()
+    known = languages(POLYGLOT)
     named = parser.parse_args(arguments).language or known
     if unknown := sorted(set(named) - set(known)):
         parser.error(f"no such language: {', '.join(unknown)}; there is {', '.join(known)}")
