@@ -38,11 +38,15 @@ bench: .venv/dev.stamp ## Measure signing, calls and batches against their basel
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
+polyglot: .venv/dev.stamp ## Prove the contract in every language, and write the table of them
+	$(BIN)/python client/polyglot/run.py
+
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows
 	tests/lock.sh
 
 clean: ## Remove everything that make made
-	rm -rf .venv .venv-proto dist protos/.third_party tests/npm/node_modules
+	rm -rf .venv .venv-proto dist protos/.third_party tests/npm/node_modules client/polyglot/logs
+	rm -rf client/polyglot/*/gen client/polyglot/*/build client/polyglot/*/node_modules
 
 .venv/run.stamp: server/requirements.lock pyproject.toml
 	@echo "Making the environment in .venv; this takes less than a minute."
@@ -62,4 +66,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check bench fuzz lock clean
+.PHONY: help run demo test check format proto proto-check bench fuzz polyglot lock clean

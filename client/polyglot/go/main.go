@@ -1,0 +1,140 @@
+// Asks a token authority for two tokens, and finds out why a third is refused.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	authority "polyglot/gen/token_authority/v1"
+)
+
+// Calls that no server took are tried again; every method of the contract may be.
+const serviceConfig = `{"methodConfig": [{
+	"name": [{"service": "token_authority.v1.TokenService"}],
+	"retryPolicy": {
+		"maxAttempts": 5,
+		"initialBackoff": "0.1s",
+		"maxBackoff": "1s",
+		"backoffMultiplier": 3,
+		"retryableStatusCodes": ["UNAVAILABLE"]
+	}
+}]}`
+
+// apiKey goes with every call, and never over a connection without TLS.
+type apiKey string
+
+func (key apiKey) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(key)}, nil
+}
+
+func (apiKey) RequireTransportSecurity() bool { return true }
+
+// refusal is what a program can act on: the reason is stable, the message is for people.
+type refusal struct {
+	Code      string `json:"code"`
+	Reason    string `json:"reason"`
+	Field     string `json:"field"`
+	Violation string `json:"violation"`
+}
+
+func readRefusal(err error) refusal {
+	refused := status.Convert(err)
+	read := refusal{Code: code.Code(refused.Code()).String()}
+	for _, detail := range refused.Details() {
+		switch detail := detail.(type) {
+		case *errdetails.ErrorInfo:
+			read.Reason = detail.GetReason()
+		case *errdetails.BadRequest:
+			// There is one for each wrong field.
+			violation := detail.GetFieldViolations()[0]
+			read.Field, read.Violation = violation.GetField(), violation.GetReason()
+		}
+	}
+	return read
+}
+
+func run() error {
+	transport, err := credentials.NewClientTLSFromFile(os.Getenv("TOKEN_AUTHORITY_CA"), "")
+	if err != nil {
+		return err
+	}
+	connection, err := grpc.NewClient(
+		os.Getenv("TOKEN_AUTHORITY_TARGET"),
+		grpc.WithTransportCredentials(transport),
+		grpc.WithPerRPCCredentials(apiKey(os.Getenv("TOKEN_AUTHORITY_API_KEY"))),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+	)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	client := authority.NewTokenServiceClient(connection)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	whiteboard, err := client.IssueWhiteboardToken(ctx, &authority.IssueWhiteboardTokenRequest{
+		Scope: &authority.IssueWhiteboardTokenRequest_Room{
+			Room: &authority.WhiteboardRoomScope{RoomUuid: "4a50cb3b6a0c4b5e"},
+		},
+		Role: authority.WhiteboardRole_WHITEBOARD_ROLE_WRITER,
+		Expiration: &authority.IssueWhiteboardTokenRequest_Ttl{
+			Ttl: durationpb.New(time.Hour),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	rtc, err := client.IssueRtcToken(ctx, rtcRequest(7))
+	if err != nil {
+		return err
+	}
+	// uid 0 would admit anyone, which has to be said in words: AnyUser.
+	invalid := rtcRequest(0)
+	local, err := firstViolation(invalid)
+	if err != nil {
+		return err
+	}
+	_, refused := client.IssueRtcToken(ctx, invalid)
+	if refused == nil {
+		return errors.New("uid 0 was not refused")
+	}
+	parsed, err := parse(rtc.GetIssuedToken().GetToken())
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{
+		"whiteboard_token": whiteboard.GetIssuedToken().GetToken(),
+		"rtc_token":        rtc.GetIssuedToken().GetToken(),
+		"refused":          readRefusal(refused),
+		"local":            local,
+		"parsed":           parsed,
+		"verified_by":      verifiedBy(),
+	})
+}
+
+func rtcRequest(uid int64) *authority.IssueRtcTokenRequest {
+	return &authority.IssueRtcTokenRequest{
+		Channel:    &authority.IssueRtcTokenRequest_ChannelName{ChannelName: "lesson-1"},
+		User:       &authority.IssueRtcTokenRequest_Uid{Uid: uid},
+		Rights:     &authority.IssueRtcTokenRequest_Role{Role: authority.RtcRole_RTC_ROLE_PUBLISHER},
+		Expiration: &authority.IssueRtcTokenRequest_Ttl{Ttl: durationpb.New(time.Hour)},
+	}
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,248 @@
+"""Proves the contract in every language that has a folder here, and writes the table of them.
+
+    make polyglot
+    python client/polyglot/run.py [LANGUAGE …]
+
+A folder with a run.sh is a language (README.md here says what its files must do). Each is generated
+and built from clean sources and run against a real server with TLS and an API key, with the right
+certificate authority and with a wrong one. The table goes to README.md here and to the project's,
+unless a cell that had passed no longer does.
+
+Exit code: 0, or 1 when something failed or got worse.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+POLYGLOT: Final = Path(__file__).parent
+ROOT: Final = POLYGLOT.parents[1]
+# The decoder of the tests shares nothing with the code that writes tokens.
+sys.path.insert(0, str(ROOT / "tests"))
+
+import table  # noqa: E402
+from authority import REFUSED, TOKEN, Authority, serving  # noqa: E402
+from table import ABSENT, COLUMNS, FAILED, PASSED, Row  # noqa: E402
+
+LOGS: Final = POLYGLOT / "logs"
+FILES: Final = ("README.md", "install.sh", "generate.sh", "build.sh", "run.sh")
+# Seconds. The first install and build of a compiled language fetch and compile its dependencies.
+SECONDS: Final = {"install.sh": 900, "generate.sh": 300, "build.sh": 900, "run.sh": 60}
+
+
+class StepFailedError(Exception):
+    """A script or a check failed; says in which column."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a script left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Language:
+    """One language's folder, and what has come of it.
+
+    Args:
+        folder: Where its scripts are.
+        log: The file for what they print.
+    """
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self.row: Row = dict.fromkeys(COLUMNS, ABSENT)
+        self.problem = ""
+        self._folder = folder
+        self._log = log
+        self._log.write_text("")
+
+    def prove(self) -> None:
+        """Fills the row, up to the first cell that fails."""
+        installed = self._install()
+        # What a run before this one left must not make this one pass.
+        for made in ("gen", "build"):
+            shutil.rmtree(self._folder / made, ignore_errors=True)
+        try:
+            self._step("generated", "generate.sh")
+            self._step("built", "build.sh")
+            if not installed:
+                self.row["built"] = "syntax-checked"
+                return
+            with serving() as authority:
+                answer = self._ask(authority)
+            self._check_answer(authority, answer)
+            self._check_wrong_ca()
+        except StepFailedError as failure:
+            self.problem = str(failure)
+
+    def _install(self) -> bool:
+        """Whether the toolchain is there; its last line of output names it."""
+        done = self._script("install.sh")
+        said = (done.out.strip().splitlines() or [""])[-1].replace("|", "/")
+        if done.code:
+            self.row["toolchain"] = f"not to be had: {said or 'see the log'}"
+        else:
+            self.row["toolchain"] = said or "installed"
+        return not done.code
+
+    def _step(self, column: str, script: str) -> None:
+        """Runs a script that must succeed."""
+        done = self._script(script)
+        self._settle(column, not done.code, f"{script} exited with {done.code}")
+
+    def _settle(self, column: str, passed: bool, problem: str) -> None:
+        """Writes a cell.
+
+        Raises:
+            StepFailedError: It did not pass.
+        """
+        self.row[column] = PASSED if passed else FAILED
+        if not passed:
+            raise StepFailedError(f"{column}: {problem} (see {self._log})")
+
+    def _ask(self, authority: Authority) -> dict[str, Any]:
+        """Runs the client with the right authority; returns the one object that it prints."""
+        done = self._script("run.sh", **authority.environment(authority.ca))
+        answer: Any = None
+        try:
+            answer = json.loads(done.out)
+        except ValueError:
+            self._settle("issued", False, "run.sh did not print one JSON object")
+        self._settle("issued", not done.code and isinstance(answer, dict), "run.sh failed")
+        checked: dict[str, Any] = answer
+        return checked
+
+    def _check_answer(self, authority: Authority, answer: dict[str, Any]) -> None:
+        """Holds what the client printed to what it asked for."""
+        problem = _problem(authority.check_tokens, answer)
+        self._settle("issued", not problem, problem)
+        refused = answer.get("refused")
+        self._settle("error read", refused == REFUSED, f"refused is {refused}")
+        # protovalidate in the client must say the same as the server: the same field and rule.
+        if "local" in answer:
+            same = {name: REFUSED[name] for name in ("field", "violation")}
+            local = answer["local"]
+            self._settle("checked locally", local == same, f"local is {local}")
+        library = answer.get("verified_by")
+        self.row["verified by"] = "our decoder"
+        if library:
+            problem = _problem(authority.check_parsed, answer)
+            self._settle("verified by", not problem, problem)
+            self.row["verified by"] = f"{PASSED} {library}"
+
+    def _check_wrong_ca(self) -> None:
+        """A client that trusts somebody else must fail before its key is on the wire."""
+        with serving() as authority:
+            done = self._script("run.sh", **authority.environment(authority.wrong_ca))
+        # The log is complete only now that the server has ended.
+        reached = authority.calls()
+        fooled = not done.code or reached or TOKEN.search(done.out + done.err)
+        self._settle("TLS", not fooled, f"a wrong CA was accepted, {reached} calls were made")
+
+    def _script(self, script: str, **environment: str) -> Done:
+        """Runs one of the folder's scripts, and logs what it printed, but for tokens."""
+        started = time.monotonic()
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            # In a group of its own, and not read through pipes: a build daemon that a script
+            # leaves behind must neither be waited for nor outlive it.
+            process = subprocess.Popen(
+                [str(self._folder / script)],
+                cwd=self._folder,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+            try:
+                process.wait(SECONDS[script])
+            except subprocess.TimeoutExpired:
+                print(f"    {script} is ended after {SECONDS[script]} s")
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+            printed, complained = (_content(file) for file in (out, err))
+        with self._log.open("a") as log:
+            seconds = time.monotonic() - started
+            log.write(f"==> {script}: exit code {code} after {seconds:.1f} s\n")
+            # What a client prints holds tokens; these are throwaway, but a log is no place.
+            log.write((complained if script == "run.sh" else printed + complained).rstrip() + "\n")
+        print(f"    {script} {seconds:.1f} s, exit code {code}", flush=True)
+        return Done(code, printed, complained)
+
+
+def _content(file: IO[str]) -> str:
+    """Returns all that was written to a file."""
+    file.seek(0)
+    return file.read()
+
+
+def _problem(check: Any, answer: dict[str, Any]) -> str:
+    """Runs a check; returns what is wrong, or nothing."""
+    try:
+        check(answer)
+    except Exception as error:  # noqa: BLE001  # whatever a client printed must not end the run
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def languages(folder: Path) -> list[str]:
+    """Returns the names of the folders that are languages.
+
+    Raises:
+        SystemExit: One of them lacks a file.
+    """
+    found = sorted(script.parent.name for script in folder.glob("*/run.sh"))
+    for name in found:
+        if missing := [file for file in FILES if not (folder / name / file).exists()]:
+            raise SystemExit(f"{folder / name} lacks {', '.join(missing)}")
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Proves the languages that are named, or all; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("language", nargs="*", help="a folder's name; all of them without")
+    known = languages(POLYGLOT)
+    named = parser.parse_args(arguments).language or known
+    if unknown := sorted(set(named) - set(known)):
+        parser.error(f"no such language: {', '.join(unknown)}; there is {', '.join(known)}")
+    LOGS.mkdir(exist_ok=True)
+    before = table.read(POLYGLOT / "README.md")
+    # Rows of languages that were not asked for stay, but for those whose folder is gone.
+    after = {name: row for name, row in before.items() if name in known and name not in named}
+    failed = 0
+    for name in named:
+        print(f"==> {name}", flush=True)
+        language = Language(POLYGLOT / name, LOGS / f"{name}.log")
+        language.prove()
+        after[name] = language.row
+        print("    " + ", ".join(f"{key} {language.row[key]}" for key in COLUMNS[1:]))
+        if language.problem:
+            failed += 1
+            print(f"    {language.problem}")
+    worse = table.regressions(before, after)
+    for line in worse:
+        print(f"worse than the committed table: {line}")
+    if not worse:
+        table.write(POLYGLOT / "README.md", after)
+        table.write(ROOT / "README.md", after, "client/polyglot/")
+    print(f"{len(named) - failed} passed, {failed} failed")
+    return 1 if failed or worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
