@@ -6,7 +6,8 @@ if ! command -v cargo >/dev/null || ! command -v cc >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     # tonic needs Rust 1.88 and Debian's own is older; `-web` is the new one that its browsers need.
-    apt-get install -qq --yes --no-install-recommends rustc-web cargo-web gcc libc6-dev
+    apt-get install -qq --yes --no-install-recommends ca-certificates rustc-web cargo-web gcc \
+        libc6-dev
 fi
 version() { sed -n "/^name = \"$1\"/{n;s/version = \"\(.*\)\"/\1/p;}" "$(dirname -- "$0")/Cargo.lock"; }
 echo "Rust $(rustc --version | cut -d ' ' -f 2), tonic $(version tonic), prost $(version prost)"
