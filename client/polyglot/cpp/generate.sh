@@ -10,8 +10,8 @@ mkdir -p gen/google
 
 cd "$root/protos"
 protoc --descriptor_set_in=token_authority.binpb --cpp_out="$gen" token_authority/v1/*.proto
-protoc --descriptor_set_in=token_authority.binpb --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" \
-    --grpc_out="$gen" token_authority/v1/*_service.proto
+protoc --descriptor_set_in=token_authority.binpb --grpc_out="$gen" \
+    --plugin=protoc-gen-grpc="$(command -v grpc_cpp_plugin)" token_authority/v1/*_service.proto
 
 # The details of a refusal are google.rpc messages, which no C++ package of Debian has: take their
 # .proto files from where the Python client has them, checked against its lock's hashes.

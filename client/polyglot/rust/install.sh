@@ -9,5 +9,6 @@ if ! command -v cargo >/dev/null || ! command -v cc >/dev/null; then
     apt-get install -qq --yes --no-install-recommends ca-certificates rustc-web cargo-web gcc \
         libc6-dev
 fi
-version() { sed -n "/^name = \"$1\"/{n;s/version = \"\(.*\)\"/\1/p;}" "$(dirname -- "$0")/Cargo.lock"; }
+lock=$(dirname -- "$0")/Cargo.lock
+version() { sed -n "/^name = \"$1\"/{n;s/version = \"\(.*\)\"/\1/p;}" "$lock"; }
 echo "Rust $(rustc --version | cut -d ' ' -f 2), tonic $(version tonic), prost $(version prost)"

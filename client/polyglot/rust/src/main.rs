@@ -81,7 +81,7 @@ async fn show() -> Result<Value, Box<dyn Error>> {
 }
 
 fn connect(target: &str, certificates: &str) -> Result<Channel, Box<dyn Error>> {
-    // Only the given authority is trusted; `with_native_roots` (a feature of tonic) trusts the system's.
+    // Only the given authority is trusted; `with_native_roots` would trust the system's.
     let pem = fs::read(certificates).map_err(|error| format!("{certificates}: {error}"))?;
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem));
     Ok(Endpoint::from_shared(format!("https://{target}"))?
@@ -104,8 +104,8 @@ fn for_user(uid: i64) -> IssueRtcTokenRequest {
 
 /// Makes a call up to five times in about two seconds, while the server is away.
 ///
-/// tonic knows no service config, which would say this to other languages' grpc. Every method may be
-/// called again without harm.
+/// tonic knows no service config, which would say this to other languages' grpc. Every method may
+/// be called again without harm.
 async fn repeated<T>(
     mut call: impl AsyncFnMut() -> Result<Response<T>, Status>,
 ) -> Result<T, Status> {

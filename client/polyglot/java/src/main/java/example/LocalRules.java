@@ -17,7 +17,7 @@ import com.google.protobuf.Message;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.HashMap;
-import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -67,8 +67,8 @@ final class LocalRules {
   }
 
   private static Broken broken(Violation violation) {
-    return new Broken(
-        path(violation.getField()), violation.getRuleId().toUpperCase().replace('.', '_'));
+    var reason = violation.getRuleId().toUpperCase(Locale.ROOT).replace('.', '_');
+    return new Broken(path(violation.getField()), reason);
   }
 
   /** Spells a path like the server: {@code requests[3].rtc.channel_name}. */
