@@ -1,0 +1,201 @@
+package example;
+
+import com.google.gson.FieldNamingPolicy;
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.protobuf.Any;
+import com.google.protobuf.Duration;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
+import com.google.rpc.BadRequest;
+import com.google.rpc.ErrorInfo;
+import io.agora.media.AccessToken2;
+import io.grpc.Grpc;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.TlsChannelCredentials;
+import io.grpc.protobuf.StatusProto;
+import java.io.File;
+import java.io.IOException;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.TimeUnit;
+import tokenauthority.v1.IssueRtcTokenRequest;
+import tokenauthority.v1.IssueWhiteboardTokenRequest;
+import tokenauthority.v1.RtcRole;
+import tokenauthority.v1.TokenServiceGrpc;
+import tokenauthority.v1.TokenServiceGrpc.TokenServiceBlockingStub;
+import tokenauthority.v1.WhiteboardRole;
+import tokenauthority.v1.WhiteboardRoomScope;
+
+/** Gets a whiteboard token and an RTC token, and reads why a third request is refused. */
+public final class Client {
+  // Every method may be called again without harm, so a server that is away (it restarts, or there
+  // is none yet) is asked five times in about two seconds.
+  private static final String SERVICE_CONFIG =
+      """
+      {
+        "methodConfig": [{
+          "name": [{"service": "token_authority.v1.TokenService"}],
+          "retryPolicy": {
+            "maxAttempts": 5,
+            "initialBackoff": "0.1s",
+            "maxBackoff": "1s",
+            "backoffMultiplier": 3,
+            "retryableStatusCodes": ["UNAVAILABLE"]
+          }
+        }]
+      }
+      """;
+  private static final Duration ONE_HOUR = Duration.newBuilder().setSeconds(3600).build();
+  private static final Gson JSON =
+      new GsonBuilder()
+          .disableHtmlEscaping()
+          .setFieldNamingPolicy(FieldNamingPolicy.LOWER_CASE_WITH_UNDERSCORES)
+          .create();
+
+  record Refused(String code, String reason, String field, String violation) {}
+
+  record Parsed(String channelName, String uid, String appId) {}
+
+  record Shown(
+      String whiteboardToken,
+      String rtcToken,
+      Refused refused,
+      LocalRules.Broken local,
+      Parsed parsed,
+      String verifiedBy) {}
+
+  private final TokenServiceBlockingStub tokens;
+
+  private Client(ManagedChannel channel, String apiKey) {
+    tokens = TokenServiceGrpc.newBlockingStub(channel).withCallCredentials(new ApiKey(apiKey));
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    try {
+      run();
+    } catch (StatusRuntimeException | IOException error) {
+      System.err.println("no token: " + line(error));
+      System.exit(1);
+    }
+  }
+
+  private static void run() throws Exception {
+    var channel = connect(variable("TOKEN_AUTHORITY_TARGET"), variable("TOKEN_AUTHORITY_CA"));
+    try {
+      var client = new Client(channel, variable("TOKEN_AUTHORITY_API_KEY"));
+      System.out.println(JSON.toJson(client.show()));
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  private static ManagedChannel connect(String target, String certificates) throws IOException {
+    // Only the given authority is trusted; leave trustManager out to trust the system's.
+    var tls = TlsChannelCredentials.newBuilder().trustManager(new File(certificates)).build();
+    Map<String, ?> config = JSON.<Map<String, ?>>fromJson(SERVICE_CONFIG, Map.class);
+    return Grpc.newChannelBuilder(target, tls).defaultServiceConfig(config).build();
+  }
+
+  private Shown show() throws Exception {
+    var whiteboard = IssueWhiteboardTokenRequest.newBuilder();
+    whiteboard.setRoom(WhiteboardRoomScope.newBuilder().setRoomUuid("4a50cb3b6a0c4b5e"));
+    whiteboard.setRole(WhiteboardRole.WHITEBOARD_ROLE_WRITER).setTtl(ONE_HOUR);
+    var whiteboardToken =
+        soon().issueWhiteboardToken(whiteboard.build()).getIssuedToken().getToken();
+
+    var rtcToken = soon().issueRtcToken(rtc(7)).getIssuedToken().getToken();
+
+    var bad = rtc(0);
+    return new Shown(
+        whiteboardToken,
+        rtcToken,
+        refusal(bad),
+        new LocalRules().check(bad).orElseThrow(),
+        parsed(rtcToken),
+        agoraVersion());
+  }
+
+  /** Returns stubs whose next call has five seconds: without a deadline it could wait for ever. */
+  private TokenServiceBlockingStub soon() {
+    return tokens.withDeadlineAfter(5, TimeUnit.SECONDS);
+  }
+
+  private static IssueRtcTokenRequest rtc(long uid) {
+    return IssueRtcTokenRequest.newBuilder()
+        .setChannelName("lesson-1")
+        .setUid(uid)
+        .setRole(RtcRole.RTC_ROLE_PUBLISHER)
+        .setTtl(ONE_HOUR)
+        .build();
+  }
+
+  private Refused refusal(IssueRtcTokenRequest request) throws InvalidProtocolBufferException {
+    try {
+      soon().issueRtcToken(request);
+    } catch (StatusRuntimeException error) {
+      // The details of a refusal come beside its code and its text, which is for people.
+      var info = detail(error, ErrorInfo.class);
+      var violation = detail(error, BadRequest.class).getFieldViolations(0);
+      return new Refused(
+          Status.fromThrowable(error).getCode().name(),
+          info.getReason(),
+          violation.getField(),
+          violation.getReason());
+    }
+    throw new IllegalStateException("the request was not refused");
+  }
+
+  private static <T extends Message> T detail(StatusRuntimeException error, Class<T> type)
+      throws InvalidProtocolBufferException {
+    var status = StatusProto.fromThrowable(error);
+    for (Any detail : status.getDetailsList()) {
+      if (detail.is(type)) {
+        return detail.unpack(type);
+      }
+    }
+    // Not from the token authority, but from something in between: a proxy, or grpc itself.
+    throw error;
+  }
+
+  /** Reads a token with Agora's own library, as Agora would. */
+  private static Parsed parsed(String token) {
+    var read = new AccessToken2();
+    if (!read.parse(token)) {
+      throw new IllegalStateException("Agora's library cannot read the token");
+    }
+    // Not read.getService(…), which makes an empty one.
+    var service = (AccessToken2.ServiceRtc) read.services.get(AccessToken2.SERVICE_TYPE_RTC);
+    return new Parsed(service.getChannelName(), service.getUid(), read.appId);
+  }
+
+  private static String agoraVersion() throws IOException {
+    var properties = new Properties();
+    var path = "/META-INF/maven/io.agora/authentication/pom.properties";
+    try (var file = AccessToken2.class.getResourceAsStream(path)) {
+      properties.load(file);
+    }
+    return "io.agora:authentication " + properties.getProperty("version");
+  }
+
+  /** Puts a failure into one line: what is wrong with TLS is only said by the deepest cause. */
+  private static String line(Exception error) {
+    Throwable cause = error;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    var first = error.getMessage().lines().findFirst().orElse("");
+    return cause == error ? first : first + ": " + cause.getMessage();
+  }
+
+  private static String variable(String name) {
+    var value = System.getenv(name);
+    if (value == null || value.isEmpty()) {
+      System.err.println("set " + name);
+      System.exit(2);
+    }
+    return value;
+  }
+}
