@@ -12,7 +12,7 @@ run: .venv/run.stamp ## Start the development server on 127.0.0.1:50051
 demo: .venv/run.stamp ## Issue every kind of token against a server of its own
 	@$(BIN)/python tests/demo.py
 
-test: .venv/dev.stamp ## Run the tests
+test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
 	$(BIN)/pytest
 
 check: proto-check ## Format, lint, types, import rules, contract
