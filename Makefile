@@ -24,7 +24,7 @@ format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 	$(PROTO) buf format --write protos --path protos/token_authority
 
-proto: .venv-proto/proto.stamp ## Generate stubs and images from protos/
+proto: .venv-proto/proto.stamp ## Generate stubs, images and the reference from protos/
 	$(PROTO) protos/generate.sh "$(CURDIR)/protos" "$(CURDIR)/client"
 
 proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refuse drift and breaks
