@@ -31,6 +31,9 @@ proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refus
 	$(PROTO) protos/check.sh
 	$(BIN)/pytest -q tests/contract
 
+contract: ## Pack the contract for other repositories into dist/
+	@$(PYTHON) protos/archive.py dist
+
 bench: .venv/dev.stamp ## Measure signing, calls and batches against their baselines
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
 	$(BIN)/python tests/bench/batches.py
@@ -62,4 +65,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check bench fuzz lock clean
+.PHONY: help run demo test check format proto proto-check contract bench fuzz lock clean
