@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import trustme
 from grpc import aio
 from grpc_reflection.v1alpha import reflection
 
+from contract.forwarding import Front, forward
 from support.clients import SERVICES
 from support.keys import access_key, certificate
 from support.serving import running
@@ -31,28 +33,18 @@ class Secured:
     wrong_ca: Path
 
 
-class _Keyed(grpc.GenericRpcHandler):
+def _keyed(channel: Any, details: grpc.HandlerCallDetails) -> Any:
     """Hands calls that bring the key on to a server."""
+    if not details.method.startswith("/token_authority."):
+        return None
+    keyed = dict(details.invocation_metadata or ()).get("authorization") == f"Bearer {API_KEY}"
 
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
+    async def call(data: bytes, context: Any) -> bytes:
+        if not keyed:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "send an API key")
+        return await forward(channel, details.method, data, context)
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        method, metadata = handler_call_details.method, handler_call_details.invocation_metadata
-        if not method.startswith("/token_authority."):
-            return None
-        keyed = dict(metadata or ()).get("authorization") == f"Bearer {API_KEY}"
-
-        async def call(data: bytes, context: Any) -> Any:
-            if not keyed:
-                await context.abort(grpc.StatusCode.UNAUTHENTICATED, "send an API key")
-            try:
-                return await self._channel.unary_unary(method)(data)
-            except aio.AioRpcError as error:
-                trailers = tuple(error.trailing_metadata() or ())
-                await context.abort(error.code(), error.details(), trailers)
-
-        return grpc.unary_unary_rpc_method_handler(call)
+    return call
 
 
 @asynccontextmanager
@@ -66,7 +58,7 @@ async def secured(folder: Path) -> AsyncGenerator[Secured]:
     credentials = grpc.ssl_server_credentials([(certificate.private_key_pem.bytes(), chain)])
     async with running(KEYS) as server:
         front = aio.server(options=(("grpc.so_reuseport", 0),))
-        front.add_generic_rpc_handlers((_Keyed(server.channel),))
+        front.add_generic_rpc_handlers((Front(partial(_keyed, server.channel)),))
         names = [service.full_name for service in SERVICES]
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], front)
         port = front.add_secure_port("127.0.0.1:0", credentials)
