@@ -29,13 +29,10 @@ TOOLS: Final = ROOT / ".venv-proto/bin"
 ENVOY_CONFIG: Final = (ROOT / "client/envoy-json.yaml").read_text()
 TEXT: Final = (ROOT / "client/WITHOUT_STUBS.md").read_text()
 BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-# What a block runs, unless the tool is not to be had here.
-USABLE: Final = [
-    block for block in BLOCKS if not block.startswith("grpcurl") or shutil.which("go") is not None
-]
-CALLS: Final = [block for block in USABLE if "IssueRtcToken" in block and ":8080" not in block]
+CALLS: Final = [block for block in BLOCKS if "IssueRtcToken" in block and ":8080" not in block]
 PLAINTEXT: Final = [block for block in CALLS if "127.0.0.1:50051" in block]
 WITH_TLS: Final = [block for block in CALLS if "localhost:50051" in block]
+(DESCRIBE,) = [block for block in BLOCKS if " describe " in block]
 (JSON_CALL,) = [block for block in BLOCKS if ":8080" in block]
 INVALID_ARGUMENT, UNAUTHENTICATED = 3, 16
 METHOD: Final = "token_authority.v1.TokenService/IssueRtcToken"
@@ -89,14 +86,24 @@ def refused_by_rule(ran: Ran) -> bool:
     return "google.rpc.BadRequest" in ran.out + ran.err and "(to admit anyone" in ran.out + ran.err
 
 
-@pytest.fixture(scope="session")
+def usable(blocks: list[str]) -> list[str]:
+    """Returns blocks whose tool can be had here: grpcurl takes Go."""
+    has_go = shutil.which("go") is not None
+    return [block for block in blocks if has_go or not block.startswith("grpcurl")]
+
+
+@pytest.fixture(scope="session", autouse=True)
 def tools() -> None:
-    """Buf and Envoy have to be there; grpcurl is built where there is Go."""
+    """Buf and Envoy have to be there."""
     assert (TOOLS / "buf").exists(), "run 'make test', or 'make .venv-proto/proto.stamp' before"
-    if shutil.which("go") is None:
+
+
+@pytest.fixture
+def tool(block: str) -> None:
+    """Builds grpcurl for a block that runs it; with an empty cache that compiles grpc-go."""
+    if not block.startswith("grpcurl"):
         return
     script = ROOT / "tests/contract/grpcurl.sh"
-    # With an empty cache this compiles grpc-go.
     done = subprocess.run([script, TOOLS], capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
         pytest.skip(f"grpcurl cannot be built: {done.stderr}")
@@ -109,14 +116,14 @@ async def guarded(tmp_path: Path) -> AsyncGenerator[Secured]:
 
 
 def test_every_way_is_documented() -> None:
-    assert len(PLAINTEXT) == len(WITH_TLS) == (2 if shutil.which("go") is None else 4)
+    assert len(PLAINTEXT) == len(WITH_TLS) == 4
     for blocks in (PLAINTEXT, WITH_TLS):
         assert sum("protos/token_authority.binpb" in block for block in blocks) * 2 == len(blocks)
 
 
 @pytest.mark.timeout(700)
-@pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize("block", PLAINTEXT)
+@pytest.mark.usefixtures("tool")
+@pytest.mark.parametrize("block", usable(PLAINTEXT))
 async def test_a_call_in_plaintext(block: str) -> None:
     # Through the image it must work where there is no reflection.
     with_image = "protos/token_authority.binpb" in block
@@ -129,11 +136,13 @@ async def test_a_call_in_plaintext(block: str) -> None:
     assert refused_by_rule(refused)
     assert misspelt.code not in (0, exit_code(block, INVALID_ARGUMENT))
     assert "uId" in misspelt.err
+    if block.startswith("grpcurl"):
+        assert "Whom the token is for. Required." in (await run(DESCRIBE)).out
 
 
 @pytest.mark.timeout(700)
-@pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize("block", WITH_TLS)
+@pytest.mark.usefixtures("tool")
+@pytest.mark.parametrize("block", usable(WITH_TLS))
 async def test_a_call_with_tls_and_an_api_key(block: str, guarded: Secured) -> None:
     block = block.replace("localhost:50051", guarded.target)
     trusting = {"TOKEN_AUTHORITY_CA": str(guarded.ca)}
@@ -150,7 +159,6 @@ async def test_a_call_with_tls_and_an_api_key(block: str, guarded: Secured) -> N
     assert "token" not in wrong_ca.out
 
 
-@pytest.mark.usefixtures("tools")
 async def test_the_image_reads_the_details_that_buf_prints_in_base64() -> None:
     (shown,) = re.findall(r"^```json\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
     (block,) = [block for block in BLOCKS if "buf convert" in block]
@@ -161,15 +169,6 @@ async def test_the_image_reads_the_details_that_buf_prints_in_base64() -> None:
     values = {detail["type"]: detail["value"] for detail in refused["details"]}
     assert block.split()[1].rstrip("=") == values["google.rpc.BadRequest"].rstrip("=")
     assert json.loads((await run(block)).out) == json.loads(shown)
-
-
-@pytest.mark.timeout(700)
-@pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize("block", [block for block in USABLE if " describe " in block])
-async def test_the_image_describes_itself(block: str) -> None:
-    described = await run(block)
-    assert described.code == 0
-    assert "Whom the token is for. Required." in described.out
 
 
 @asynccontextmanager
@@ -210,7 +209,6 @@ async def envoy(upstream: Secured, ca: Path) -> AsyncGenerator[int]:
         await asyncio.wait_for(process.wait(), 30)
 
 
-@pytest.mark.usefixtures("tools")
 async def test_envoy_translates_json(guarded: Secured) -> None:
     async with envoy(guarded, guarded.ca) as port:
         call = JSON_CALL.replace("8080", str(port))
@@ -228,7 +226,6 @@ async def test_envoy_translates_json(guarded: Secured) -> None:
     assert in_a_url.code == 22
 
 
-@pytest.mark.usefixtures("tools")
 async def test_envoy_trusts_no_other_authority(guarded: Secured) -> None:
     async with envoy(guarded, guarded.wrong_ca) as port:
         answer = await run(JSON_CALL.replace("8080", str(port)))

@@ -5,6 +5,8 @@ set -eu
 cd "$(dirname -- "$0")"
 protos=../../../protos
 rm -rf gen && mkdir gen
+sources=$(cd "$protos" && echo token_authority/v1/*.proto)
+# shellcheck disable=SC2086 # a list
 protoc --descriptor_set_in="$protos/token_authority.binpb" --php_out=gen \
     google/rpc/status.proto google/rpc/error_details.proto \
-    $(cd "$protos" && ls token_authority/v1/*.proto)
+    $sources
