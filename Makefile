@@ -12,7 +12,7 @@ run: .venv/run.stamp ## Start the development server on 127.0.0.1:50051
 demo: .venv/run.stamp ## Issue every kind of token against a server of its own
 	@$(BIN)/python tests/demo.py
 
-test: .venv/dev.stamp ## Run the tests
+test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
 	$(BIN)/pytest
 
 check: proto-check ## Format, lint, types, import rules, contract
@@ -24,12 +24,15 @@ format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract
 	$(BIN)/ruff format && $(BIN)/ruff check --fix
 	$(PROTO) buf format --write protos --path protos/token_authority
 
-proto: .venv-proto/proto.stamp ## Generate stubs and images from protos/
+proto: .venv-proto/proto.stamp ## Generate stubs, images and the reference from protos/
 	$(PROTO) protos/generate.sh "$(CURDIR)/protos" "$(CURDIR)/client"
 
 proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refuse drift and breaks
 	$(PROTO) protos/check.sh
 	$(BIN)/pytest -q tests/contract
+
+contract: ## Pack the contract for other repositories into dist/
+	@$(PYTHON) protos/archive.py dist
 
 bench: .venv/dev.stamp ## Measure signing, calls and batches against their baselines
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
@@ -66,4 +69,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check bench fuzz polyglot lock clean
+.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot lock clean

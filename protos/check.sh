@@ -18,6 +18,7 @@ for image in token_authority.binpb token_authority.rules.binpb; do
     drift "$fresh/protos/$image" "$protos/$image"
 done
 drift "$fresh/client/token_authority" "$protos/../client/token_authority"
+drift "$fresh/client/REFERENCE.md" "$protos/../client/REFERENCE.md"
 
 buf format --diff --exit-code "$protos" --path "$protos/token_authority"
 buf lint "$protos" --path "$protos/token_authority"

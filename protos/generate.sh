@@ -3,8 +3,8 @@
 #
 #   generate.sh IMAGES STUBS
 #
-# the descriptor images into the folder IMAGES and the Python stubs into STUBS. Needs the
-# environment of protos/requirements.lock on PATH (`make proto`).
+# the descriptor images into the folder IMAGES; the Python stubs and REFERENCE.md into STUBS. Needs
+# the environment of protos/requirements.lock on PATH (`make proto`).
 set -eu
 protos=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 images=$1 stubs=$2
@@ -30,6 +30,7 @@ fi
 mkdir -p "$images" "$stubs"
 buf build "$protos" --path "$protos/token_authority" --as-file-descriptor-set --output - |
     python "$protos/images.py" "$images/token_authority"
+python "$protos/reference.py" "$images/token_authority.rules.binpb" >"$stubs/REFERENCE.md"
 
 # The stubs carry no rules: a client needs protobuf and grpcio, not protovalidate.
 cd "$protos"

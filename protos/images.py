@@ -4,14 +4,17 @@
 
 `NAME.rules.binpb` is the contract as it is written, with the protovalidate rules; the server
 validates against it. `NAME.binpb` is the same without the rules, so that stubs made from it need
-nothing but protobuf. Both keep the comments of our own files (they become the documentation of
-generated code) and drop those of third-party files.
+nothing but protobuf; and it has google.rpc, which every refusal is described with, so that one file
+is all it takes to read one. Both keep the comments of our own files (they become the documentation
+of generated code) and drop those of third-party files.
 """
 
 import sys
 from pathlib import Path
 
+from google.protobuf import any_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.rpc import error_details_pb2, status_pb2
 
 OURS = "token_authority/"
 RULES = "buf/validate/validate.proto"
@@ -20,6 +23,8 @@ RULES = "buf/validate/validate.proto"
 RULES_EXTENSION = 1159
 # FileDescriptorProto.dependency and .options, as they stand in SourceCodeInfo paths.
 DEPENDENCY = 3
+# What refusals are described with, each after what it imports.
+REFUSALS = (any_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR, status_pb2.DESCRIPTOR)
 
 
 def without_rules(file: FileDescriptorProto) -> FileDescriptorProto:
@@ -51,6 +56,8 @@ def main(name: str) -> None:
     # protoc 3.21 (Debian 12) reads debug_redact, which it does not know, only with this at hand.
     needed.add("google/protobuf/descriptor.proto")
     plain = FileDescriptorSet(file=[file for name, file in stripped.items() if name in needed])
+    for descriptor in REFUSALS:
+        descriptor.CopyToProto(plain.file.add())
     for suffix, image in ((".rules.binpb", complete), (".binpb", plain)):
         Path(name + suffix).write_bytes(image.SerializeToString(deterministic=True))
 

@@ -184,6 +184,16 @@ def undecodable_request(message_name: str) -> Refusal:
     )
 
 
+def unknown_fields(message_name: str) -> Refusal:
+    """The request has fields that this server's version of the contract has not."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        f"the request sets fields that this server does not know, in {message_name}",
+        "update the server, or do not set what is new in the client's version of the contract",
+        metadata={"message": message_name},
+    )
+
+
 def oversized_request(max_bytes: int) -> Refusal:
     """The request for one token is larger than any needs to be."""
     return Refusal(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
 
 ROOT = Path(__file__).parents[2]
 STUBS = ROOT / "client/token_authority/v1"
@@ -36,11 +37,27 @@ def image(name: str) -> FileDescriptorSet:
     return FileDescriptorSet.FromString((ROOT / "protos" / name).read_bytes())
 
 
-def test_the_public_image_needs_nothing_but_protobuf() -> None:
-    names = {file.name for file in image("token_authority.binpb").file}
+def test_the_public_image_needs_nothing_but_itself() -> None:
+    pool = DescriptorPool()
+    files = image("token_authority.binpb").file
+    for file in files:
+        pool.Add(file)
+    names = [file.name for file in files]
+    assert len({*names}) == len(names)
     assert "token_authority/v1/rtc.proto" in names
-    assert all(name.startswith(("token_authority/", "google/protobuf/")) for name in names)
+    assert all(name.startswith(("token_authority/", "google/")) for name in names)
+    # Looking a name up is what resolves its imports.
+    for name in names:
+        assert pool.FindFileByName(name)
     assert b"buf.validate" not in (ROOT / "protos/token_authority.binpb").read_bytes()
+
+
+def test_the_public_image_has_what_a_refusal_is_described_with() -> None:
+    pool = DescriptorPool()
+    for file in image("token_authority.binpb").file:
+        pool.Add(file)
+    for name in ("Status", "ErrorInfo", "BadRequest", "RetryInfo", "QuotaFailure"):
+        assert pool.FindMessageTypeByName(f"google.rpc.{name}")
 
 
 def test_both_images_have_the_comments_of_the_contract() -> None:

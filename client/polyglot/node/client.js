@@ -12,7 +12,6 @@ const { AccessToken2 } = require("agora-token/src/AccessToken2");
 const OPTIONS = { keepCase: true, enums: String, longs: String, oneofs: true };
 const image = readFileSync(join(__dirname, "gen/token_authority.binpb"));
 const contract = protoLoader.loadFileDescriptorSetFromBuffer(image, OPTIONS);
-const errors = protoLoader.loadSync(join(__dirname, "rpc_error.proto"), OPTIONS);
 const { TokenService } = grpc.loadPackageDefinition(contract).token_authority.v1;
 
 // Calls that no server took are tried again; every method of the contract may be.
@@ -52,14 +51,14 @@ function readRefusal(error) {
   const refusal = { code: grpc.status[error.code] };
   const [packed] = error.metadata?.get("grpc-status-details-bin") ?? [];
   // An error that no token authority made, a broken connection say, has no details.
-  const { details = [] } = packed ? errors["google.rpc.Status"].deserialize(packed) : {};
+  const { details = [] } = packed ? contract["google.rpc.Status"].deserialize(packed) : {};
   for (const { type_url, value } of details) {
     const name = type_url.slice(type_url.lastIndexOf("/") + 1);
     if (name === "google.rpc.ErrorInfo") {
-      refusal.reason = errors[name].deserialize(value).reason;
+      refusal.reason = contract[name].deserialize(value).reason;
     } else if (name === "google.rpc.BadRequest") {
       // There is one for each wrong field.
-      const [violation] = errors[name].deserialize(value).field_violations;
+      const [violation] = contract[name].deserialize(value).field_violations;
       refusal.field = violation.field;
       refusal.violation = violation.reason;
     }

@@ -7,11 +7,9 @@ gen=$PWD/gen
 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 PATH="$PWD/node_modules/.bin:$PATH"
 mkdir -p "$gen"
-protoc --proto_path=. --proto_path=/usr/include \
-    --es_out="$gen" --es_opt=target=ts,import_extension=js rpc_error.proto
 cd ../../../protos
 protoc --descriptor_set_in=token_authority.binpb \
     --es_out="$gen" --es_opt=target=ts,import_extension=js \
-    token_authority/v1/*.proto
+    google/rpc/status.proto google/rpc/error_details.proto token_authority/v1/*.proto
 # The contract with its rules, which the client reads when it starts.
 cp token_authority.rules.binpb "$gen"

@@ -318,7 +318,7 @@ class SigningKey(_message.Message):
     @_builtins.property
     def safe_to_delete_time(self) -> _timestamp_pb2.Timestamp:
         """When the last token that it can have signed ends: `retire_time` and the longest life that any
-        grant for the project has allowed since. Set for KEY_DELETION_SAFE and KEY_DELETION_WAIT.
+        grant for the project allows now. Set for KEY_DELETION_SAFE and KEY_DELETION_WAIT.
         """
 
     def __init__(
@@ -353,7 +353,7 @@ class ListSigningKeysResponse(_message.Message):
     """What to ask with for more. Empty: that was all."""
     @_builtins.property
     def signing_keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SigningKey]:
-        """The keys, by project and then in the configuration's order."""
+        """The keys, sorted by project and id."""
 
     def __init__(
         self,

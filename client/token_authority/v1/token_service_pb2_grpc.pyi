@@ -6,6 +6,10 @@ The contract of agora-token-authority.
 Constraints on single fields are protovalidate standard rules written beside the field; the
 server enforces exactly these, and clients in any language can check them before they send.
 Rules that need several fields or the clock are described in the field comments.
+
+Versions mix: answers may hold fields and values that came later, which clients pass over. In a
+request the server passes over nothing: what it does not know, because the client is newer, it
+refuses (INVALID_REQUEST), for it may have been asked to limit something.
 """
 
 from collections import abc as _abc

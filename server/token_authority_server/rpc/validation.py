@@ -22,6 +22,7 @@ from token_authority_server.errors import (
     invalid_request,
     oversized_request,
     undecodable_request,
+    unknown_fields,
 )
 
 # The largest request for one token, encoded: checking and signing it must not hold up other calls.
@@ -136,15 +137,22 @@ class RequestParser:
         """Returns a function that decodes a message, by its full name, and checks no rule.
 
         It raises:
-            Refusal: INVALID_REQUEST for bytes that are no such message.
+            Refusal: INVALID_REQUEST for bytes that are no such message, or more than it.
         """
         message_class = GetMessageClass(self._pool.FindMessageTypeByName(message_name))
 
         def decode(data: bytes) -> Message:
             try:
-                return message_class.FromString(data)
+                message = message_class.FromString(data)
             except DecodeError:
                 raise undecodable_request(message_name) from None
+            # What a newer client asks for with a field that is not known here may be a limit, so it
+            # must not be passed over. Measuring twice is the way to see them all that costs least.
+            size = message.ByteSize()
+            message.DiscardUnknownFields()
+            if message.ByteSize() != size:
+                raise unknown_fields(message_name)
+            return message
 
         return decode
 

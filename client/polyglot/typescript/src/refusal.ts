@@ -12,7 +12,8 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { anyUnpack, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator } from "@bufbuild/protovalidate";
 import { type ServiceError, status } from "@grpc/grpc-js";
-import { BadRequestSchema, ErrorInfoSchema, StatusSchema } from "../gen/rpc_error_pb.js";
+import { BadRequestSchema, ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { StatusSchema } from "../gen/google/rpc/status_pb.js";
 
 export interface Violation {
   field: string;
