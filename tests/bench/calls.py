@@ -71,8 +71,12 @@ class Server:
         self._channel = aio.insecure_channel(address)
 
     def method(self, name: str) -> "Server":
-        """The same server, for the load of another method."""
-        return Server(self._process, self.address, SERVICE + name)
+        """The same server, for the load of another method of TokenService."""
+        return self.at(SERVICE + name)
+
+    def at(self, path: str) -> "Server":
+        """The same server, for the load of any method."""
+        return Server(self._process, self.address, path)
 
     def _cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
