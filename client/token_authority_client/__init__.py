@@ -38,6 +38,7 @@ from token_authority_client.services import (
     StreamingService,
     SttService,
 )
+from token_authority_client.sources import AsyncTokenSource, TokenSource
 from token_authority_client.token_request import TokenRequest
 from token_authority_client.values import (
     Advisory,
@@ -58,6 +59,7 @@ __all__ = [
     "Advisory",
     "ApiKeyFile",
     "AsyncTokenAuthorityClient",
+    "AsyncTokenSource",
     "AuthorityInfo",
     "CallerLimits",
     "ChatService",
@@ -97,6 +99,7 @@ __all__ = [
     "TokenAuthorityClient",
     "TokenAuthorityError",
     "TokenRequest",
+    "TokenSource",
     "TooManyInFlight",
     "Unauthenticated",
     "Unavailable",

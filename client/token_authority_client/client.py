@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from weakref import WeakSet
 
 import grpc
 
@@ -14,7 +15,10 @@ from token_authority_client.connection import CallOptions, Connection
 from token_authority_client.inspection import InspectionMethods
 from token_authority_client.security import Credential, Security, Tls
 from token_authority_client.sending import ManyT_co, OneT_co, SentTokenMethods
+from token_authority_client.source_methods import SourceMethods, SourceT_co
+from token_authority_client.sources import AsyncTokenSource, TokenSource
 from token_authority_client.target import parse
+from token_authority_client.token_request import TokenRequest
 from token_authority_client.transport import AsyncTransport, BlockingTransport
 from token_authority_client.values import Decision, Inspection, IssuedToken
 
@@ -31,7 +35,8 @@ class BaseClient(
     SentTokenMethods[OneT_co, ManyT_co],
     InspectionMethods[InspectionT_co],
     AuthorityMethods[InfoT_co, KeysT_co],
-    Generic[OneT_co, ManyT_co, InspectionT_co, InfoT_co, KeysT_co],
+    SourceMethods[SourceT_co],
+    Generic[OneT_co, ManyT_co, InspectionT_co, InfoT_co, KeysT_co, SourceT_co],
 ):
     """What both clients are."""
 
@@ -73,6 +78,7 @@ class BaseClient(
         security = Security(where, tls=tls, credential=credential, credentials=credentials)
         connection = Connection(where, security, self.transport_type(where, security))
         super().__init__(connection, options, project, answers.TOKENS)
+        self._sources: WeakSet[Any] = WeakSet()
 
     def _inspect(self, message: InspectTokenRequest) -> InspectionT_co:
         async def inspect() -> Inspection:
@@ -104,6 +110,7 @@ class AsyncTokenAuthorityClient(
         Coroutine[Any, Any, Inspection],
         Coroutine[Any, Any, AuthorityInfo],
         Coroutine[Any, Any, list[SigningKey]],
+        AsyncTokenSource,
     ]
 ):
     """Asks a token authority for tokens, from asyncio.
@@ -121,8 +128,16 @@ class AsyncTokenAuthorityClient(
         """The same methods, which sign nothing and say why a request is allowed."""
         return AsyncTokenMethods(self._connection, self._options, self._project, answers.DECISIONS)
 
+    def tokens(self, request: TokenRequest) -> AsyncTokenSource:
+        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
+        source = AsyncTokenSource(lambda: self.issue(request))
+        self._sources.add(source)
+        return source
+
     async def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Closes the connection and the token sources; calls under way fail."""
+        for source in list(self._sources):
+            await source.close()
         await self._connection.close()
 
     async def __aenter__(self) -> Self:
@@ -135,7 +150,7 @@ class AsyncTokenAuthorityClient(
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Closes the connection."""
+        """Closes the client."""
         await self.close()
 
 
@@ -144,7 +159,14 @@ class BlockingTokenMethods(SentTokenMethods[ResultT, list[ResultT]], Generic[Res
 
 
 class TokenAuthorityClient(
-    BaseClient[IssuedToken, list[IssuedToken], Inspection, AuthorityInfo, list[SigningKey]]
+    BaseClient[
+        IssuedToken,
+        list[IssuedToken],
+        Inspection,
+        AuthorityInfo,
+        list[SigningKey],
+        TokenSource,
+    ]
 ):
     """Asks a token authority for tokens, and blocks for the answers.
 
@@ -163,9 +185,20 @@ class TokenAuthorityClient(
             self._connection, self._options, self._project, answers.DECISIONS
         )
 
+    def tokens(self, request: TokenRequest) -> TokenSource:
+        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
+        source = TokenSource(lambda: self.issue(request))
+        self._sources.add(source)
+        return source
+
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Closes the connection and the token sources; calls under way fail."""
+        sources = list(self._sources)
+        for source in sources:
+            source.stop()
         self._run(self._connection.close())
+        for source in sources:
+            source.close()
 
     def __enter__(self) -> Self:
         """Opens nothing yet: the first call connects."""
@@ -177,5 +210,5 @@ class TokenAuthorityClient(
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Closes the connection."""
+        """Closes the client."""
         self.close()

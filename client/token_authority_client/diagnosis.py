@@ -50,7 +50,9 @@ def distrusted(
             f"the certificate of {endpoint} is out of date ({error.verify_message})",
             "renew it on the server, and check this machine's clock",
         )
-    trusted = "those named by ca" if security.material and security.material.ca else "the public ones"
+    trusted = (
+        "those named by ca" if security.material and security.material.ca else "the public ones"
+    )
     return Diagnosed(
         "TLS_UNKNOWN_CA",
         f"the certificate of {endpoint} is not from a CA that is trusted here, which are {trusted}",

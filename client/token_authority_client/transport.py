@@ -61,6 +61,10 @@ _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
+    # Not grpc's two minutes between attempts to connect: the retries of one call find a server that
+    # is back.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
     # A request is kept for another attempt only if it fits in here: batches are larger than the
     # default of 256 KiB.
     ("grpc.per_rpc_retry_buffer_size", _MIB),
