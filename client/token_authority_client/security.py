@@ -49,7 +49,9 @@ class Tls:
     def __post_init__(self) -> None:
         """Refuses half a pair."""
         if (self.certificate is None) != (self.private_key is None):
-            raise ValueError("a client certificate takes both certificate and private_key")
+            raise ValueError(
+                "a client certificate takes both certificate and private_key (--cert and --key)"
+            )
 
 
 @dataclass(frozen=True, slots=True)

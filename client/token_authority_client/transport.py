@@ -35,6 +35,7 @@ PATHS: Final[Mapping[str, str]] = {
     for method in service.methods
 }
 """Every method as it travels, by its name, which is unique among all services."""
+HEALTH_PATH: Final = "/grpc.health.v1.Health/Check"
 
 # All of it is idempotent, so what never reached a server may be sent again.
 _SERVICE_CONFIG: Final[dict[str, Any]] = {
@@ -76,7 +77,7 @@ _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
 ResultT = TypeVar("ResultT")
 
 
-class _Channel:
+class Channel:
     """An open channel and its methods. Calls hold on to it; the last one to let go closes it."""
 
     def __init__(self, module: Any, target: Target, security: Security) -> None:
@@ -112,7 +113,7 @@ class AsyncTransport:
     def __init__(self, target: Target, security: Security) -> None:
         self._target = target
         self._security = security
-        self._channel: _Channel | None = None
+        self._channel: Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
@@ -138,7 +139,7 @@ class AsyncTransport:
         if self._channel is not None:
             await self._channel.channel.close()
 
-    def _open_channel(self) -> _Channel:
+    def _open_channel(self) -> Channel:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -147,7 +148,7 @@ class AsyncTransport:
             raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
         if self._channel is None or self._channel.material != self._security.material:
             # Not before: a channel belongs to the event loop that runs when it is made.
-            self._channel = _Channel(aio, self._target, self._security)
+            self._channel = Channel(aio, self._target, self._security)
         return self._channel
 
 
@@ -158,7 +159,7 @@ class BlockingTransport:
         self._target = target
         self._security = security
         self._lock = threading.Lock()
-        self._channel: _Channel | None = None
+        self._channel: Channel | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
         """Runs a coroutine that waits by this transport only, so never, and returns its result."""
@@ -189,10 +190,10 @@ class BlockingTransport:
             if self._channel is not None:
                 self._channel.channel.close()
 
-    def _open_channel(self) -> _Channel:
+    def _open_channel(self) -> Channel:
         with self._lock:
             if self._channel is None or self._channel.material != self._security.material:
-                self._channel = _Channel(grpc, self._target, self._security)
+                self._channel = Channel(grpc, self._target, self._security)
             return self._channel
 
 
