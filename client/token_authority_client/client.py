@@ -121,7 +121,7 @@ class AsyncTokenAuthorityClient(
     One client serves any number of tasks of one event loop. It connects at the first call.
     """
 
-    transport_type = AsyncTransport
+    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = AsyncTransport
 
     @property
     def validate_only(self) -> AsyncTokenMethods[Decision]:
@@ -176,7 +176,7 @@ class TokenAuthorityClient(
     One client serves any number of threads. It connects at the first call.
     """
 
-    transport_type = BlockingTransport
+    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = BlockingTransport
 
     @property
     def validate_only(self) -> BlockingTokenMethods[Decision]:

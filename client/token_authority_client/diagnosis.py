@@ -31,7 +31,7 @@ class Diagnosed(Exception):
 
     def __init__(self, reason: str, problem: str, advice: str) -> None:
         super().__init__(problem)
-        self.diagnosis = Diagnosis(reason, problem, advice)
+        self.diagnosis: Diagnosis = Diagnosis(reason, problem, advice)
 
 
 def distrusted(

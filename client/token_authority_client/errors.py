@@ -48,8 +48,8 @@ class TokenAuthorityError(Exception):
         self.message = message
         self.reason = reason
         self.advice = advice
-        self.metadata = dict(metadata or {})
-        self.violations = tuple(violations)
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.violations: tuple[FieldViolation, ...] = tuple(violations)
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Callable[..., "TokenAuthorityError"], tuple[Any, ...]]:

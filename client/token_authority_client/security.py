@@ -113,7 +113,7 @@ class Security:
             raise ValueError(
                 "several addresses have no one name to check: say it in Tls(server_name=…)"
             )
-        self.is_plaintext = tls is None and credentials is None
+        self.is_plaintext: bool = tls is None and credentials is None
         if credential is not None and self.is_plaintext and not target.is_local:
             raise ValueError(
                 f"a credential would travel to {target.text} for anyone to read: pass tls=Tls(…), "
@@ -127,7 +127,7 @@ class Security:
         self._bearer = _checked("the API key", credential) if isinstance(credential, str) else ""
         self.material: TlsMaterial | None = None
         """What TLS is made of; None without `tls`."""
-        self.server_name = tls.server_name if tls is not None else None
+        self.server_name: str | None = tls.server_name if tls is not None else None
 
     @property
     def has_client_certificate(self) -> bool:

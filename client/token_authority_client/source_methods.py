@@ -13,20 +13,29 @@ SourceT = TypeVar("SourceT")
 SourceT_co = TypeVar("SourceT_co", covariant=True)
 
 
-def _source_of(
-    issue: Callable[Concatenate[TokenMethods[TokenRequest], P], TokenRequest],
-) -> Callable[Concatenate["SourceMethods[SourceT]", P], SourceT]:
-    """Returns the method that takes the arguments of `issue` and returns a source."""
+Issuing = Callable[Concatenate[TokenMethods[TokenRequest], P], TokenRequest]
 
-    def tokens(self: "SourceMethods[SourceT]", /, *arguments: P.args, **named: P.kwargs) -> SourceT:
-        return self.tokens(issue(prepare, *arguments, **named))
 
-    name = issue.__name__
-    update_wrapper(tokens, issue)
-    tokens.__name__ = f"{name.removeprefix('issue_').removesuffix('_token')}_tokens"
-    tokens.__qualname__ = f"SourceMethods.{tokens.__name__}"
-    tokens.__doc__ = f"Keeps a token fresh: a source of what `{name}` issues for these arguments."
-    return tokens
+def _arguments_of(
+    issue: Issuing[P],
+) -> Callable[
+    [Callable[["SourceMethods[SourceT]", TokenRequest], SourceT]],
+    Callable[Concatenate["SourceMethods[SourceT]", P], SourceT],
+]:
+    """Gives a method of a request the arguments of the method that makes such requests."""
+
+    def decorate(
+        method: Callable[["SourceMethods[SourceT]", TokenRequest], SourceT],
+    ) -> Callable[Concatenate["SourceMethods[SourceT]", P], SourceT]:
+        def tokens(
+            self: "SourceMethods[SourceT]", /, *arguments: P.args, **named: P.kwargs
+        ) -> SourceT:
+            return method(self, issue(prepare, *arguments, **named))
+
+        # Its name and documentation are those of `method`, its signature is that of `issue`.
+        return update_wrapper(update_wrapper(tokens, method), issue, assigned=())
+
+    return decorate
 
 
 class SourceMethods(ABC, Generic[SourceT_co]):
@@ -36,9 +45,32 @@ class SourceMethods(ABC, Generic[SourceT_co]):
     def tokens(self, request: TokenRequest) -> SourceT_co:
         """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
 
-    whiteboard_tokens = _source_of(TokenMethods[TokenRequest].issue_whiteboard_token)
-    rtc_tokens = _source_of(TokenMethods[TokenRequest].issue_rtc_token)
-    rtm_tokens = _source_of(TokenMethods[TokenRequest].issue_rtm_token)
-    chat_tokens = _source_of(TokenMethods[TokenRequest].issue_chat_token)
-    education_tokens = _source_of(TokenMethods[TokenRequest].issue_education_token)
-    access_tokens = _source_of(TokenMethods[TokenRequest].issue_access_token)
+    @_arguments_of(TokenMethods[TokenRequest].issue_whiteboard_token)
+    def whiteboard_tokens(self, request: TokenRequest) -> SourceT_co:
+        """Keeps an Interactive Whiteboard token fresh: `issue_whiteboard_token` as a source."""
+        return self.tokens(request)
+
+    @_arguments_of(TokenMethods[TokenRequest].issue_rtc_token)
+    def rtc_tokens(self, request: TokenRequest) -> SourceT_co:
+        """Keeps an RTC token fresh: `issue_rtc_token` as a source."""
+        return self.tokens(request)
+
+    @_arguments_of(TokenMethods[TokenRequest].issue_rtm_token)
+    def rtm_tokens(self, request: TokenRequest) -> SourceT_co:
+        """Keeps an RTM (Signaling) token fresh: `issue_rtm_token` as a source."""
+        return self.tokens(request)
+
+    @_arguments_of(TokenMethods[TokenRequest].issue_chat_token)
+    def chat_tokens(self, request: TokenRequest) -> SourceT_co:
+        """Keeps a Chat token fresh: `issue_chat_token` as a source."""
+        return self.tokens(request)
+
+    @_arguments_of(TokenMethods[TokenRequest].issue_education_token)
+    def education_tokens(self, request: TokenRequest) -> SourceT_co:
+        """Keeps a Flexible Classroom token fresh: `issue_education_token` as a source."""
+        return self.tokens(request)
+
+    @_arguments_of(TokenMethods[TokenRequest].issue_access_token)
+    def access_tokens(self, request: TokenRequest) -> SourceT_co:
+        """Keeps a 007 token for several services fresh: `issue_access_token` as a source."""
+        return self.tokens(request)

@@ -19,7 +19,7 @@ from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_client.errors import ClientClosed
-from token_authority_client.security import Security
+from token_authority_client.security import Security, TlsMaterial
 from token_authority_client.target import Target
 
 _SERVICES: Final = tuple(
@@ -83,8 +83,8 @@ class Channel:
     def __init__(self, module: Any, target: Target, security: Security) -> None:
         credentials = security.channel_credentials()
         options = _channel_options(target, security)
-        self.material = security.material
-        self.channel = (
+        self.material: TlsMaterial | None = security.material
+        self.channel: Any = (
             module.insecure_channel(target.for_grpc, options=options)
             if credentials is None
             else module.secure_channel(target.for_grpc, credentials, options=options)
