@@ -18,6 +18,7 @@ test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
 check: proto-check ## Format, lint, types, import rules, contract
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 	$(BIN)/mypy && $(BIN)/pyright
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes token_authority_client --ignoreexternal
 	$(BIN)/lint-imports
 
 format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract

@@ -12,6 +12,7 @@ import pytest
 
 from support.decoding import decode
 from support.serving import command, serving
+from token_authority_cli.commands import EXIT_CODES
 from token_authority_server.errors import Reason
 from token_authority_server.rpc.status import CODES
 
@@ -87,6 +88,11 @@ def test_the_table_of_refusals_is_complete_and_right() -> None:
     assert {reason: code for code, reason in rows} == {
         reason.value: CODES[reason].name for reason in Reason
     }
+
+
+def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
+    rows = re.findall(r"^\| (\d) \| (.+) \|$", README, re.MULTILINE)
+    assert rows == re.findall(r"^  (\d)  (.+)$", EXIT_CODES, re.MULTILINE)
 
 
 def test_the_first_python_example_is_three_lines() -> None:

@@ -1,11 +1,14 @@
 """`token-authority`: the commands and what they say of themselves."""
 
 import argparse
+import importlib
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
-from token_authority_cli import api_key, audit, explain, inspect, issue, server
+from token_authority_cli.commands import EXIT_CODES, HELP, MODULES
 
 _DESCRIPTION = """\
 Issues Agora tokens over gRPC: one process holds the secrets and signs, everyone else asks.
@@ -21,13 +24,12 @@ and ask it, in another:
 def main() -> None:
     """Runs the command that the arguments name, and exits with its code.
 
-    0: done. 1: refused, unreachable or failed; the reason is on standard error. 2: the command
-    line or a configuration file is wrong.
+    `commands.EXIT_CODES` explains them; what went wrong is on standard error.
     """
     parser = argparse.ArgumentParser(
         prog="token-authority",
         description=_DESCRIPTION,
-        epilog=_EPILOG,
+        epilog=f"{_EPILOG}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -35,12 +37,7 @@ def main() -> None:
         "--version", action="version", version=f"%(prog)s {version('agora-token-authority')}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    server.add_commands(commands)
-    issue.add_commands(commands)
-    inspect.add_commands(commands)
-    audit.add_commands(commands)
-    explain.add_commands(commands)
-    api_key.add_commands(commands)
+    _add_commands(commands, sys.argv[1:])
     try:
         try:
             arguments = parser.parse_args()
@@ -59,6 +56,18 @@ def main() -> None:
         print(f"token-authority: cannot write the answer: {error.strerror}", file=sys.stderr)
         code = 1
     sys.exit(code)
+
+
+def _add_commands(commands: Any, arguments: Sequence[str]) -> None:
+    """Adds every command, but imports only what the one that was named needs."""
+    named = next((MODULES[word] for word in arguments if word in MODULES), None)
+    added: set[str] = set()
+    for name, module in MODULES.items():
+        if module != named:
+            commands.add_parser(name, help=HELP[name])
+        elif module not in added:
+            importlib.import_module(f"token_authority_cli.{module}").add_commands(commands)
+            added.add(module)
 
 
 def _discard_output() -> None:

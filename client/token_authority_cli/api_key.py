@@ -7,6 +7,8 @@ import secrets
 import sys
 from typing import Any, Final
 
+from token_authority_cli.commands import HELP
+
 # Tells people and secret scanners what they have found.
 _PREFIX: Final = "tak_"
 _BYTES: Final = 32
@@ -16,7 +18,7 @@ def add_commands(commands: Any) -> None:
     """Adds `api-key` with `new`."""
     parser = commands.add_parser(
         "api-key",
-        help="make an API key for a caller",
+        help=HELP["api-key"],
         description="Make an API key for a caller.",
         allow_abbrev=False,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from token_authority_cli.arguments import moment
+from token_authority_cli.commands import HELP
 from token_authority_cli.output import as_json, at, complain
 from token_authority_cli.server import needs_server
 
@@ -32,7 +33,7 @@ def add_commands(commands: Any) -> None:
     """Adds `audit` with `verify` and `find`."""
     parser = commands.add_parser(
         "audit",
-        help="check an audit trail, or search it",
+        help=HELP["audit"],
         description="Check an audit trail, or search it; asks no server.",
         allow_abbrev=False,
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from token_authority_cli.commands import HELP
 from token_authority_cli.issue import COMMANDS
 from token_authority_cli.output import complain
 from token_authority_cli.server import complain_of_config, needs_server
@@ -23,7 +24,7 @@ def add_commands(commands: Any) -> None:
     """Adds `explain`."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "explain",
-        help="say whether a caller would get a token, and why",
+        help=HELP["explain"],
         description="Say whether a caller would get a token from a server with this configuration, "
         "and why. Asks no server and signs nothing. Exits with 1 if it would be refused.",
         epilog=_EPILOG,
@@ -97,6 +98,7 @@ def _print(arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
     if arguments.json:
         print(json.dumps(answer, indent=2))
         return
+    value: Any
     for name, value in answer.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else value
         if text:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from token_authority.v1.inspection_pb2 import InspectTokenRequest, InspectTokenResponse
 from token_authority_cli.arguments import integer, moment
 from token_authority_cli.asking import add_options, answer, ask
+from token_authority_cli.commands import HELP
 from token_authority_cli.output import at
 from token_authority_cli.server import needs_server
 from token_authority_client import Inspection, InvalidRequest, answers
@@ -30,7 +31,7 @@ def add_commands(commands: Any) -> None:
     """Adds `inspect`."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "inspect",
-        help="explain a token, and why it is refused",
+        help=HELP["inspect"],
         description="Say what is in a token, who signed it, and why Agora refuses it. Say what it "
         "was used for, and that is compared with it.",
         epilog=_EPILOG,

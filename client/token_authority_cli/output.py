@@ -5,16 +5,38 @@ import json
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from token_authority_client import TokenAuthorityError
 
 
 def as_json(answer: Any) -> str:
-    """Writes a value of the client with everything it has."""
-    return json.dumps(dataclasses.asdict(answer), default=_plain, indent=2)
+    """Writes a value of the client, or a dictionary of lists of them, with everything they have."""
+    return json.dumps(answer, default=_plain, indent=2)
 
 
-def _plain(value: object) -> str:
+def error_as_json(error: "TokenAuthorityError") -> str:
+    """Writes why there is no answer."""
+    return as_json(
+        {
+            "error": {
+                "code": error.code,
+                "reason": error.reason,
+                "message": error.message,
+                "advice": error.advice,
+                "metadata": error.metadata,
+                "violations": error.violations,
+                "retry_after": error.retry_after,
+            }
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
     """Writes what JSON has no type for: times as RFC 3339, lifetimes as protobuf does."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, timedelta):

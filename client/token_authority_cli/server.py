@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from token_authority_cli.commands import HELP
 from token_authority_cli.output import complain
 from token_authority_client import DEFAULT_TARGET
 
@@ -38,7 +39,7 @@ def add_commands(commands: Any) -> None:
     """Adds `serve` and `check-config`."""
     serve = commands.add_parser(
         "serve",
-        help="run a token authority",
+        help=HELP["serve"],
         description="Run a token authority until SIGTERM or Ctrl-C; then finish what has begun and "
         "exit with 0. A second signal cuts that short.",
         allow_abbrev=False,
@@ -64,7 +65,7 @@ def add_commands(commands: Any) -> None:
     serve.set_defaults(run=needs_server(_serve), parser=serve)
     check = commands.add_parser(
         "check-config",
-        help="check a configuration file",
+        help=HELP["check-config"],
         description="Read a configuration file and its secrets as `serve` would, hold its callers "
         "and grants against its [[tests]], and say what it comes to. Exits with 2 if it cannot be "
         "used.",

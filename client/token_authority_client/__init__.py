@@ -1,5 +1,6 @@
 """Client of the token authority: Agora tokens in one call, for asyncio and for threads."""
 
+from token_authority_client.authority import AuthorityInfo, CallerLimits, Grant, SigningKey
 from token_authority_client.client import (
     DEFAULT_TARGET,
     AsyncTokenAuthorityClient,
@@ -7,19 +8,23 @@ from token_authority_client.client import (
 )
 from token_authority_client.errors import (
     ClientClosed,
+    ConfigurationError,
     DeadlineExceeded,
     FailedPrecondition,
     FieldViolation,
     InternalError,
     InvalidRequest,
     PermissionDenied,
+    RateLimited,
     ResourceExhausted,
     TokenAuthorityError,
+    TooManyInFlight,
     Unauthenticated,
     Unavailable,
     Unimplemented,
 )
 from token_authority_client.requests import prepare
+from token_authority_client.security import ApiKeyFile, Credential, JwtFile, Tls
 from token_authority_client.services import (
     AccessTokenService,
     ChatService,
@@ -33,6 +38,7 @@ from token_authority_client.services import (
     StreamingService,
     SttService,
 )
+from token_authority_client.sources import AsyncTokenSource, TokenSource
 from token_authority_client.token_request import TokenRequest
 from token_authority_client.values import (
     Advisory,
@@ -51,10 +57,16 @@ __all__ = [
     "DEFAULT_TARGET",
     "AccessTokenService",
     "Advisory",
+    "ApiKeyFile",
     "AsyncTokenAuthorityClient",
+    "AsyncTokenSource",
+    "AuthorityInfo",
+    "CallerLimits",
     "ChatService",
     "ClientClosed",
+    "ConfigurationError",
     "ConvoAiService",
+    "Credential",
     "DeadlineExceeded",
     "Decision",
     "DecodedField",
@@ -64,11 +76,14 @@ __all__ = [
     "FieldViolation",
     "Finding",
     "FpaService",
+    "Grant",
     "Inspection",
     "InternalError",
     "InvalidRequest",
     "IssuedToken",
+    "JwtFile",
     "PermissionDenied",
+    "RateLimited",
     "ResourceExhausted",
     "RtcPrivileges",
     "RtcService",
@@ -77,11 +92,15 @@ __all__ = [
     "RtmPermission",
     "RtmService",
     "Signature",
+    "SigningKey",
     "StreamingService",
     "SttService",
+    "Tls",
     "TokenAuthorityClient",
     "TokenAuthorityError",
     "TokenRequest",
+    "TokenSource",
+    "TooManyInFlight",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -39,7 +39,7 @@ _VERDICTS: Final[Mapping[int, SignatureVerdict]] = {
     inspection_pb2.SIGNATURE_VERDICT_UNKNOWN_KEY: "unknown_key",
     inspection_pb2.SIGNATURE_VERDICT_UNVERIFIABLE: "unverifiable",
 }
-_KEY_STATES: Final[Mapping[int, KeyState]] = {
+KEY_STATES: Final[Mapping[int, KeyState]] = {
     inspection_pb2.KEY_STATE_ACTIVE: "active",
     inspection_pb2.KEY_STATE_VERIFY_ONLY: "verify_only",
     inspection_pb2.KEY_STATE_DISABLED: "disabled",
@@ -54,8 +54,12 @@ ResultT = TypeVar("ResultT")
 
 
 @contextmanager
-def _reading() -> Generator[None]:
-    """Turns what reading a strange answer raises into InternalError."""
+def reading() -> Generator[None]:
+    """Turns what reading a strange answer raises into InternalError.
+
+    Raises:
+        InternalError: The answer cannot be read.
+    """
     try:
         yield
     except _UNREADABLE:
@@ -68,7 +72,7 @@ def issued_token(response: Any) -> IssuedToken:
     Raises:
         InternalError: The answer has no token, or cannot be read.
     """
-    with _reading():
+    with reading():
         return _issued_token(response.issued_token)
 
 
@@ -78,7 +82,7 @@ def issued_tokens(response: Any, count: int) -> list[IssuedToken]:
     Raises:
         InternalError: The answer has not `count` tokens, or cannot be read.
     """
-    with _reading():
+    with reading():
         return [_issued_token(message) for message in _all(response.issued_tokens, count)]
 
 
@@ -88,7 +92,7 @@ def decision(response: Any) -> Decision:
     Raises:
         InternalError: The answer has no decision, or cannot be read.
     """
-    with _reading():
+    with reading():
         return _decision(response.decision)
 
 
@@ -98,7 +102,7 @@ def decisions(response: Any, count: int) -> list[Decision]:
     Raises:
         InternalError: The answer has not `count` decisions, or cannot be read.
     """
-    with _reading():
+    with reading():
         return [_decision(message) for message in _all(response.decisions, count)]
 
 
@@ -123,7 +127,7 @@ def inspection(response: Any) -> Inspection:
     Raises:
         InternalError: It cannot be read.
     """
-    with _reading():
+    with reading():
         message: inspection_pb2.InspectTokenResponse = response
         return Inspection(
             format=_FORMATS.get(message.format, "unknown") if message.format else None,
@@ -133,8 +137,8 @@ def inspection(response: Any) -> Inspection:
                 [DecodedField(field.path, field.value, field.meaning) for field in message.fields]
             ),
             omitted_field_count=message.omitted_field_count,
-            issue_time=_moment(message, "issue_time"),
-            expire_time=_moment(message, "expire_time"),
+            issue_time=moment(message, "issue_time"),
+            expire_time=moment(message, "expire_time"),
             expired=message.expired,
             time_summary=message.time_summary,
             signature=_signature(message.signature),
@@ -151,9 +155,9 @@ def _issued_token(message: issued_token_pb2.IssuedToken) -> IssuedToken:
         format=_FORMATS.get(message.format, "unknown"),
         key_id=message.key_id,
         app_id=message.app_id,
-        issue_time=_datetime(message.issue_time),
-        expire_time=_moment(message, "expire_time"),
-        renew_time=_moment(message, "renew_time"),
+        issue_time=utc(message.issue_time),
+        expire_time=moment(message, "expire_time"),
+        renew_time=moment(message, "renew_time"),
         advisories=_advisories(message.advisories),
     )
 
@@ -177,7 +181,7 @@ def _signature(message: inspection_pb2.Signature) -> Signature:
         verdict=_VERDICTS.get(message.verdict, "unknown"),
         project=message.project,
         key_id=message.key_id,
-        key_state=_KEY_STATES.get(state, "unknown") if state else None,
+        key_state=KEY_STATES.get(state, "unknown") if state else None,
     )
 
 
@@ -200,9 +204,11 @@ def _advisories(messages: Iterable[issued_token_pb2.Advisory]) -> tuple[Advisory
     return tuple([Advisory(message.reason, message.description) for message in messages])
 
 
-def _moment(message: Any, name: str) -> datetime | None:
-    return _datetime(getattr(message, name)) if message.HasField(name) else None
+def moment(message: Any, name: str) -> datetime | None:
+    """Reads a time; None where it is unset."""
+    return utc(getattr(message, name)) if message.HasField(name) else None
 
 
-def _datetime(timestamp: Timestamp) -> datetime:
+def utc(timestamp: Timestamp) -> datetime:
+    """Reads a time that is always set."""
     return timestamp.ToDatetime(tzinfo=UTC)

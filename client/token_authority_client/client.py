@@ -1,88 +1,47 @@
 """The clients: one for asyncio, one that blocks. They differ in how they wait, in nothing else."""
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from weakref import WeakSet
 
 import grpc
 
 from token_authority.v1.inspection_pb2 import InspectTokenRequest
-from token_authority_client import answers, batches
-from token_authority_client.answers import Wanted
-from token_authority_client.connection import AsyncConnection, BlockingConnection
+from token_authority_client import answers, authority
+from token_authority_client.authority import AuthorityInfo, AuthorityMethods, SigningKey
+from token_authority_client.connection import CallOptions, Connection
 from token_authority_client.inspection import InspectionMethods
-from token_authority_client.requests import TokenMethods
+from token_authority_client.security import Credential, Security, Tls
+from token_authority_client.sending import ManyT_co, OneT_co, SentTokenMethods
+from token_authority_client.source_methods import SourceMethods, SourceT_co
+from token_authority_client.sources import AsyncTokenSource, TokenSource
+from token_authority_client.target import parse
 from token_authority_client.token_request import TokenRequest
+from token_authority_client.transport import AsyncTransport, BlockingTransport
 from token_authority_client.values import Decision, Inspection, IssuedToken
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT: Final = timedelta(seconds=5)
 
 ResultT = TypeVar("ResultT")
+InspectionT_co = TypeVar("InspectionT_co", covariant=True)
+InfoT_co = TypeVar("InfoT_co", covariant=True)
+KeysT_co = TypeVar("KeysT_co", covariant=True)
 
 
-class AsyncTokenMethods(TokenMethods[Coroutine[Any, Any, ResultT]]):
-    """The methods for tokens, or for decisions about them, to be awaited."""
-
-    def __init__(self, connection: AsyncConnection, project: str, wanted: Wanted[ResultT]) -> None:
-        self._connection = connection
-        self._project = project
-        self._wanted = wanted
-
-    async def issue(self, request: TokenRequest) -> ResultT:
-        """Sends one request that `prepare` made; see `issue_many` for several.
-
-        Raises:
-            TokenAuthorityError: No token; see its subclasses.
-        """
-        wanted = self._wanted
-        message = request.to_send(self._project, validate_only=wanted.validate_only)
-        return wanted.one(await self._connection.call(request.method, message))
-
-    async def issue_many(self, requests: Iterable[TokenRequest]) -> list[ResultT]:
-        """Sends any number of requests, of any kinds, that `prepare` made.
-
-            requests = [prepare.issue_rtc_token(channel="c", uid=n, role="publisher") for n in …]
-            tokens = await client.issue_many(requests)
-
-        Up to 500 requests of 512 KiB in all travel in one call, which issues all of their tokens or
-        none. A longer list takes several calls, one after the other, each within the client's
-        timeout: when one of them fails, what those before it brought is not returned, and what
-        comes after it is not asked for.
-
-        Returns:
-            One answer for each request, in their order.
-
-        Raises:
-            TokenAuthorityError: Not all of them; see its subclasses. Its violations count from the
-                start of the list: `requests[503].rtc.uid`.
-        """
-        wanted, results = self._wanted, list[ResultT]()
-        parts = batches.split(requests, self._project, validate_only=wanted.validate_only)
-        for part in parts:
-            with part.naming_places():
-                answer = await self._connection.call("BatchIssueTokens", part.message)
-            results += wanted.many(answer, len(part.message.requests))
-        return results
-
-
-class AsyncTokenAuthorityClient(
-    AsyncTokenMethods[IssuedToken], InspectionMethods[Coroutine[Any, Any, Inspection]]
+class BaseClient(
+    SentTokenMethods[OneT_co, ManyT_co],
+    InspectionMethods[InspectionT_co],
+    AuthorityMethods[InfoT_co, KeysT_co],
+    SourceMethods[SourceT_co],
+    Generic[OneT_co, ManyT_co, InspectionT_co, InfoT_co, KeysT_co, SourceT_co],
 ):
-    """Asks a token authority for tokens, from asyncio.
+    """What both clients are."""
 
-        async with AsyncTokenAuthorityClient("127.0.0.1:50051") as client:
-            issued = await client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
-
-    One client serves any number of tasks of one event loop. It connects at the first call.
-
-    Args:
-        target: Where the server is: "host:port", "unix:/path", or any other gRPC target.
-        project: The project to ask for where a call names none; "": the server's only one.
-        timeout: How long a call may take, retries included, before DeadlineExceeded.
-        credentials: How to secure the connection; None: not at all, for loopback and unix sockets.
-    """
+    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]]
+    """How it waits."""
 
     def __init__(
         self,
@@ -90,21 +49,95 @@ class AsyncTokenAuthorityClient(
         *,
         project: str = "",
         timeout: timedelta = DEFAULT_TIMEOUT,
+        tls: Tls | None = None,
+        credential: Credential | None = None,
+        wait_for_ready: bool = False,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        connection = AsyncConnection(target, timeout, credentials)
-        super().__init__(connection, project, answers.TOKENS)
+        """Makes a client, which connects at its first call.
+
+        Args:
+            target: Where the server is: "host:port", "unix:/path", "dns:///name:port" for all
+                addresses of a name, IP addresses with ports and commas between them, or any other
+                target of grpc's.
+            project: The project to ask for where a call names none; "": the server's only one.
+            timeout: How long a call may take, retries included, before DeadlineExceeded.
+            tls: How to secure the connection; None: not at all, for loopback and unix sockets.
+            credential: What shows who calls: an API key, `ApiKeyFile`, `JwtFile`, or a function
+                that is called for each call and returns a credential at once. None: nothing but the
+                client certificate, if there is one.
+            wait_for_ready: Whether a call waits for a server, as long as `timeout` allows, where
+                none is there.
+            credentials: grpc's own channel credentials, instead of `tls`.
+
+        Raises:
+            ValueError: One of them cannot be used, or the credential would travel in plaintext.
+        """
+        options = CallOptions(timeout, wait_for_ready)
+        where = parse(target)
+        security = Security(where, tls=tls, credential=credential, credentials=credentials)
+        connection = Connection(where, security, self.transport_type(where, security))
+        super().__init__(connection, options, project, answers.TOKENS)
+        self._sources: WeakSet[Any] = WeakSet()
+
+    def _inspect(self, message: InspectTokenRequest) -> InspectionT_co:
+        async def inspect() -> Inspection:
+            return answers.inspection(await self._call("InspectToken", message))
+
+        result: InspectionT_co = self._run(inspect())
+        return result
+
+    def _info(self) -> InfoT_co:
+        result: InfoT_co = self._run(authority.fetch_info(self._call))
+        return result
+
+    def _keys(self, project: str) -> KeysT_co:
+        result: KeysT_co = self._run(authority.fetch_keys(self._call, project))
+        return result
+
+
+class AsyncTokenMethods(
+    SentTokenMethods[Coroutine[Any, Any, ResultT], Coroutine[Any, Any, list[ResultT]]],
+    Generic[ResultT],
+):
+    """The methods for tokens, or for decisions about them, to be awaited."""
+
+
+class AsyncTokenAuthorityClient(
+    BaseClient[
+        Coroutine[Any, Any, IssuedToken],
+        Coroutine[Any, Any, list[IssuedToken]],
+        Coroutine[Any, Any, Inspection],
+        Coroutine[Any, Any, AuthorityInfo],
+        Coroutine[Any, Any, list[SigningKey]],
+        AsyncTokenSource,
+    ]
+):
+    """Asks a token authority for tokens, from asyncio.
+
+        async with AsyncTokenAuthorityClient("127.0.0.1:50051") as client:
+            issued = await client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
+
+    One client serves any number of tasks of one event loop. It connects at the first call.
+    """
+
+    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = AsyncTransport
 
     @property
     def validate_only(self) -> AsyncTokenMethods[Decision]:
         """The same methods, which sign nothing and say why a request is allowed."""
-        return AsyncTokenMethods(self._connection, self._project, answers.DECISIONS)
+        return AsyncTokenMethods(self._connection, self._options, self._project, answers.DECISIONS)
 
-    async def _inspect(self, message: InspectTokenRequest) -> Inspection:
-        return answers.inspection(await self._connection.call("InspectToken", message))
+    def tokens(self, request: TokenRequest) -> AsyncTokenSource:
+        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
+        source = AsyncTokenSource(lambda: self.issue(request))
+        self._sources.add(source)
+        return source
 
     async def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Closes the connection and the token sources; calls under way fail."""
+        for source in list(self._sources):
+            await source.close()
         await self._connection.close()
 
     async def __aenter__(self) -> Self:
@@ -117,94 +150,55 @@ class AsyncTokenAuthorityClient(
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Closes the connection."""
+        """Closes the client."""
         await self.close()
 
 
-class BlockingTokenMethods(TokenMethods[ResultT]):
+class BlockingTokenMethods(SentTokenMethods[ResultT, list[ResultT]], Generic[ResultT]):
     """The methods for tokens, or for decisions about them, which block."""
 
-    def __init__(
-        self, connection: BlockingConnection, project: str, wanted: Wanted[ResultT]
-    ) -> None:
-        self._connection = connection
-        self._project = project
-        self._wanted = wanted
 
-    def issue(self, request: TokenRequest) -> ResultT:
-        """Sends one request that `prepare` made; see `issue_many` for several.
-
-        Raises:
-            TokenAuthorityError: No token; see its subclasses.
-        """
-        wanted = self._wanted
-        message = request.to_send(self._project, validate_only=wanted.validate_only)
-        return wanted.one(self._connection.call(request.method, message))
-
-    def issue_many(self, requests: Iterable[TokenRequest]) -> list[ResultT]:
-        """Sends any number of requests, of any kinds, that `prepare` made.
-
-            requests = [prepare.issue_rtc_token(channel="c", uid=n, role="publisher") for n in …]
-            tokens = client.issue_many(requests)
-
-        Up to 500 requests of 512 KiB in all travel in one call, which issues all of their tokens or
-        none. A longer list takes several calls, one after the other, each within the client's
-        timeout: when one of them fails, what those before it brought is not returned, and what
-        comes after it is not asked for.
-
-        Returns:
-            One answer for each request, in their order.
-
-        Raises:
-            TokenAuthorityError: Not all of them; see its subclasses. Its violations count from the
-                start of the list: `requests[503].rtc.uid`.
-        """
-        wanted, results = self._wanted, list[ResultT]()
-        parts = batches.split(requests, self._project, validate_only=wanted.validate_only)
-        for part in parts:
-            with part.naming_places():
-                answer = self._connection.call("BatchIssueTokens", part.message)
-            results += wanted.many(answer, len(part.message.requests))
-        return results
-
-
-class TokenAuthorityClient(BlockingTokenMethods[IssuedToken], InspectionMethods[Inspection]):
+class TokenAuthorityClient(
+    BaseClient[
+        IssuedToken,
+        list[IssuedToken],
+        Inspection,
+        AuthorityInfo,
+        list[SigningKey],
+        TokenSource,
+    ]
+):
     """Asks a token authority for tokens, and blocks for the answers.
 
         with TokenAuthorityClient("127.0.0.1:50051") as client:
             issued = client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
 
     One client serves any number of threads. It connects at the first call.
-
-    Args:
-        target: Where the server is: "host:port", "unix:/path", or any other gRPC target.
-        project: The project to ask for where a call names none; "": the server's only one.
-        timeout: How long a call may take, retries included, before DeadlineExceeded.
-        credentials: How to secure the connection; None: not at all, for loopback and unix sockets.
     """
 
-    def __init__(
-        self,
-        target: str = DEFAULT_TARGET,
-        *,
-        project: str = "",
-        timeout: timedelta = DEFAULT_TIMEOUT,
-        credentials: grpc.ChannelCredentials | None = None,
-    ) -> None:
-        connection = BlockingConnection(target, timeout, credentials)
-        super().__init__(connection, project, answers.TOKENS)
+    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = BlockingTransport
 
     @property
     def validate_only(self) -> BlockingTokenMethods[Decision]:
         """The same methods, which sign nothing and say why a request is allowed."""
-        return BlockingTokenMethods(self._connection, self._project, answers.DECISIONS)
+        return BlockingTokenMethods(
+            self._connection, self._options, self._project, answers.DECISIONS
+        )
 
-    def _inspect(self, message: InspectTokenRequest) -> Inspection:
-        return answers.inspection(self._connection.call("InspectToken", message))
+    def tokens(self, request: TokenRequest) -> TokenSource:
+        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
+        source = TokenSource(lambda: self.issue(request))
+        self._sources.add(source)
+        return source
 
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
-        self._connection.close()
+        """Closes the connection and the token sources; calls under way fail."""
+        sources = list(self._sources)
+        for source in sources:
+            source.stop()
+        self._run(self._connection.close())
+        for source in sources:
+            source.close()
 
     def __enter__(self) -> Self:
         """Opens nothing yet: the first call connects."""
@@ -216,5 +210,5 @@ class TokenAuthorityClient(BlockingTokenMethods[IssuedToken], InspectionMethods[
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Closes the connection."""
+        """Closes the client."""
         self.close()

@@ -48,8 +48,8 @@ class TokenAuthorityError(Exception):
         self.message = message
         self.reason = reason
         self.advice = advice
-        self.metadata = dict(metadata or {})
-        self.violations = tuple(violations)
+        self.metadata: dict[str, str] = dict(metadata or {})
+        self.violations: tuple[FieldViolation, ...] = tuple(violations)
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Callable[..., "TokenAuthorityError"], tuple[Any, ...]]:
@@ -82,6 +82,16 @@ class PermissionDenied(TokenAuthorityError):
 
     code = "PERMISSION_DENIED"
 
+    @property
+    def nearest_grant(self) -> str:
+        """The name of the caller's grant that comes closest to the request; "" where none does."""
+        return self.metadata.get("grant", "")
+
+    @property
+    def missing(self) -> str:
+        """What that grant lacks; "" where the server does not say."""
+        return self.metadata.get("missing", "")
+
 
 class FailedPrecondition(TokenAuthorityError):
     """The server is not set up for this: no key, or none that is active."""
@@ -93,6 +103,14 @@ class ResourceExhausted(TokenAuthorityError):
     """A limit was reached: too much at once, or too large."""
 
     code = "RESOURCE_EXHAUSTED"
+
+
+class RateLimited(ResourceExhausted):
+    """The caller has had its tokens for now: `retry_after` says when there are more."""
+
+
+class TooManyInFlight(ResourceExhausted):
+    """Too many calls are under way at once, of this caller or in all."""
 
 
 class Unavailable(TokenAuthorityError):
@@ -125,6 +143,12 @@ class ClientClosed(TokenAuthorityError):
     code = "CANCELLED"
 
 
+class ConfigurationError(TokenAuthorityError, ValueError):
+    """A file that the client was told to use cannot be used. Nothing was sent."""
+
+    code = "FAILED_PRECONDITION"
+
+
 BY_CODE: Final[Mapping[str, type[TokenAuthorityError]]] = {
     error.code: error
     for error in (
@@ -140,3 +164,9 @@ BY_CODE: Final[Mapping[str, type[TokenAuthorityError]]] = {
     )
 }
 """The exception for each gRPC status code; any other is a TokenAuthorityError."""
+
+BY_REASON: Final[Mapping[str, type[TokenAuthorityError]]] = {
+    "RATE_LIMITED": RateLimited,
+    "TOO_MANY_IN_FLIGHT": TooManyInFlight,
+}
+"""The exception for reasons that callers treat apart from others of their status code."""

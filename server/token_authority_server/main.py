@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from importlib.metadata import version
 from typing import Final
 
 import uvloop
@@ -18,31 +17,22 @@ from structlog.typing import FilteringBoundLogger
 
 from token_authority.v1 import inspection_pb2
 from token_authority_server.admin import AdminServer
+from token_authority_server.assembly import VERSION, Assembly
 from token_authority_server.audit import AuditError, AuditTrail, FileSink, Sink, StreamSink
-from token_authority_server.authority import Allowed, Authority, Policy
+from token_authority_server.authority import Allowed
 from token_authority_server.conditions import Conditions
-from token_authority_server.config import ConfigFile, Settings
-from token_authority_server.config.authentication import JwtSettings
+from token_authority_server.config import ConfigFile, Settings, dev_settings
 from token_authority_server.config.models import AuditSettings, ServerSettings
 from token_authority_server.errors import Refusal
 from token_authority_server.expectations import Explainer, check_expectations
 from token_authority_server.formats.netless import nonce_text
 from token_authority_server.inspection import inspect_token
-from token_authority_server.jwks import FixedKeys, RemoteKeys
-from token_authority_server.jwt_bearer import JwtPolicy, JwtVerifier
 from token_authority_server.kinds.base import Moment
-from token_authority_server.limits import InFlight, RateLimiter
 from token_authority_server.log import BackgroundStream, make_logger
 from token_authority_server.metrics import Metrics
 from token_authority_server.reload import Reloader
-from token_authority_server.rpc.about import ServerFacts
-from token_authority_server.rpc.authentication import Authenticator
-from token_authority_server.rpc.credentials import ServerCertificates
-from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.inspection import expected_of, response_of
-from token_authority_server.rpc.observe import Observer
 from token_authority_server.rpc.server import Server
-from token_authority_server.rpc.service import methods
 from token_authority_server.rpc.unix_socket import ListenError
 from token_authority_server.rpc.validation import RequestParser
 
@@ -51,13 +41,13 @@ __all__ = [
     "ListenError",
     "Refusal",
     "check_expectations",
+    "development_assembly",
     "explain",
     "inspect_without_keys",
     "moment",
     "serve",
 ]
 
-_VERSION: Final = version("agora-token-authority")
 _INSPECT: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
 
 
@@ -84,10 +74,21 @@ def serve(
         logger = make_logger(settings.log.format, settings.log.level, log)
         for warning in settings.warnings():
             logger.warning(warning)
-        with _trail(settings, logger) as (trail, conditions, metrics):
-            uvloop.run(_Process(settings, logger, trail, conditions, metrics).run(file, on_ready))
+        trail, conditions, metrics = _surroundings(settings, logger)
+        try:
+            process = _Process(settings, logger, trail, conditions, metrics)
+            uvloop.run(process.run(file, on_ready))
+        finally:
+            trail.close()
     finally:
         log.close()
+
+
+def development_assembly() -> Assembly:
+    """Puts together what `serve --dev` serves, without log and trail: for users' tests."""
+    settings = dev_settings(["127.0.0.1:0"], {})
+    logger = make_logger("json", "error", io.StringIO())
+    return Assembly(settings, moment, logger, *_surroundings(settings, logger))
 
 
 def explain(settings: Settings, caller: str, entry: bytes) -> Allowed:
@@ -123,10 +124,10 @@ def moment() -> Moment:
     )
 
 
-@contextlib.contextmanager
-def _trail(
+def _surroundings(
     settings: Settings, logger: FilteringBoundLogger
-) -> Generator[tuple[AuditTrail, Conditions, Metrics]]:
+) -> tuple[AuditTrail, Conditions, Metrics]:
+    """Makes what a server tells of itself to."""
     metrics = Metrics()
     conditions = Conditions(logger, metrics)
     trail = AuditTrail(
@@ -136,10 +137,7 @@ def _trail(
         on_failure=lambda problem: conditions.fail("audit", problem),
         on_recovery=lambda: conditions.recover("audit"),
     )
-    try:
-        yield trail, conditions, metrics
-    finally:
-        trail.close()
+    return trail, conditions, metrics
 
 
 def _sinks(settings: AuditSettings) -> Iterator[Sink]:
@@ -150,7 +148,7 @@ def _sinks(settings: AuditSettings) -> Iterator[Sink]:
 
 
 class _Process:
-    """The parts of a server process, put together."""
+    """A server, and what happens around it."""
 
     def __init__(
         self,
@@ -161,48 +159,15 @@ class _Process:
         metrics: Metrics,
     ) -> None:
         self._settings = settings
-        self._jwt: JwtVerifier | None = None
         self._logger = logger
         self._trail = trail
         self._conditions = conditions
         self._metrics = metrics
-        redis = settings.limits.redis
-        self._limiter = RateLimiter(
-            redis.reveal() if redis else "memory",
-            on_degraded=lambda problem: conditions.fail("limits", problem),
-            on_recovered=lambda: conditions.recover("limits"),
-        )
-        policy = Policy(settings.keyring(), settings.callers_by_identity())
-        self._authority = Authority(policy, moment, self._limiter, trail)
-        tls = settings.server.tls
-        self._certificates = ServerCertificates(tls.identity()) if tls else None
-        facts = ServerFacts(settings.server.max_request_bytes, _VERSION)
-        self._handlers = Handlers(
-            methods(self._authority, RequestParser(), metrics, facts),
-            self._authenticator(settings, policy),
-            InFlight(settings.server.max_in_flight),
-            Observer(logger, metrics, trail),
-        )
-
-    def adopt(self, settings: Settings) -> None:
-        """Goes on with other projects, keys, callers and certificates."""
-        policy = Policy(settings.keyring(), settings.callers_by_identity())
-        self._authority.adopt(policy)
-        self._handlers.authenticate_with(self._authenticator(settings, policy))
-        if self._certificates and settings.server.tls:
-            self._certificates.replace(settings.server.tls.identity())
-        self._settings = settings
+        self._assembly = Assembly(settings, moment, logger, trail, conditions, metrics)
 
     async def run(self, file: ConfigFile | None, on_ready: Callable[[list[str]], None]) -> None:
         """Serves until a signal comes."""
-        # gRPC's server belongs to the event loop that runs when it is made.
-        server = Server(
-            self._handlers,
-            with_reflection=self._settings.server.reflection,
-            max_request_bytes=self._settings.server.max_request_bytes,
-            max_concurrent_rpcs=self._settings.server.max_concurrent_rpcs,
-            certificates=self._certificates,
-        )
+        server = self._assembly.server()
         stopping, hurrying = asyncio.Event(), asyncio.Event()
 
         def stop() -> None:
@@ -222,7 +187,7 @@ class _Process:
                 listen=addresses,
                 admin=admin,
                 projects=sorted(self._settings.projects),
-                version=_VERSION,
+                version=VERSION,
             )
             self._trail.record_soon([{"event": "configuration", "started": addresses}])
             try:
@@ -235,7 +200,7 @@ class _Process:
             await _drain(server, settings, hurrying)
             if reloading:
                 reloading.cancel()
-        await self._limiter.close()
+        await self._assembly.close()
         self._logger.info("stopped")
 
     def _watch(self, file: ConfigFile | None) -> "asyncio.Task[None] | None":
@@ -247,7 +212,7 @@ class _Process:
         reloader = file and Reloader(
             file,
             self._settings,
-            self.adopt,
+            self._assembly.adopt,
             self._conditions,
             self._logger,
             self._trail,
@@ -256,28 +221,6 @@ class _Process:
         )
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reopen)
         return asyncio.create_task(reloader.run()) if reloader else None
-
-    def _authenticator(self, settings: Settings, policy: Policy) -> Authenticator:
-        if settings.authentication != self._settings.authentication or self._jwt is None:
-            # Else the keys that were fetched stay.
-            self._jwt = self._jwt_verifier(settings.authentication.jwt)
-        return Authenticator(policy.callers, self._jwt)
-
-    def _jwt_verifier(self, jwt: JwtSettings | None) -> JwtVerifier | None:
-        if jwt is None:
-            return None
-        location = jwt.location()
-        source = (
-            RemoteKeys(
-                location,
-                on_failure=lambda problem: self._conditions.fail("jwks", problem),
-                on_success=lambda: self._conditions.recover("jwks"),
-            )
-            if location
-            else FixedKeys(jwt.fixed_keys())
-        )
-        leeway = jwt.leeway.total_seconds()
-        return JwtVerifier(JwtPolicy(jwt.issuer, jwt.audience, leeway), source)
 
     @contextlib.contextmanager
     def _admin(self, server: Server) -> Generator[str | None]:

@@ -57,14 +57,14 @@ def test_offline_as_json_and_from_standard_input(
 def test_what_is_too_long_is_refused_offline_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "x" * 65_537, "--offline") == 1
+    assert run(monkeypatch, "x" * 65_537, "--offline") == 2
     assert "token must be at most 65536 bytes" in capsys.readouterr().err
 
 
 def test_the_rules_hold_offline_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, TOKEN, "--offline", "--uid", "-1") == 1
+    assert run(monkeypatch, TOKEN, "--offline", "--uid", "-1") == 2
     assert "expected.uid must be from 0 to 4294967295" in capsys.readouterr().err
 
 

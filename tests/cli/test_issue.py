@@ -218,9 +218,9 @@ async def test_arguments_that_do_not_fit_together_are_code_2(arguments: str, adv
     assert advice in " ".join(ran.err.split())
 
 
-async def test_a_refusal_of_the_server_is_code_1(ask: Ask) -> None:
+async def test_a_refusal_of_the_server_has_its_code(ask: Ask) -> None:
     ran = await ask("rtm", "--user", "al", "--allow-nothing", "--format", "006")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
         "token-authority: invalid request: permissions exist in 007 only: leave format unset\n"
     )

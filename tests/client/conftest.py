@@ -1,5 +1,6 @@
 """Fixtures for the tests of the clients."""
 
+import socket
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -21,3 +22,12 @@ async def either(client_type: Any, server: Running) -> AsyncGenerator[Either]:
     client = Either(client_type(server.address))
     yield client
     await client.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -28,11 +28,13 @@ from token_authority_client import (
     InternalError,
     InvalidRequest,
     PermissionDenied,
+    RateLimited,
     ResourceExhausted,
     RtcPrivileges,
     RtmLogin,
     TokenAuthorityClient,
     TokenAuthorityError,
+    TooManyInFlight,
     Unavailable,
     Unimplemented,
 )
@@ -195,9 +197,10 @@ async def test_a_closed_client_says_so(either: Either) -> None:
 
 async def test_no_server_is_unavailable_and_the_advice_names_the_target(client_type: Any) -> None:
     either = Either(client_type("127.0.0.1:1"))
-    with pytest.raises(Unavailable, match=r"listening at 127\.0\.0\.1:1,") as caught:
+    with pytest.raises(Unavailable, match=r"nothing listens at 127\.0\.0\.1:1: ") as caught:
         await either.issue_rtc_token(**RTC)
-    assert caught.value.reason == ""
+    assert caught.value.reason == "NOTHING_LISTENS"
+    assert caught.value.advice
     await either.close()
 
 
@@ -303,9 +306,9 @@ async def test_a_format_of_a_newer_server_does_not_lose_the_token() -> None:
     assert (issued.token, issued.format) == ("007…", "unknown")
 
 
-def details(*messages: Any, domain: str = "token-authority") -> bytes:
+def details(*messages: Any, domain: str = "token-authority", reason: str = "R") -> bytes:
     status = status_pb2.Status(code=7, message="no")
-    info = error_details_pb2.ErrorInfo(reason="R", domain=domain, metadata={"advice": "A"})
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata={"advice": "A"})
     for message in (info, *messages):
         status.details.add().Pack(message)
     return status.SerializeToString()
@@ -335,18 +338,27 @@ async def test_details_that_are_not_ours_are_not_read(sent: bytes) -> None:
     assert caught.value.reason == ""
 
 
-async def test_the_time_to_wait_is_passed_on() -> None:
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("R", ResourceExhausted),
+        ("RATE_LIMITED", RateLimited),
+        ("TOO_MANY_IN_FLIGHT", TooManyInFlight),
+    ],
+)
+async def test_the_time_to_wait_is_passed_on(reason: str, error: type[TokenAuthorityError]) -> None:
     async def fail(_: bytes, context: Any) -> bytes:
         retry = error_details_pb2.RetryInfo(retry_delay={"seconds": 3})
-        metadata = (("grpc-status-details-bin", details(retry)),)
+        metadata = (("grpc-status-details-bin", details(retry, reason=reason)),)
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no", metadata)
         return b""
 
     async with answering(fail) as target, AsyncTokenAuthorityClient(target) as client:
         with pytest.raises(ResourceExhausted) as caught:
             await client.issue_rtc_token(channel="c", uid=1, role="publisher")
+    assert type(caught.value) is error
     assert caught.value.retry_after == timedelta(seconds=3)
-    assert (caught.value.reason, caught.value.advice) == ("R", "A")
+    assert (caught.value.reason, caught.value.advice) == (reason, "A")
 
 
 async def test_credentials_secure_the_connection(client_type: Any) -> None:

@@ -9,7 +9,8 @@ from token_authority_client import (
     PermissionDenied,
     TokenAuthorityError,
 )
-from token_authority_client.errors import BY_CODE
+from token_authority_client.errors import BY_CODE, BY_REASON
+from token_authority_server.errors import Reason
 
 
 def test_errors_survive_pickling_whole() -> None:
@@ -36,3 +37,17 @@ def test_every_error_has_its_code_and_one_base(code: str) -> None:
 def test_an_invalid_request_is_a_value_error() -> None:
     assert issubclass(InvalidRequest, ValueError)
     assert not issubclass(PermissionDenied, ValueError)
+
+
+def test_a_denial_names_the_grant_that_comes_closest() -> None:
+    error = PermissionDenied("no", metadata={"grant": "teach", "missing": "channels"})
+    assert (error.nearest_grant, error.missing) == ("teach", "channels")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+    assert copy.nearest_grant == "teach"
+    assert (PermissionDenied("no").nearest_grant, PermissionDenied("no").missing) == ("", "")
+
+
+@pytest.mark.parametrize("reason", BY_REASON)
+def test_what_has_an_exception_of_its_own_is_still_what_it_was(reason: str) -> None:
+    assert issubclass(BY_REASON[reason], BY_CODE[BY_REASON[reason].code])
+    assert Reason(reason)

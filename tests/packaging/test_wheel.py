@@ -62,7 +62,12 @@ def test_the_wheel_has_the_packages_their_types_and_the_rules(
     distributions: Mapping[str, Path],
 ) -> None:
     names = set(zipfile.ZipFile(distributions["wheel"]).namelist())
-    packages = ["token_authority", "token_authority_client", "token_authority_cli"]
+    packages = [
+        "token_authority",
+        "token_authority_client",
+        "token_authority_cli",
+        "token_authority_testing",
+    ]
     for package in [*packages, "token_authority_server"]:
         assert f"{package}/py.typed" in names
     assert "token_authority_server/token_authority.rules.binpb" in names

@@ -8,13 +8,17 @@ from typing import Any, Final
 import grpc
 from grpc import aio
 
-from token_authority.v1 import inspection_service_pb2, token_service_pb2
+from token_authority.v1 import (
+    authority_service_pb2,
+    inspection_service_pb2,
+    token_service_pb2,
+)
 from token_authority_client import AsyncTokenAuthorityClient, TokenAuthorityClient
 
 CLIENTS: Final = (AsyncTokenAuthorityClient, TokenAuthorityClient)
 SERVICES: Final = tuple(
     service
-    for module in (token_service_pb2, inspection_service_pb2)
+    for module in (token_service_pb2, inspection_service_pb2, authority_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from token_authority_cli.commands import HELP
 from token_authority_cli.issue import access_token, chat, education, rtc, rtm, whiteboard
 from token_authority_cli.issue.command import Command
 
@@ -20,7 +21,7 @@ def add_commands(commands: Any) -> None:
     """Adds `issue` with a command for each kind."""
     issue = commands.add_parser(
         "issue",
-        help="ask a server for a token",
+        help=HELP["issue"],
         description="Ask a server for a token. The token goes to standard output, all else that "
         "there is to know about it to standard error.",
         allow_abbrev=False,

@@ -1,0 +1,96 @@
+"""`token-authority whoami` and `keys`: what a server says of its caller and of its keys."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from token_authority_cli.arguments import in_words
+from token_authority_cli.asking import add_options, ask
+from token_authority_cli.commands import HELP
+from token_authority_cli.output import at
+from token_authority_client import AuthorityInfo, Grant, SigningKey, TokenAuthorityClient
+
+
+def add_commands(commands: Any) -> None:
+    """Adds `whoami` and `keys`."""
+    _add(
+        commands,
+        "whoami",
+        "Say who the server takes you for and what showed it, what you may ask for, and how much.",
+        _whoami,
+    )
+    keys = _add(
+        commands,
+        "keys",
+        "List the signing keys of your projects: their states, and when each can be removed from "
+        "the configuration. Takes the allowance list_keys.",
+        _keys,
+    )
+    keys.add_argument(
+        "--project", default="", metavar="NAME", help="of this project; by default of all of yours"
+    )
+
+
+def _add(
+    commands: Any, name: str, description: str, run: Callable[[argparse.Namespace], int]
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=HELP[name], description=description, allow_abbrev=False
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _whoami(arguments: argparse.Namespace) -> int:
+    return ask(arguments, lambda client: client.get_authority_info(), _show_info)
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    def question(client: TokenAuthorityClient) -> dict[str, list[SigningKey]]:
+        return {"signing_keys": client.list_signing_keys(project=arguments.project)}
+
+    return ask(arguments, question, _show_keys)
+
+
+def _show_info(info: AuthorityInfo) -> None:
+    limits = info.limits
+    calls = f"{limits.max_in_flight} calls at once, " if limits.max_in_flight else ""
+    print(f"caller:   {info.caller}")
+    print(f"shown by: {info.identity}")
+    print(f"project:  {info.default_project or 'none by default: name one'}")
+    print(f"limits:   {' and '.join(limits.rates) or 'no rate'}; {calls}", end="")
+    print(f"batches of {limits.max_batch_size}, requests of {limits.max_request_bytes} bytes")
+    print(f"server:   {info.server_version}, at {at(info.server_time)}")
+    for grant in info.grants:
+        _show_grant(grant)
+
+
+def _show_grant(grant: Grant) -> None:
+    print(f"grant {grant.name}: {', '.join(grant.tokens)} in {grant.project}")
+    for name in ("roles", "channels", "users", "rooms", "allow"):
+        patterns: tuple[str, ...] = getattr(grant, name)
+        if patterns:
+            print(f"  {name + ':':<9} {', '.join(patterns)}")
+    default = "" if grant.default_ttl is None else f"{in_words(grant.default_ttl)} unless asked, "
+    beyond = "cut down" if grant.clamp_ttl else "refused"
+    print(f"  life:     {default}at most {in_words(grant.max_ttl)}, longer ones are {beyond}")
+
+
+def _show_keys(answer: dict[str, list[SigningKey]]) -> None:
+    keys = answer["signing_keys"]
+    if not keys:
+        print("no keys")
+    for key in keys:
+        app = f" of App ID {key.app_id}" if key.app_id else ""
+        print(f"{key.project}: {key.product} key {key.key_id}{app}: {key.state}, {_deletion(key)}")
+
+
+def _deletion(key: SigningKey) -> str:
+    if key.deletion == "never_safe":
+        return "tokens that never expire die with it"
+    if key.deletion == "safe":
+        return "can be removed"
+    if key.deletion == "wait" and key.safe_to_delete_time is not None:
+        return f"can be removed from {at(key.safe_to_delete_time)}"
+    return "not to be removed" if key.state == "active" else "when it can be removed is not known"

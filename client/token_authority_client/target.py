@@ -1,0 +1,152 @@
+"""Where servers are: a target as it was written, as grpc takes it, and as sockets connect to it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
+from typing import Final
+from urllib.parse import unquote
+
+_HOST_AND_PORT: Final = re.compile(
+    r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/,\[\]]+):(?P<port>\d{1,5})"
+)
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+-]*):(.*)", re.DOTALL)
+_WEB: Final = frozenset({"http", "https", "grpc", "grpcs", "tcp"})
+_SHAPE: Final = (
+    "write HOST:PORT, several IP addresses with commas, dns:///NAME:PORT for all addresses of a "
+    "name, or unix:/PATH"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One place to connect to: a host and a port, or the path of a unix socket."""
+
+    host: str
+    port: int
+    path: str = ""
+    """The unix socket's path; "": it is none. An abstract one starts with NUL."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        if self.path or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One server, or several that answer alike."""
+
+    text: str
+    """As it was written."""
+    for_grpc: str
+    endpoints: tuple[Endpoint, ...]
+    """Empty where only grpc knows, e.g. for `xds:`."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        return bool(self.endpoints) and all(endpoint.is_local for endpoint in self.endpoints)
+
+
+def parse(text: str) -> Target:
+    """Reads a target.
+
+    Raises:
+        ValueError: It is none; the text says what to write.
+    """
+    scheme, rest = _split(text)
+    if scheme in _WEB:
+        raise ValueError(
+            f"the target {text!r} is a URL: write HOST:PORT without {scheme}://; "
+            "whether TLS is spoken is set apart"
+        )
+    read = _READERS.get(scheme)
+    return Target(text, text, ()) if read is None else read(text, rest)
+
+
+def _split(text: str) -> tuple[str, str]:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' code
+        raise ValueError(f"the target must be text: {_SHAPE}")  # noqa: TRY004
+    found = _SCHEME.fullmatch(text)
+    if found is None or _HOST_AND_PORT.fullmatch(text):
+        return "", text
+    scheme, rest = found.groups()
+    # Schemes that we do not know are grpc's to know, if they look like one.
+    is_scheme = scheme in _READERS or rest.startswith("//")
+    return (scheme, rest) if is_scheme else ("", text)
+
+
+def _unix(text: str, rest: str) -> Target:
+    return _socket(text, re.sub(r"^//(?=/)", "", rest))
+
+
+def _abstract(text: str, rest: str) -> Target:
+    return _socket(text, f"\0{rest}")
+
+
+def _socket(text: str, path: str) -> Target:
+    if not path.strip("\0"):
+        raise ValueError(f"the target {text!r} names no socket: write unix:/PATH")
+    return Target(text, text, (Endpoint("", 0, unquote(path)),))
+
+
+def _dns(text: str, rest: str) -> Target:
+    return Target(text, text, (_endpoint(text, re.sub(r"^//[^/]*/", "", rest)),))
+
+
+def _addresses(text: str, rest: str) -> Target:
+    return Target(text, text, _endpoints(text, rest))
+
+
+def _bare(text: str, rest: str) -> Target:
+    endpoints = _endpoints(text, rest)
+    if len(endpoints) == 1:
+        return Target(text, text, endpoints)
+    return Target(text, f"{_family(text, endpoints)}:{rest}", endpoints)
+
+
+def _endpoints(text: str, rest: str) -> tuple[Endpoint, ...]:
+    return tuple([_endpoint(text, part) for part in rest.split(",")])
+
+
+def _endpoint(text: str, part: str) -> Endpoint:
+    found = _HOST_AND_PORT.fullmatch(part)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise ValueError(f"the target {text!r} cannot be used: {_SHAPE}")
+    return Endpoint(found["host"].strip("[]"), int(found["port"]))
+
+
+def _family(text: str, endpoints: tuple[Endpoint, ...]) -> str:
+    """Returns grpc's scheme for a list of addresses."""
+    try:
+        addresses = [ip_address(endpoint.host) for endpoint in endpoints]
+    except ValueError:
+        addresses = []
+    families = {isinstance(address, IPv4Address) for address in addresses}
+    if len(families) != 1:
+        raise ValueError(
+            f"the target {text!r} cannot be used: a list takes IPv4 addresses or IPv6 addresses; "
+            "several servers with one DNS name are dns:///NAME:PORT"
+        )
+    return "ipv4" if families.pop() else "ipv6"
+
+
+_READERS: Final[Mapping[str, Callable[[str, str], Target]]] = {
+    "": _bare,
+    "unix": _unix,
+    "unix-abstract": _abstract,
+    "dns": _dns,
+    "ipv4": _addresses,
+    "ipv6": _addresses,
+}

@@ -1,0 +1,307 @@
+"""Every way in which no server answers, with real listeners: one line that names cause and cure."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import trustme
+
+from support.clients import CLIENTS, Either, answering
+from token_authority_client import (
+    AsyncTokenAuthorityClient,
+    DeadlineExceeded,
+    PermissionDenied,
+    Tls,
+    TokenAuthorityError,
+    Unauthenticated,
+    Unavailable,
+)
+from token_authority_client.probe import LIMIT_SECONDS, diagnose
+from token_authority_client.security import Security
+from token_authority_client.target import parse
+
+RTC = {"channel": "c", "uid": 7, "role": "publisher"}
+NOW = datetime.now(UTC)
+PAST: dict[str, Any] = {"not_before": NOW - timedelta(days=2), "not_after": NOW - timedelta(days=1)}
+
+
+@pytest.fixture
+def client_type() -> Any:
+    """What is looked for does not depend on how to wait: one client, unless a test says both."""
+    return AsyncTokenAuthorityClient
+
+
+@pytest.fixture(scope="module")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+def credentials(
+    ca: trustme.CA, *names: str, clients: trustme.CA | None = None, **validity: Any
+) -> Any:
+    certificate = ca.issue_cert(*(names or ("localhost",)), **validity)
+    pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
+    roots = clients.cert_pem.bytes() if clients else None
+    return grpc.ssl_server_credentials([pair], roots, clients is not None)
+
+
+def tls(ca: trustme.CA, client: trustme.LeafCert | None = None) -> Tls:
+    if client is None:
+        return Tls(ca=ca.cert_pem.bytes())
+    return Tls(
+        ca=ca.cert_pem.bytes(),
+        certificate=client.cert_chain_pems[0].bytes(),
+        private_key=client.private_key_pem.bytes(),
+    )
+
+
+async def never(_: bytes, __: Any) -> bytes:
+    raise AssertionError
+
+
+async def failure(client_type: Any, target: str, **options: Any) -> TokenAuthorityError:
+    """The error of a call that does not get through; its text is one line."""
+    either = Either(client_type(target, **{"timeout": timedelta(seconds=4), **options}))
+    with pytest.raises(TokenAuthorityError) as caught:
+        await either.issue_rtc_token(**RTC)
+    await either.close()
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+    assert caught.value.advice in str(caught.value)
+    return caught.value
+
+
+@asynccontextmanager
+async def listening(answer: bytes) -> AsyncGenerator[str]:
+    """A port where something that is no gRPC answers."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("client_type", CLIENTS, ids=["async", "sync"])
+async def test_the_server_is_down(client_type: Any, free_port: int) -> None:
+    error = await failure(client_type, f"127.0.0.1:{free_port}")
+    assert (type(error), error.reason) == (Unavailable, "NOTHING_LISTENS")
+    assert f"nothing listens at 127.0.0.1:{free_port}" in str(error)
+
+
+async def test_the_name_does_not_exist(client_type: Any) -> None:
+    error = await failure(client_type, "ta.invalid:50051")
+    assert error.reason == "NAME_NOT_FOUND"
+    assert "the name ta.invalid has no address" in str(error)
+    assert isinstance(error, Unavailable | DeadlineExceeded)
+
+
+@pytest.mark.parametrize(
+    ("exists", "problem"), [(False, "No such file"), (True, "Connection refused")]
+)
+async def test_nobody_serves_the_socket(
+    client_type: Any, tmp_path: Path, exists: bool, problem: str
+) -> None:
+    path = tmp_path / "ta.sock"
+    if exists:
+        (await asyncio.start_unix_server(lambda *_: None, path)).close()
+        assert path.exists()
+    error = await failure(client_type, f"unix:{path}")
+    assert (type(error), error.reason) == (Unavailable, "NOTHING_LISTENS")
+    assert problem in str(error)
+
+
+async def test_the_certificate_is_for_another_name(client_type: Any, ca: trustme.CA) -> None:
+    async with answering(never, credentials(ca, "ta.example.com")) as target:
+        error = await failure(client_type, target, tls=tls(ca))
+    assert (type(error), error.reason) == (Unavailable, "TLS_NAME_MISMATCH")
+    assert f"the certificate of {target} is not for localhost" in str(error)
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["private", "public"])
+async def test_the_ca_is_not_trusted(client_type: Any, ca: trustme.CA, ours: bool) -> None:
+    settings = tls(trustme.CA()) if ours else Tls()
+    async with answering(never, credentials(ca)) as target:
+        error = await failure(client_type, target, tls=settings)
+    assert (type(error), error.reason) == (Unavailable, "TLS_UNKNOWN_CA")
+    assert ("named by ca" if ours else "the public") in str(error)
+
+
+async def test_the_certificate_of_the_server_has_expired(client_type: Any, ca: trustme.CA) -> None:
+    async with answering(never, credentials(ca, **PAST)) as target:
+        error = await failure(client_type, target, tls=tls(ca))
+    assert (type(error), error.reason) == (Unavailable, "TLS_CERTIFICATE_EXPIRED")
+
+
+@pytest.mark.parametrize("client_type", CLIENTS, ids=["async", "sync"])
+async def test_the_certificate_of_the_client_has_expired(client_type: Any, ca: trustme.CA) -> None:
+    client = ca.issue_cert("client", **PAST)
+    async with answering(never, credentials(ca, clients=ca)) as target:
+        error = await failure(client_type, target, tls=tls(ca, client))
+    assert (type(error), error.reason) == (Unauthenticated, "CLIENT_CERTIFICATE_REFUSED")
+    assert "check that it has not expired" in str(error)
+
+
+async def test_the_certificate_of_the_client_is_from_another_ca(
+    client_type: Any, ca: trustme.CA
+) -> None:
+    client = trustme.CA().issue_cert("client")
+    async with answering(never, credentials(ca, clients=ca)) as target:
+        error = await failure(client_type, target, tls=tls(ca, client))
+    assert (type(error), error.reason) == (Unauthenticated, "CLIENT_CERTIFICATE_REFUSED")
+    assert "a CA that the server trusts" in str(error)
+
+
+async def test_the_client_has_no_certificate(client_type: Any, ca: trustme.CA) -> None:
+    async with answering(never, credentials(ca, clients=ca)) as target:
+        error = await failure(client_type, target, tls=tls(ca))
+    assert (type(error), error.reason) == (Unauthenticated, "CLIENT_CERTIFICATE_REQUIRED")
+    assert "give certificate and private_key" in str(error)
+
+
+async def test_the_key_is_not_the_certificates(client_type: Any, ca: trustme.CA) -> None:
+    one, other = ca.issue_cert("one"), ca.issue_cert("other")
+    settings = Tls(
+        ca=ca.cert_pem.bytes(),
+        certificate=one.cert_chain_pems[0].bytes(),
+        private_key=other.private_key_pem.bytes(),
+    )
+    async with answering(never, credentials(ca, clients=ca)) as target:
+        error = await failure(client_type, target, tls=settings)
+    assert error.reason == "CLIENT_CERTIFICATE_UNUSABLE"
+
+
+async def test_the_ca_is_no_certificate(client_type: Any, ca: trustme.CA) -> None:
+    settings = Tls(ca=b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    async with answering(never, credentials(ca)) as target:
+        error = await failure(client_type, target, tls=settings)
+    assert error.reason == "TLS_CA_UNUSABLE"
+
+
+async def test_plaintext_to_a_port_with_tls(client_type: Any, ca: trustme.CA) -> None:
+    for server in (credentials(ca), credentials(ca, clients=ca)):
+        async with answering(never, server) as target:
+            error = await failure(client_type, target)
+        assert error.reason == "TLS_REQUIRED"
+        assert f"{target} speaks TLS" in str(error)
+        assert isinstance(error, Unavailable | DeadlineExceeded)
+
+
+@pytest.mark.parametrize("grpcs", [False, True], ids=["ours", "grpcs"])
+async def test_tls_to_a_port_without(client_type: Any, ca: trustme.CA, grpcs: bool) -> None:
+    secure = {"credentials": grpc.ssl_channel_credentials()} if grpcs else {"tls": tls(ca)}
+    async with answering(never) as target:
+        error = await failure(client_type, target, **secure)
+    assert error.reason == "TLS_NOT_SPOKEN"
+    assert f"{target} does not speak TLS" in str(error)
+    assert isinstance(error, Unavailable | DeadlineExceeded)
+
+
+async def test_a_web_server_is_not_grpc(client_type: Any) -> None:
+    async with listening(b"HTTP/1.1 400 Bad Request\r\n\r\n") as target:
+        error = await failure(client_type, target)
+    assert error.reason == "NO_GRPC"
+
+
+async def test_calls_that_wait_for_a_server_are_told_what_is_in_the_way(
+    client_type: Any, ca: trustme.CA
+) -> None:
+    async with answering(never, credentials(ca, "ta.example.com")) as target:
+        error = await failure(
+            client_type,
+            target,
+            tls=tls(ca),
+            wait_for_ready=True,
+            timeout=timedelta(milliseconds=500),
+        )
+    assert (type(error), error.reason) == (DeadlineExceeded, "TLS_NAME_MISMATCH")
+
+
+async def test_a_refused_key_is_unauthenticated(client_type: Any) -> None:
+    key = "ta_key_0123456789"
+
+    async def refuse(_: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no such key")
+        return b""
+
+    async with answering(refuse) as target:
+        error = await failure(client_type, target, credential=key)
+    assert isinstance(error, Unauthenticated)
+    assert "check the API key" in str(error)
+    assert key not in f"{error}{error!r}{error.__dict__}"
+
+
+async def test_a_proxy_that_forbids_is_told_from_a_server(client_type: Any) -> None:
+    async def refuse(_: bytes, context: Any) -> bytes:
+        await context.abort(grpc.StatusCode.PERMISSION_DENIED, "RBAC: access denied")
+        return b""
+
+    async with answering(refuse) as target:
+        error = await failure(client_type, target)
+    assert isinstance(error, PermissionDenied)
+    assert "no token authority said this" in str(error)
+
+
+@pytest.mark.parametrize("client_type", CLIENTS, ids=["async", "sync"])
+async def test_a_deadline_says_whom_it_waited_for(client_type: Any) -> None:
+    async def slow(_: bytes, __: Any) -> bytes:
+        await asyncio.sleep(30)
+        return b""
+
+    async with answering(slow) as target:
+        error = await failure(client_type, target, timeout=timedelta(milliseconds=300))
+    assert isinstance(error, DeadlineExceeded)
+    assert f"is {target} reachable and not overloaded? Else allow more time" in str(error)
+
+
+async def test_a_server_that_is_well_is_not_in_the_way(ca: trustme.CA) -> None:
+    client = ca.issue_cert("client")
+    for server, settings in (
+        (None, None),
+        (credentials(ca), tls(ca)),
+        (credentials(ca, clients=ca), tls(ca, client)),
+    ):
+        async with answering(never, server) as address:
+            target = parse(address)
+            security = Security(target, tls=settings, credential=None, credentials=None)
+            await asyncio.to_thread(security.read)
+            assert await asyncio.to_thread(diagnose, target, security) is None
+
+
+@pytest.mark.parametrize("client_type", CLIENTS, ids=["async", "sync"])
+async def test_the_search_takes_a_second_at_most_and_is_shared(client_type: Any) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    target = f"127.0.0.1:{listening.getsockname()[1]}"
+    either = Either(client_type(target, timeout=timedelta(milliseconds=100)))
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    calls = [either.issue_rtc_token(**RTC) for _ in range(4)]
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert loop.time() - started < 2 * LIMIT_SECONDS
+    assert {type(error) for error in errors} == {DeadlineExceeded}
+    await either.close()
+    listening.close()
+
+
+def test_every_diagnosis_is_tried_here() -> None:
+    package = Path(__file__).parents[2] / "client/token_authority_client"
+    source = "".join([(package / f"{name}.py").read_text() for name in ("probe", "diagnosis")])
+    reasons = set(re.findall(r'Diagnosed\(\s*"([A-Z_]+)",', source))
+    tried = set(
+        re.findall(
+            r'"([A-Z]+(?:_[A-Z]+)+)"', Path(__file__).read_text().partition("def test_every")[0]
+        )
+    )
+    # What takes a firewall, and what has no name yet.
+    assert reasons - tried == {"NO_ROUTE", "TLS_FAILED"}

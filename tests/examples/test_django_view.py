@@ -1,0 +1,64 @@
+import json
+from collections.abc import Generator
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from django.http import HttpResponse
+
+from support.decoding import decode
+from token_authority_testing.fake import FakeTokenAuthority
+
+settings.configure(
+    ALLOWED_HOSTS=["*"],
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"],
+)
+django.setup()
+
+# Only now: models want settings.
+from django.contrib.auth.models import AnonymousUser, User  # noqa: E402
+from django.test import RequestFactory  # noqa: E402
+
+from examples import django_view  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_client(
+    token_authority: FakeTokenAuthority, monkeypatch: pytest.MonkeyPatch
+) -> Generator[None]:
+    monkeypatch.setenv("TOKEN_AUTHORITY_TARGET", token_authority.target)
+    yield
+    django_view.token_authority().close()
+    django_view.token_authority.cache_clear()
+
+
+def get(channel: str, user: Any) -> HttpResponse:
+    request = RequestFactory().get(f"/channels/{channel}/token")
+    request.user = user
+    return django_view.rtc_token(request, channel)
+
+
+def test_a_signed_in_user_gets_a_token() -> None:
+    answer: Any = get("lesson-1", User(pk=7))
+    assert answer.status_code == 200
+    assert "no-store" in answer.headers["Cache-Control"]
+    token = decode(json.loads(answer.content)["token"])
+    service = token.fields["services"][0]
+    assert (service["channel_name"], service["uid"]) == ("lesson-1", "7")
+
+
+def test_who_has_not_signed_in_gets_none() -> None:
+    assert get("lesson-1", AnonymousUser()).status_code == 401
+
+
+def test_a_channel_that_agora_does_not_allow_is_400() -> None:
+    assert get("x" * 65, User(pk=7)).status_code == 400
+
+
+def test_no_server_is_503(token_authority: FakeTokenAuthority) -> None:
+    token_authority.stop()
+    try:
+        assert get("lesson-1", User(pk=7)).status_code == 503
+    finally:
+        token_authority.start()
