@@ -5,7 +5,7 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from token_authority_cli.commands import HELP
 from token_authority_cli.issue import COMMANDS
@@ -98,8 +98,7 @@ def _print(arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
     if arguments.json:
         print(json.dumps(answer, indent=2))
         return
-    value: Any
     for name, value in answer.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        text = ", ".join(cast("list[str]", value)) if isinstance(value, list) else value
         if text:
             print(f"{name + ':':<10}{text}")

@@ -35,8 +35,7 @@ class FakeTokenAuthority:
                 f"FakeTokenAuthority needs the server, whose package {error.name} is not "
                 "installed: pip install 'agora-token-authority[server]'"
             ) from None
-        # Reads files, which an event loop must not wait for.
-        self._assembly = _assembly()
+        self._settings = _settings()
         self._address = "127.0.0.1:0"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -65,13 +64,15 @@ class FakeTokenAuthority:
         """Starts it, unless it runs."""
         if self._loop is not None:
             return
+        # Reads files, which an event loop must not wait for.
+        assembly = _assembly(self._settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, daemon=True, name="fake-token-authority"
         )
         self._thread.start()
         try:
-            self._run(self._serve())
+            self._run(self._serve(assembly))
         except BaseException:
             self._end()
             raise
@@ -109,13 +110,19 @@ class FakeTokenAuthority:
         assert self._loop is not None
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_START_SECONDS)
 
-    async def _serve(self) -> None:
-        self._server = self._assembly.server()
+    async def _serve(self, assembly: Any) -> None:
+        self._server = assembly.server()
         (self._address,) = await self._server.start([self._address])
 
 
-def _assembly() -> Any:
-    """Puts a development server together: whoever is on this machine may have everything."""
-    from token_authority_server import main  # noqa: PLC0415  # an extra
+def _settings() -> Any:
+    """Returns what `serve --dev` serves: whoever is on this machine may have everything."""
+    from token_authority_server.config import dev_settings  # noqa: PLC0415  # an extra
 
-    return main.development_assembly()
+    return dev_settings(["127.0.0.1:0"], {})
+
+
+def _assembly(settings: Any) -> Any:
+    from token_authority_server.main import quiet_assembly  # noqa: PLC0415  # an extra
+
+    return quiet_assembly(settings)

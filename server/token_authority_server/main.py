@@ -21,7 +21,7 @@ from token_authority_server.assembly import VERSION, Assembly
 from token_authority_server.audit import AuditError, AuditTrail, FileSink, Sink, StreamSink
 from token_authority_server.authority import Allowed
 from token_authority_server.conditions import Conditions
-from token_authority_server.config import ConfigFile, Settings, dev_settings
+from token_authority_server.config import ConfigFile, Settings
 from token_authority_server.config.models import AuditSettings, ServerSettings
 from token_authority_server.errors import Refusal
 from token_authority_server.expectations import Explainer, check_expectations
@@ -41,10 +41,10 @@ __all__ = [
     "ListenError",
     "Refusal",
     "check_expectations",
-    "development_assembly",
     "explain",
     "inspect_without_keys",
     "moment",
+    "quiet_assembly",
     "serve",
 ]
 
@@ -84,9 +84,8 @@ def serve(
         log.close()
 
 
-def development_assembly() -> Assembly:
-    """Puts together what `serve --dev` serves, without log and trail: for users' tests."""
-    settings = dev_settings(["127.0.0.1:0"], {})
+def quiet_assembly(settings: Settings) -> Assembly:
+    """Puts a server together that logs nothing: for users' tests."""
     logger = make_logger("json", "error", io.StringIO())
     return Assembly(settings, moment, logger, *_surroundings(settings, logger))
 

@@ -69,7 +69,8 @@ class AuditTrail:
         self._dropped = self._dropped_told = 0
         self._rest_at = 0.0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-        self._thread.start()
+        if self._sinks:
+            self._thread.start()
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns when every record is where the sinks' policies want it.
@@ -117,7 +118,7 @@ class AuditTrail:
 
     def close(self) -> None:
         """Writes what was recorded, and lets go. Blocks: for a disk that stalls, 10 seconds."""
-        if not self._closed:
+        if not self._closed and self._sinks:
             self._closed = True
             self._queue.put(_Order.CLOSE)
             self._thread.join(_CLOSE_SECONDS)
