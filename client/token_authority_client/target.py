@@ -11,6 +11,7 @@ _HOST_AND_PORT: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/,\[\]]+):(?P<port>\d{1,5})"
 )
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+-]*):(.*)", re.DOTALL)
+_DNS: Final = re.compile(r"(?://([^/]*)/)?(.*)", re.DOTALL)
 _WEB: Final = frozenset({"http", "https", "grpc", "grpcs", "tcp"})
 _SHAPE: Final = (
     "write HOST:PORT, several IP addresses with commas, dns:///NAME:PORT for all addresses of a "
@@ -102,7 +103,12 @@ def _socket(text: str, path: str) -> Target:
 
 
 def _dns(text: str, rest: str) -> Target:
-    return Target(text, text, (_endpoint(text, re.sub(r"^//[^/]*/", "", rest)),))
+    found = _DNS.fullmatch(rest)
+    assert found is not None, "it matches anything"
+    server, name = found.groups("")
+    endpoint = _endpoint(text, name)
+    # What a name server of its own says "localhost" is, is not ours to know.
+    return Target(text, text, () if server else (endpoint,))
 
 
 def _addresses(text: str, rest: str) -> Target:

@@ -12,7 +12,8 @@ from token_authority_client.target import parse
         ("ta.example.com:443", "ta.example.com:443", ["ta.example.com:443"], False),
         ("dns:///ta.example:443", "dns:///ta.example:443", ["ta.example:443"], False),
         ("dns:ta.example:443", "dns:ta.example:443", ["ta.example:443"], False),
-        ("dns://10.0.0.2/ta:443", "dns://10.0.0.2/ta:443", ["ta:443"], False),
+        ("dns:///localhost:443", "dns:///localhost:443", ["localhost:443"], True),
+        ("dns://10.0.0.2/localhost:443", "dns://10.0.0.2/localhost:443", [], False),
         (
             "10.0.0.1:1,10.0.0.2:2",
             "ipv4:10.0.0.1:1,10.0.0.2:2",
