@@ -92,7 +92,9 @@ def _caused(failure: FailedCall, cause: Diagnosis) -> TokenAuthorityError:
 
 def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
     """Reads google.rpc's details, if the server sent them: grpc's own errors have none."""
-    metadata: dict[str, Any] = dict(failure.trailing_metadata() or ())
+    # Not dict(): grpcio 1.78 has a `keys` there that dict would go by, and that yields pairs.
+    pairs = failure.trailing_metadata() or ()
+    metadata: dict[str, Any] = {key: value for key, value in pairs}  # noqa: C416
     info = error_details_pb2.ErrorInfo()
     request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()

@@ -7,8 +7,10 @@ hold. Runs in environments that have the wheel and nothing of the project's test
 """
 
 import asyncio
+import contextlib
 import json
 import sys
+from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from builders import BUILDERS  # type: ignore[import-not-found]  # beside this s
 
 from token_authority_client import (
     AsyncTokenAuthorityClient,
+    InvalidRequest,
     RtcPrivileges,
     RtmLogin,
     TokenAuthorityClient,
@@ -66,14 +69,32 @@ def whiteboard_arguments() -> list[dict[str, Any]]:
 RTM_006: dict[str, Any] = {"user_id": "al ice", "ttl": MINUTE, "format": "006"}
 
 
+NOBODY: dict[str, Any] = {"channel": "c", "uid": 0, "role": "publisher"}
+
+
 def show(arguments: dict[str, Any], token: str, **more: object) -> None:
     """Prints a line."""
     print(json.dumps({"arguments": arguments, "token": token, **more}, default=repr))
 
 
+@contextlib.contextmanager
+def refused() -> Generator[None]:
+    """Holds that what is asked for inside is refused, with details that can be read."""
+    try:
+        yield
+    except InvalidRequest as error:
+        violations = error.violations
+    else:
+        raise SystemExit("uid 0 was not refused")
+    if violations[0].field != "uid":
+        raise SystemExit(f"uid 0 was refused for {violations}")
+
+
 async def main(target: str) -> None:
-    """Asks, half with the one client, half with the other."""
+    """Asks, half with the one client, half with the other, and is refused by both once."""
     async with AsyncTokenAuthorityClient(target) as client:
+        with refused():
+            await client.issue_rtc_token(**NOBODY)
         for arguments in rtc_arguments():
             show(arguments, (await client.issue_rtc_token(**arguments)).token)
         show(RTM_006, (await client.issue_rtm_token(**RTM_006)).token)
@@ -81,6 +102,8 @@ async def main(target: str) -> None:
             issued = await getattr(client, builder.method)(**builder.arguments)
             show({}, issued.token, builder=builder._asdict())
     with TokenAuthorityClient(target) as blocking:
+        with refused():
+            blocking.issue_rtc_token(**NOBODY)
         for arguments in whiteboard_arguments():
             show(arguments, blocking.issue_whiteboard_token(**arguments).token)
 

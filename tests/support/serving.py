@@ -287,7 +287,10 @@ identities = ["local"]
 [[callers.grants]]
 name = "everything"
 project = "classroom"
-tokens = ["whiteboard", "whiteboard.sdk", "rtc", "rtm", "chat", "chat.app"]
+tokens = [
+  "whiteboard", "whiteboard.sdk", "rtc", "rtm", "chat", "chat.app", "education", "education.app",
+  "access_token", "streaming", "fcdn", "fpa", "convo_ai", "stt",
+]
 roles = ["*"]
 channels = ["*"]
 users = ["*"]

@@ -8,12 +8,14 @@ from token_authority_testing.fake import FakeTokenAuthority
 
 
 def test_its_tokens_are_real_and_its_own() -> None:
+    before = threading.enumerate()
     with FakeTokenAuthority() as authority, authority.client() as client:
         issued = client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
         assert client.inspect_token(issued.token).signature.verdict == "valid"
         with FakeTokenAuthority() as other, other.client() as stranger:
             assert stranger.inspect_token(issued.token).signature.verdict == "unknown_key"
-    assert "fake-token-authority" not in [thread.name for thread in threading.enumerate()]
+    started = set(threading.enumerate()) - set(before)
+    assert "fake-token-authority" not in {thread.name for thread in started}
 
 
 def test_it_can_be_away_for_a_while() -> None:
