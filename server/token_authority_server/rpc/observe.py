@@ -87,9 +87,8 @@ class Observer:
                 if asker
                 else {"event": "refused", "peer": call.peer, "method": call.method}
             )
-            about = {name: without_token(text) for name, text in refusal.metadata.items()}
             self._trail.record_soon(
-                [{**record, **about, **refusal.about, **detail, "reason": reason.value}]
+                [{**record, **_dynamic(refusal), **refusal.about, **detail, "reason": reason.value}]
             )
 
     def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:
@@ -125,7 +124,7 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
     if refusal.violations:
         rules = [f"{violation.field}={violation.reason}" for violation in refusal.violations]
         return {"violations": ",".join(rules)}
-    return dict(refusal.metadata)
+    return {name: without_token(text) for name, text in refusal.metadata.items()}
 
 
 def _described(call: Call) -> dict[str, Any]:
