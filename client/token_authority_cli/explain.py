@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -79,7 +80,6 @@ def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
     if not arguments.json:
         complain(f"{refusal.message} [{refusal.reason}]")
     else:
-        metadata = dict(refusal.metadata)
         _print(
             arguments,
             {
@@ -87,17 +87,19 @@ def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
                 "caller": arguments.caller,
                 "reason": str(refusal.reason),
                 "message": refusal.message,
-                "metadata": metadata,
+                "metadata": dict(refusal.metadata),
             },
         )
     return 1
 
 
-def _print(arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
+def _print(
+    arguments: argparse.Namespace, answer: Mapping[str, str | list[str] | dict[str, str]]
+) -> None:
     if arguments.json:
         print(json.dumps(answer, indent=2))
         return
     for name, value in answer.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else value
+        text = ", ".join(value) if isinstance(value, list) else value
         if text:
             print(f"{name + ':':<10}{text}")
