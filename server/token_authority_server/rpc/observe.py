@@ -75,9 +75,9 @@ class Observer:
         """The call was refused."""
         reason = refusal.reason
         detail = {"detail": refusal.detail} if refusal.detail else {}
-        self._logger.info(
-            "refused", reason=reason.value, **_dynamic(refusal), **detail, **_described(call)
-        )
+        # Merged, not passed side by side: some names, like `caller`, both have.
+        line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
+        self._logger.info("refused", **line)
         self._count(call, status.CODES[reason].name)
         self._metrics.refusals.labels(call.caller, reason.value).inc()
         if reason not in _NOT_ON_RECORD and (call.asker or self._is_worth_a_record()):
