@@ -1,21 +1,101 @@
-from support.granting import all_powerful
-from support.keys import Moments, keyring
+import dataclasses
+from typing import Any
+
+import pytest
+
+from support.decoding import decode
+from support.granting import all_powerful, caller, callers, everything, grant
+from support.keys import APP_ID, CERTIFICATE, OLD_CERTIFICATE, Moments, certificate, keyring
 from support.serving import no_limits, no_trail
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.authority import Authority, Policy
+from token_authority_server.authority import Allowed, Authority, Policy
+from token_authority_server.errors import Reason, Refusal
 from token_authority_server.formats.fingerprint import fingerprint
+from token_authority_server.keyring import Keyring, KeyState, Project
 from token_authority_server.kinds.rtc import Rtc
+
+REQUEST = IssueRtcTokenRequest(
+    project="classroom", channel_name="lesson-1", uid=1, role=RTC_ROLE_PUBLISHER
+)
+
+
+def policy(keys: Keyring | None = None, **changes: Any) -> Policy:
+    return Policy(keys or keyring(), callers(caller(grant(**changes))))
+
+
+def authority(first: Policy) -> Authority:
+    return Authority(first, Moments(), no_limits(), no_trail())
+
+
+def allowed_by(first: Policy) -> tuple[Authority, Allowed]:
+    """What a policy allows, and who has yet to sign it."""
+    signing = authority(first)
+    return signing, signing.allow(first.callers.by_name["tester"], Rtc(), REQUEST)
 
 
 def test_an_issued_token_does_not_show_its_token() -> None:
-    request = IssueRtcTokenRequest(
-        project="rtc-only", channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER
-    )
-    keys = keyring()
-    callers = all_powerful(keys.project_names)
-    authority = Authority(Policy(keys, callers), Moments(), no_limits(), no_trail())
-    caller = callers.by_name["tester"]
-    issued = authority.sign(authority.allow(caller, Rtc(), request))
+    signing, allowed = allowed_by(policy())
+    issued = signing.sign(allowed)
     assert issued.token.startswith("007")
     assert issued.token not in repr(issued)
     assert issued.token_id == fingerprint(issued.token)
+
+
+def project(*keys: Any) -> Keyring:
+    return Keyring([Project("classroom", keys)])
+
+
+TAKEN_AWAY = {
+    "the caller": (
+        Policy(keyring(), callers(caller(grant(), name="other"))),
+        Reason.CREDENTIAL_INVALID,
+    ),
+    "the grant": (policy(channels=("office",)), Reason.GRANT_MISSING),
+    "the grant's project": (
+        Policy(keyring(), callers(caller(everything("rtc-only")))),
+        Reason.GRANT_MISSING,
+    ),
+    "the project": (policy(Keyring([])), Reason.GRANT_MISSING),
+    "the product": (policy(project()), Reason.PROJECT_LACKS_PRODUCT),
+    "the key": (policy(project(certificate(state=KeyState.DISABLED))), Reason.NO_ACTIVE_KEY),
+}
+
+
+@pytest.mark.parametrize(("later", "reason"), TAKEN_AWAY.values(), ids=TAKEN_AWAY)
+def test_what_a_new_policy_takes_away_is_not_signed(later: Policy, reason: Reason) -> None:
+    first = policy()
+    signing, allowed = allowed_by(first)
+    signing.adopt(later)
+    with pytest.raises(Refusal) as at_signature:
+        signing.sign(allowed)
+    # Nor is it allowed to a caller who was identified by the policy before.
+    with pytest.raises(Refusal) as at_decision:
+        signing.allow(first.callers.by_name["tester"], Rtc(), REQUEST)
+    for caught in (at_signature, at_decision):
+        assert caught.value.reason is reason
+        assert caught.value.about["channel"] == "lesson-1"
+
+
+def test_a_new_key_signs_what_was_allowed_with_the_old_one() -> None:
+    old = certificate("cert-1", OLD_CERTIFICATE)
+    signing, allowed = allowed_by(policy(project(old)))
+    retired = dataclasses.replace(old, state=KeyState.DISABLED)
+    signing.adopt(policy(project(retired, certificate()), max_ttl="10m"))
+    issued = signing.sign(allowed)
+    assert issued.allowed.key.key_id == "cert-2"
+    token = decode(issued.token)
+    assert token.fields["app_id"] == APP_ID
+    assert token.verifies(CERTIFICATE)
+    # By the new grant too.
+    assert token.fields["expire"] == 600
+
+
+def test_the_same_policy_is_not_asked_twice() -> None:
+    signing, allowed = allowed_by(policy())
+    assert signing.sign(allowed).allowed is allowed
+
+
+def test_an_all_powerful_caller_may_have_any_project() -> None:
+    first = Policy(keyring(), all_powerful(keyring().project_names))
+    _, allowed = allowed_by(first)
+    assert (allowed.caller, allowed.grant.name) == ("tester", "all-of-classroom")

@@ -3,9 +3,10 @@
 import argparse
 import json
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from token_authority_cli.commands import HELP
 from token_authority_cli.issue import COMMANDS
@@ -80,7 +81,6 @@ def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
     if not arguments.json:
         complain(f"{refusal.message} [{refusal.reason}]")
     else:
-        metadata = dict(refusal.metadata)
         _print(
             arguments,
             {
@@ -88,17 +88,19 @@ def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
                 "caller": arguments.caller,
                 "reason": str(refusal.reason),
                 "message": refusal.message,
-                "metadata": metadata,
+                "metadata": dict(refusal.metadata),
             },
         )
     return 1
 
 
-def _print(arguments: argparse.Namespace, answer: dict[str, Any]) -> None:
+def _print(
+    arguments: argparse.Namespace, answer: Mapping[str, str | list[str] | dict[str, str]]
+) -> None:
     if arguments.json:
         print(json.dumps(answer, indent=2))
         return
     for name, value in answer.items():
-        text = ", ".join(cast("list[str]", value)) if isinstance(value, list) else value
+        text = ", ".join(value) if isinstance(value, list) else value
         if text:
             print(f"{name + ':':<10}{text}")

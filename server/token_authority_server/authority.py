@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from token_authority_server.audit import AuditTrail, rfc_3339, without_token
-from token_authority_server.callers import Allowance, Caller, Callers, Grant, Wanted
+from token_authority_server.callers import Caller, Callers
 from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
 from token_authority_server.formats.fingerprint import fingerprint
+from token_authority_server.grants import Allowance, Grant, Wanted
 from token_authority_server.inspection import Expected, Inspection, inspect_token
 from token_authority_server.keyring import Keyring, SigningKey
 from token_authority_server.kinds.base import Kind, Moment, Part, Terms
@@ -51,6 +52,8 @@ class Allowed:
 
     kind: Kind[Any, Any]
     request: Any = field(repr=False)
+    policy: "Policy" = field(repr=False)
+    """What it was decided by."""
     caller: str
     grant: Grant
     project: str
@@ -127,7 +130,7 @@ class Authority:
         self._trail = trail
 
     def adopt(self, policy: Policy) -> None:
-        """Goes on with another configuration."""
+        """Goes on with another configuration: what it takes away is not signed any more."""
         self._policy = policy
 
     async def issue(self, asker: Asker, kind: Kind[Any, Any], request: Any) -> Issued:
@@ -148,7 +151,7 @@ class Authority:
         Raises:
             Refusal: With the reason, and what to do; `about` says what it was for.
         """
-        return decide(self._policy.keyring, caller, kind, request, self._moments())
+        return decide(self._policy, caller.name, kind, request, self._moments())
 
     async def charge(self, asker: Asker, allowed: Sequence[Allowed]) -> None:
         """Takes tokens off the caller's quota, for all of them or none.
@@ -163,7 +166,15 @@ class Authority:
             raise
 
     def sign(self, allowed: Allowed) -> Issued:
-        """Signs what was allowed."""
+        """Signs what was allowed.
+
+        Raises:
+            Refusal: It is not allowed any more, by a policy that was adopted meanwhile.
+        """
+        if allowed.policy is not self._policy:
+            allowed = decide(
+                self._policy, allowed.caller, allowed.kind, allowed.request, allowed.moment
+            )
         token = allowed.kind.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
         return Issued(allowed, token, fingerprint(token))
 
@@ -222,21 +233,24 @@ class Authority:
 
 
 def decide(
-    keyring: Keyring, caller: Caller, kind: Kind[Any, Any], request: Any, moment: Moment
+    policy: Policy, caller_name: str, kind: Kind[Any, Any], request: Any, moment: Moment
 ) -> Allowed:
     """Decides on one request; see Authority.allow."""
     parts = kind.parts(request)
     try:
+        caller = policy.callers.named(caller_name)
         wanted = Wanted(parts, kind.terms(request, moment.now_ms))
         project_name = caller.project(request.project)
         grant = caller.grant(project_name, wanted)
-        terms = grant.settle(wanted.terms)
-        project = keyring.project(project_name)
+        terms = grant.settle(wanted.terms, kind.max_ttl_ms)
+        project = policy.keyring.project(project_name)
         key = project.active_key(kind.key_type)
     except Refusal as refusal:
         refusal.about = {"project": request.project, **_about(parts)}
         raise
-    return Allowed(kind, request, caller.name, grant, project_name, key, terms, parts, moment)
+    return Allowed(
+        kind, request, policy, caller_name, grant, project_name, key, terms, parts, moment
+    )
 
 
 def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:

@@ -1,153 +1,22 @@
-"""Who may ask for what: callers, their grants, and the decision on one request. Pure.
+"""Who may ask for what: callers, their grants, and who is whom. Pure.
 
 Grants are never combined: the first in file order that covers all of a request decides. What is
 not granted is refused, and the refusal says which grant came nearest and what it lacks.
 """
 
 import hmac
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
-from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority_server.errors import (
     FieldViolation,
-    Reason,
     credential_invalid,
     invalid_request,
-    not_granted,
     project_not_granted,
 )
-from token_authority_server.kinds.base import Part, Terms
+from token_authority_server.grants import Allowance, Grant, Wanted, covering
 from token_authority_server.limits import Quota
-
-Allowance = Literal["any_user", "any_channel", "non_expiring", "v006", "inspect", "list_keys"]
-"""What a grant has to allow in words."""
-
-
-class Patterns:
-    """Texts and globs: `*` stands for any characters, nothing else is special.
-
-    Matching is case-sensitive and on the whole text. Channel names may hold `[`, `]`, `?` and `!`,
-    so these stand for themselves (fnmatch would read them).
-    """
-
-    __slots__ = ("_exact", "_globs", "texts")
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self.texts = tuple(texts)
-        self._exact = frozenset(text for text in self.texts if "*" not in text)
-        globs = [_regex(text) for text in self.texts if "*" in text]
-        self._globs = re.compile("|".join(globs), re.DOTALL) if globs else None
-
-    def match(self, text: str) -> bool:
-        """Whether one of the patterns is for this text."""
-        return text in self._exact or bool(self._globs and self._globs.fullmatch(text))
-
-    def __repr__(self) -> str:
-        return f"Patterns({self.texts!r})"
-
-
-def _regex(glob: str) -> str:
-    first, *middle, last = map(re.escape, glob.split("*"))
-    # Atomic groups: each `*` takes as little as it can and never reconsiders, which finds a match
-    # wherever there is one and takes time in proportion to the text, whatever the pattern.
-    return first + "".join(f"(?>.*?{part})" for part in middle if part) + f".*{last}"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request comes to, as grants see it."""
-
-    parts: Sequence[Part]
-    terms: Terms
-
-
-@dataclass(frozen=True, slots=True)
-class _Lack:
-    """Why a grant does not cover a request."""
-
-    step: int
-    """How far it came: the larger, the nearer."""
-    missing: str
-    """The dimension or allowance, by its name in the configuration."""
-    text: str
-    reason: Reason = Reason.GRANT_MISSING
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a caller may have of one project."""
-
-    name: str
-    project: str
-    kinds: frozenset[str]
-    """Names of TokenKinds, each in full."""
-    roles: Patterns
-    channels: Patterns
-    users: Patterns
-    rooms: Patterns
-    max_ttl_ms: int
-    default_ttl_ms: int | None
-    """The life of a token where the request does not say; None: the kind's own, an hour."""
-    clamps_ttl: bool
-    """Whether a longer life than the largest is cut down to it, rather than refused."""
-    allow: frozenset[str]
-
-    def lack(self, wanted: Wanted) -> _Lack | None:
-        """Returns what the grant lacks to cover a request; None where it covers it.
-
-        The steps go from what a token is to how long it lives, so that the grant that lacks the
-        latest step is the nearest.
-        """
-        for part in wanted.parts:
-            if part.kind not in self.kinds:
-                sdk = part.kind == "whiteboard.sdk"
-                reason = Reason.SDK_SCOPE_FORBIDDEN if sdk else Reason.GRANT_MISSING
-                return _Lack(0, "tokens", f"tokens of kind {part.kind}", reason)
-        for part in wanted.parts:
-            if found := self._part_lack(part):
-                return found
-        terms = wanted.terms
-        if terms.format == TOKEN_FORMAT_V006 and "v006" not in self.allow:
-            return _Lack(5, "v006", "the older format 006")
-        if terms.ttl_ms is None:
-            if "non_expiring" not in self.allow:
-                reason = Reason.NON_EXPIRING_FORBIDDEN
-                return _Lack(6, "non_expiring", "tokens that never expire", reason)
-        elif terms.ttl_ms > self.max_ttl_ms and not (terms.ttl_is_default or self.clamps_ttl):
-            text = f"a life of {terms.ttl_ms / 1000:g} s: {self.max_ttl_ms / 1000:g} s at most"
-            return _Lack(7, "max_ttl", text, Reason.TTL_FORBIDDEN)
-        return None
-
-    def _part_lack(self, part: Part) -> _Lack | None:
-        for step, dimension, value, wildcard in (
-            (1, "roles", part.role, ""),
-            (2, "channels", part.channel, "any_channel" if part.any_channel else ""),
-            (3, "users", part.user, "any_user" if part.any_user else ""),
-            (4, "rooms", part.room, ""),
-        ):
-            if wildcard and wildcard not in self.allow:
-                text = f"{part.kind} tokens for {wildcard}"
-                return _Lack(step, wildcard, text, Reason.WILDCARD_FORBIDDEN)
-            patterns: Patterns = getattr(self, dimension)
-            if value is not None and not patterns.match(value):
-                text = f"{part.kind} tokens for the {dimension[:-1]} '{value}'"
-                return _Lack(step, dimension, text)
-        return None
-
-    def settle(self, terms: Terms) -> Terms:
-        """Returns the terms of a request that the grant covers, with the life it gives.
-
-        Raises:
-            Refusal: INVALID_REQUEST: a right would outlive the token's default life.
-        """
-        if terms.ttl_ms is None:
-            return terms
-        if terms.ttl_is_default:
-            return terms.with_ttl(min(self.default_ttl_ms or terms.ttl_ms, self.max_ttl_ms))
-        return terms.clamped(self.max_ttl_ms) if terms.ttl_ms > self.max_ttl_ms else terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +64,7 @@ class Caller:
         Raises:
             Refusal: With the grant that comes nearest, and what it lacks.
         """
-        nearest: tuple[Grant, _Lack] | None = None
-        for grant in self._by_project[project]:
-            lack = grant.lack(wanted)
-            if lack is None:
-                return grant
-            if nearest is None or lack.step > nearest[1].step:
-                nearest = grant, lack
-        assert nearest
-        grant, lack = nearest
-        raise not_granted(lack.reason, project, grant.name, lack.missing, lack.text)
+        return covering(self._by_project[project], wanted)
 
     def projects_with(self, allowance: Allowance) -> frozenset[str]:
         """Returns the projects for which some grant has an allowance."""
@@ -244,6 +104,16 @@ class Callers:
             name for name, text in zip(names, identities, strict=True) if text.startswith(CLAIM)
         )
         """The claims by which JWTs are told apart."""
+
+    def named(self, name: str) -> Caller:
+        """Returns a caller that was identified, perhaps by an older configuration.
+
+        Raises:
+            Refusal: CREDENTIAL_INVALID: it has been removed since.
+        """
+        if name not in self.by_name:
+            raise credential_invalid(f"{name} is no caller any more")
+        return self.by_name[name]
 
     @property
     def admits_local(self) -> bool:

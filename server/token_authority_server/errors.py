@@ -214,7 +214,9 @@ def project_not_granted(project: str) -> Refusal:
     )
 
 
-def not_granted(reason: Reason, project: str, grant: str, missing: str, text: str) -> Refusal:
+def not_granted(
+    reason: Reason, project: str, grant: str, missing: str, text: str, *, is_allowance: bool
+) -> Refusal:
     """No grant covers the request; this one came nearest.
 
     Args:
@@ -223,12 +225,14 @@ def not_granted(reason: Reason, project: str, grant: str, missing: str, text: st
         grant: The nearest of them.
         missing: What it lacks, by its name in the configuration.
         text: The same for people.
+        is_allowance: Whether that is one of the words of `allow`.
     """
+    cure = f'"{missing}" added to its `allow`' if is_allowance else f"its `{missing}` widened"
     return Refusal(
         reason,
         f"your grant '{grant}' for project '{project}' comes nearest, and does not cover {text}",
-        f"ask for what it covers (GetAuthorityInfo tells), or have '{missing}' widened in the "
-        "server's configuration",
+        f"ask for what it covers (GetAuthorityInfo tells), or have {cure} in the server's "
+        "configuration",
         metadata={"project": project, "grant": grant, "missing": missing, "wanted": text},
     )
 

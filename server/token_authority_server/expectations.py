@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 from token_authority_server.authority import Allowed, Policy, decide
-from token_authority_server.callers import Caller
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.expectations import ALLOW
 from token_authority_server.errors import Refusal
@@ -30,13 +29,9 @@ class Explainer:
 
         Raises:
             Refusal: As the server would.
-            KeyError: There is no such caller.
         """
         kind, request = self._entries.read(self._entries.decode(entry))
-        return decide(self._policy.keyring, self._caller(caller), kind, request, self._moments())
-
-    def _caller(self, name: str) -> Caller:
-        return self._policy.callers.by_name[name]
+        return decide(self._policy, caller, kind, request, self._moments())
 
 
 def check_expectations(settings: Settings, moments: Callable[[], Moment]) -> None:

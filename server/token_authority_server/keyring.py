@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, TypeVar
 
-from token_authority_server.errors import no_active_key, project_lacks_product
+from token_authority_server.errors import (
+    no_active_key,
+    project_lacks_product,
+    project_not_granted,
+)
 
 
 class Secret:
@@ -108,7 +112,13 @@ class Keyring:
         self._projects = {project.name: project for project in projects}
 
     def project(self, name: str) -> Project:
-        """Returns a project by a name that a grant has: the configuration holds it to exist."""
+        """Returns a project by a name that a grant has.
+
+        Raises:
+            Refusal: GRANT_MISSING: it has been removed since, with the grant.
+        """
+        if name not in self._projects:
+            raise project_not_granted(name)
         return self._projects[name]
 
     def keys(self, projects: Collection[str]) -> list[tuple[str, SigningKey]]:

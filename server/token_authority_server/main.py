@@ -95,7 +95,6 @@ def explain(settings: Settings, caller: str, entry: bytes) -> Allowed:
 
     Raises:
         Refusal: As the server would.
-        KeyError: There is no such caller.
     """
     return Explainer(settings, moment).explain(caller, entry)
 

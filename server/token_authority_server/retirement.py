@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from token_authority_server.callers import Grant
+from token_authority_server.grants import Grant
 from token_authority_server.keyring import AccessKey, KeyState, SigningKey
 from token_authority_server.kinds import KINDS
 

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
-from token_authority_server.callers import LOCAL, Allowance, Callers
+from token_authority_server.callers import LOCAL, Callers
 from token_authority_server.config.callers import TOKEN_KINDS, CallerSettings, GrantSettings
+from token_authority_server.grants import Allowance
 from token_authority_server.kinds.base import Dimension
 
 ALL_ALLOWANCES: Final = tuple(get_args(Allowance))

@@ -13,19 +13,20 @@ from token_authority_server.callers import (
     DNS,
     LOCAL,
     SPIFFE,
-    Allowance,
     Caller,
-    Grant,
-    Patterns,
 )
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.values import DurationText, NotEmpty, up_to
+from token_authority_server.grants import Allowance, Grant, Patterns
 from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Dimension, TokenKind
+from token_authority_server.kinds.base import Dimension, TokenKind, TtlUnit
 from token_authority_server.limits import Quota
 
 TOKEN_KINDS: Final[Mapping[str, TokenKind]] = {
     token_kind.name: token_kind for kind in KINDS for token_kind in kind.token_kinds
+}
+_UNITS: Final[Mapping[str, TtlUnit]] = {
+    token_kind.name: kind.unit for kind in KINDS for token_kind in kind.token_kinds
 }
 _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     family: frozenset(
@@ -114,13 +115,14 @@ class GrantSettings(Section):
     """Channels, e.g. `lesson-*`. Never any_channel."""
 
     users: tuple[UserPattern, ...] = ()
-    """Users: `uid:7`, `account:al*`. Never any_user."""
+    """Users: `uid:7`, `account:al*`. Never any_user. An account that is written like a uid is one:
+    in a token they are the same."""
 
     rooms: tuple[Pattern, ...] = ()
     """UUIDs of whiteboard rooms and tasks, and of classrooms."""
 
     max_ttl: Annotated[DurationText, up_to(timedelta(days=3650), "3650d")] = _DAY
-    """The longest life of a token. 1ms to 3650d; 006 and 007 tokens live 24h at most."""
+    """The longest life of a token. 1ms to 3650d; 006 and 007 tokens live 1s to 24h."""
 
     default_ttl: Annotated[DurationText, up_to(timedelta(days=3650), "3650d")] | None = None
     """The life of a token where the request does not say; absent: 1h, or max_ttl if shorter."""
@@ -140,6 +142,12 @@ class GrantSettings(Section):
             raise ValueError("max_ttl must be at least 1ms")
         if self.default_ttl is not None and not timedelta(0) < self.default_ttl <= self.max_ttl:
             raise ValueError("default_ttl must be at least 1ms and at most max_ttl")
+        for name in sorted(self.kinds()):
+            # Cut down to the grid, a life might be 0 there, which stands for a day or for ever.
+            for option in ("max_ttl", "default_ttl"):
+                life, unit = getattr(self, option), _UNITS[name]
+                if life is not None and _ms(life) % unit.ms:
+                    raise ValueError(f"{option} must be whole {unit.name}s, for {name} tokens")
         needed = {
             dimension: name for name in sorted(self.kinds()) for dimension in _dimensions(name)
         }

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from token_authority_server.callers import Allowance
 from token_authority_server.config.callers import TOKEN_KINDS
 from token_authority_server.config.load import settings_of
 from token_authority_server.config.models import (
@@ -16,6 +15,7 @@ from token_authority_server.config.models import (
     Settings,
     WhiteboardSettings,
 )
+from token_authority_server.grants import Allowance
 from token_authority_server.keyring import KeyState, Secret
 from token_authority_server.kinds.base import Dimension
 

@@ -25,6 +25,7 @@ from token_authority_server.kinds.agora import (
 from token_authority_server.kinds.base import (
     DAY_MS,
     DEFAULT_TTL_MS,
+    SECONDS,
     Advisory,
     Kind,
     Moment,
@@ -158,6 +159,7 @@ class AccessToken(Kind[pb2.IssueAccessTokenRequest, AppCertificate]):
     response_type = pb2.IssueAccessTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    unit = SECONDS
     token_kinds = (
         TokenKind("access_token", explicit=True),
         TokenKind("streaming", ("roles", "channels", "users")),

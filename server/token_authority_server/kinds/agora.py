@@ -35,6 +35,7 @@ APP_ADVISORY: Final = Advisory(
     "An app token calls the REST API with all rights: keep it on servers, out of clients, "
     "databases and configuration files, and hand clients user tokens.",
 )
+_MAX_UID: Final = 2**32 - 1
 # How both formats write "every channel".
 _ANY_CHANNEL: Final = "*"
 _NONE: Final[Mapping[str, int]] = {}
@@ -150,18 +151,23 @@ def user_text(message: HasChannelAndUser) -> str:
 
 
 def in_channel(kind: str, role: str, message: HasChannelAndUser) -> Part:
-    """Returns the part that a message with a channel and a user makes."""
-    any_user = message.HasField("any_user")
-    account = message.user_account
-    user = f"account:{account}" if account else f"uid:{message.uid}"
-    return Part(
-        kind,
-        role,
-        channel=message.channel_name or None,
-        user=None if any_user else user,
-        any_channel=message.HasField("any_channel"),
-        any_user=any_user,
-    )
+    """Returns the part that a message with a channel and a user makes.
+
+    By the contract's rules neither uid nor account is any_user, and no channel is any_channel.
+    """
+    channel = message.channel_name or None
+    if uid := message.uid:
+        user = f"uid:{uid}"
+    elif text := message.user_account:
+        user = f"uid:{text}" if _is_uid(text) else f"account:{text}"
+    else:
+        user = None
+    return Part(kind, role, channel, user, None, channel is None, user is None)
+
+
+def _is_uid(account: str) -> bool:
+    """Whether an account is written like a uid: the token is then the same, and so the grant."""
+    return account.isdecimal() and account[0] != "0" and int(account[:11]) <= _MAX_UID
 
 
 def account(kind: str, user: str) -> Part:

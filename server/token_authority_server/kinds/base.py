@@ -4,7 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -54,8 +54,7 @@ class TokenKind:
     """Whether the family's name (`whiteboard`) leaves it out: it has to be named in full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One service that a token would carry: a grant has to allow it as if it stood alone."""
 
     kind: str
@@ -69,6 +68,17 @@ class Part:
     any_channel: bool = False
     any_user: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class TtlUnit:
+    """The grid on which a format writes time, and the word for it."""
+
+    ms: int
+    name: str
+
+
+SECONDS: Final = TtlUnit(SECOND_MS, "second")
+MILLISECONDS: Final = TtlUnit(1, "millisecond")
 
 TTL_CLAMPED: Final = "TTL_CLAMPED"
 _NO_LIVES: Final[Mapping[str, int]] = {}
@@ -149,6 +159,8 @@ class Kind(ABC, Generic[RequestT, KeyT]):
     """The product whose keys sign."""
     max_ttl_ms: ClassVar[int]
     """The longest life that Agora documents, or that we allow."""
+    unit: ClassVar[TtlUnit]
+    """The grid of its times."""
     token_kinds: ClassVar[tuple[TokenKind, ...]]
     """The kinds of token that grants tell apart here."""
 
@@ -184,18 +196,6 @@ class HasExpiration(Protocol):
     def ttl(self) -> Duration:
         """The end as a lifetime."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class TtlUnit:
-    """The grid on which a format writes time, and the word for it."""
-
-    ms: int
-    name: str
-
-
-SECONDS: Final = TtlUnit(SECOND_MS, "second")
-MILLISECONDS: Final = TtlUnit(1, "millisecond")
 
 
 def requested_ttl_ms(

@@ -12,7 +12,7 @@ from token_authority_server.kinds.agora import (
     terms_to_the_second,
     ttl_seconds,
 )
-from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Part, Terms, TokenKind
+from token_authority_server.kinds.base import DAY_MS, SECONDS, Kind, Moment, Part, Terms, TokenKind
 
 _HasSubject = chat_pb2.IssueChatTokenRequest | access_token_pb2.ChatService
 
@@ -25,6 +25,7 @@ class Chat(Kind[chat_pb2.IssueChatTokenRequest, AppCertificate]):
     response_type = chat_pb2.IssueChatTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    unit = SECONDS
     token_kinds = (TokenKind("chat.user", ("users",)), TokenKind("chat.app", explicit=True))
 
     def parts(self, request: chat_pb2.IssueChatTokenRequest) -> Sequence[Part]:

@@ -14,7 +14,7 @@ from token_authority_server.kinds.agora import (
     terms_to_the_second,
     ttl_seconds,
 )
-from token_authority_server.kinds.base import DAY_MS, Kind, Moment, Part, Terms, TokenKind
+from token_authority_server.kinds.base import DAY_MS, SECONDS, Kind, Moment, Part, Terms, TokenKind
 
 # What Agora writes where there is no room.
 _NO_ROLE: Final = -1
@@ -30,6 +30,7 @@ class Education(Kind[education_pb2.IssueEducationTokenRequest, AppCertificate]):
     response_type = education_pb2.IssueEducationTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    unit = SECONDS
     token_kinds = (
         TokenKind("education.room_user", ("roles", "rooms", "users")),
         TokenKind("education.user", ("users",)),

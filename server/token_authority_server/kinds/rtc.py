@@ -25,6 +25,7 @@ from token_authority_server.kinds.agora import (
 from token_authority_server.kinds.base import (
     DAY_MS,
     SECOND_MS,
+    SECONDS,
     Advisory,
     Kind,
     Moment,
@@ -71,6 +72,7 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
     response_type = rtc_pb2.IssueRtcTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    unit = SECONDS
     token_kinds = (TokenKind("rtc", ("roles", "channels", "users")),)
 
     def parts(self, request: rtc_pb2.IssueRtcTokenRequest) -> Sequence[Part]:

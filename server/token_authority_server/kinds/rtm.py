@@ -18,6 +18,7 @@ from token_authority_server.kinds.agora import (
 from token_authority_server.kinds.base import (
     DAY_MS,
     SECOND_MS,
+    SECONDS,
     Kind,
     Moment,
     Part,
@@ -44,6 +45,7 @@ class Rtm(Kind[rtm_pb2.IssueRtmTokenRequest, AppCertificate]):
     response_type = rtm_pb2.IssueRtmTokenResponse
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
+    unit = SECONDS
     token_kinds = (TokenKind("rtm", ("users",)),)
 
     def parts(self, request: rtm_pb2.IssueRtmTokenRequest) -> Sequence[Part]:

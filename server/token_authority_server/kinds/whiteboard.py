@@ -46,6 +46,7 @@ class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
     response_type = whiteboard_pb2.IssueWhiteboardTokenResponse
     key_type = AccessKey
     max_ttl_ms = 3650 * DAY_MS
+    unit = MILLISECONDS
     token_kinds = (
         TokenKind("whiteboard.sdk", ("roles",), explicit=True),
         TokenKind("whiteboard.room", ("roles", "rooms")),

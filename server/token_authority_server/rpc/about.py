@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from token_authority.v1 import authority_pb2, inspection_pb2
 from token_authority_server.authority import Asker, Authority
-from token_authority_server.callers import Grant
 from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.grants import Grant
 from token_authority_server.retirement import KeyReport
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import duration, enum_of, set_ms

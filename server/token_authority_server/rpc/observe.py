@@ -75,9 +75,9 @@ class Observer:
         """The call was refused."""
         reason = refusal.reason
         detail = {"detail": refusal.detail} if refusal.detail else {}
-        self._logger.info(
-            "refused", reason=reason.value, **_dynamic(refusal), **detail, **_described(call)
-        )
+        # Merged, not passed side by side: some names, like `caller`, both have.
+        line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
+        self._logger.info("refused", **line)
         self._count(call, status.CODES[reason].name)
         self._metrics.refusals.labels(call.caller, reason.value).inc()
         if reason not in _NOT_ON_RECORD and (call.asker or self._is_worth_a_record()):
@@ -87,9 +87,8 @@ class Observer:
                 if asker
                 else {"event": "refused", "peer": call.peer, "method": call.method}
             )
-            about = {name: without_token(text) for name, text in refusal.metadata.items()}
             self._trail.record_soon(
-                [{**record, **about, **refusal.about, **detail, "reason": reason.value}]
+                [{**record, **_dynamic(refusal), **refusal.about, **detail, "reason": reason.value}]
             )
 
     def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:
@@ -125,7 +124,7 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
     if refusal.violations:
         rules = [f"{violation.field}={violation.reason}" for violation in refusal.violations]
         return {"violations": ",".join(rules)}
-    return dict(refusal.metadata)
+    return {name: without_token(text) for name, text in refusal.metadata.items()}
 
 
 def _described(call: Call) -> dict[str, Any]:
