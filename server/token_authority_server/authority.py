@@ -6,8 +6,8 @@ when its record is where the audit policy wants it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from token_authority_server.audit import AuditTrail, rfc_3339, without_token
 from token_authority_server.callers import Caller, Callers
@@ -46,13 +46,12 @@ class Asker:
         return {**record, "request_id": self.request_id} if self.request_id else record
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(NamedTuple):
     """A request that may be signed, with all that signing takes."""
 
     kind: Kind[Any, Any]
-    request: Any = field(repr=False)
-    policy: "Policy" = field(repr=False)
+    request: Any
+    policy: "Policy"
     """What it was decided by."""
     caller: str
     grant: Grant
@@ -60,7 +59,11 @@ class Allowed:
     key: SigningKey
     terms: Terms
     parts: Sequence[Part]
-    moment: Moment = field(repr=False)
+    moment: Moment
+
+    def __repr__(self) -> str:
+        """Shows neither the request nor what makes the token."""
+        return f"Allowed({self.kind.name}, {self.caller}, {self.grant.name}, {self.key!r})"
 
     @property
     def expire_ms(self) -> int | None:
@@ -74,14 +77,10 @@ class Allowed:
         ttl_ms = self.terms.ttl_ms
         return None if ttl_ms is None else self.terms.issue_ms + ttl_ms
 
-    @property
-    def renew_ms(self) -> int | None:
-        """Milliseconds since 1970 when to fetch the next token; None for never."""
-        usable_ms = self.terms.usable_ms
-        if usable_ms is None:
-            return None
-        ahead_ms = max(_RENEW_BEFORE_MS, usable_ms // 10)
-        return self.terms.issue_ms + max(usable_ms - ahead_ms, 0)
+    def renew_ms(self, expire_ms: int) -> int:
+        """Returns milliseconds since 1970 when to fetch the next token, for one that expires."""
+        ahead_ms = max(_RENEW_BEFORE_MS, (expire_ms - self.terms.issue_ms) // 10)
+        return max(expire_ms - ahead_ms, self.terms.issue_ms)
 
     @property
     def max_ttl_ms(self) -> int:
@@ -89,14 +88,17 @@ class Allowed:
         return min(self.grant.max_ttl_ms, self.kind.max_ttl_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issued(NamedTuple):
     """A signed token."""
 
     allowed: Allowed
-    token: str = field(repr=False)
+    token: str
     token_id: str
     """The token's fingerprint, safe to log."""
+
+    def __repr__(self) -> str:
+        """Does not show the token."""
+        return f"Issued({self.allowed!r}, {self.token_id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,8 @@ class Authority:
         Raises:
             Refusal: AUDIT_UNAVAILABLE, where the trail is required and cannot be written.
         """
-        await self._trail.record([_issued_record(asker, one) for one in issued])
+        if self._trail.is_kept:
+            await self._trail.record([_issued_record(asker, one) for one in issued])
 
     async def inspect(self, asker: Asker, text: str, expected: Expected) -> Inspection:
         """Explains any token, by the keys of the projects that the caller may inspect.

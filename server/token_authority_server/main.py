@@ -25,7 +25,6 @@ from token_authority_server.config import ConfigFile, Settings
 from token_authority_server.config.models import AuditSettings, ServerSettings
 from token_authority_server.errors import Refusal
 from token_authority_server.expectations import Explainer, check_expectations
-from token_authority_server.formats.netless import nonce_text
 from token_authority_server.inspection import inspect_token
 from token_authority_server.kinds.base import Moment
 from token_authority_server.log import BackgroundStream, make_logger
@@ -118,7 +117,7 @@ def moment() -> Moment:
     return Moment(
         now_ms=time.time_ns() // 1_000_000,
         salt=int.from_bytes(chance[:4], "little"),
-        nonce=nonce_text(chance[4:]),
+        chance=chance[4:],
     )
 
 

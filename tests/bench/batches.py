@@ -105,7 +105,7 @@ async def longest_hold() -> float:
     callers = settings.callers_by_identity()
     authority = Authority(
         Policy(settings.keyring(), callers),
-        lambda: Moment(time.time_ns() // 1_000_000, 1, "n"),
+        lambda: Moment(time.time_ns() // 1_000_000, 1, bytes(16)),
         RateLimiter("memory", on_degraded=print, on_recovered=print),
         AuditTrail([], required=False, clock=lambda: 0, on_failure=print, on_recovery=print),
     )

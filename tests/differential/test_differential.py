@@ -24,7 +24,7 @@ from differential.node import Node, node
 from kinds.cases import filled, method_of
 from support.decoding import decode, inflate
 from support.installing import npm_install
-from support.keys import NONCE, NOW_MS, Moments
+from support.keys import CHANCE, NOW_MS, Moments
 from support.serving import Running, running
 from token_authority_server.kinds import KINDS
 from token_authority_server.kinds.base import Kind, Moment
@@ -51,7 +51,7 @@ PLAN: Final[Mapping[str, tuple[int, Drawn]]] = {
 class Pinned(Moments):
     """The clock and chance of the case at hand."""
 
-    moment = Moment(NOW_MS, 1, NONCE)
+    moment = Moment(NOW_MS, 1, CHANCE)
 
     def __call__(self) -> Moment:
         return self.moment

@@ -1,7 +1,6 @@
 """Projects with known keys, and time and chance that stand still. All of it throwaway."""
 
 import itertools
-from collections.abc import Iterable
 
 from token_authority_server.keyring import (
     AccessKey,
@@ -22,6 +21,7 @@ SECRETS = (CERTIFICATE, OLD_CERTIFICATE, SECRET_KEY)
 
 NOW_MS = 1_700_000_000_123
 NONCE = "e9b0da8f-cca9-44bd-a836-c3f05eba2f3f"
+CHANCE = bytes.fromhex(NONCE.replace("-", ""))
 
 
 def certificate(
@@ -50,16 +50,13 @@ def keyring() -> Keyring:
 class Moments:
     """A clock that moves when told to, and chance that counts."""
 
-    def __init__(
-        self, now_ms: int = NOW_MS, nonces: Iterable[str] = itertools.repeat(NONCE)
-    ) -> None:
+    def __init__(self, now_ms: int = NOW_MS) -> None:
         self.now_ms = now_ms
         self._salts = itertools.count(1)
-        self._nonces = iter(nonces)
 
     def clock(self) -> int:
         """The time alone, in milliseconds since 1970."""
         return self.now_ms
 
     def __call__(self) -> Moment:
-        return Moment(self.now_ms, next(self._salts), next(self._nonces))
+        return Moment(self.now_ms, next(self._salts), CHANCE)

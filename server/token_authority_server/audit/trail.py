@@ -72,6 +72,11 @@ class AuditTrail:
         if self._sinks:
             self._thread.start()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether records go anywhere: if not, they need not be made."""
+        return bool(self._sinks)
+
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns when every record is where the sinks' policies want it.
 

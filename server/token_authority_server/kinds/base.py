@@ -1,6 +1,5 @@
 """What every kind of token has in common: its place in the contract, and how long it lives."""
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import issued_token_pb2
 from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.formats.netless import nonce_text
 from token_authority_server.keyring import KeyT
 
 SECOND_MS: Final = 1000
@@ -19,16 +19,20 @@ DAY_MS: Final = 86_400_000
 DEFAULT_TTL_MS: Final = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Time and chance for one token, read at the edge of the process."""
 
     now_ms: int
     """Milliseconds since 1970."""
     salt: int
     """A fresh random u32."""
-    nonce: str
-    """A fresh UUIDv4 (v1 would leak the host's address and clock)."""
+    chance: bytes
+    """16 fresh random bytes more."""
+
+    @property
+    def nonce(self) -> str:
+        """A UUIDv4 of them (v1 would leak the host's address and clock)."""
+        return nonce_text(self.chance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,7 @@ TTL_CLAMPED: Final = "TTL_CLAMPED"
 _NO_LIVES: Final[Mapping[str, int]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What a request comes to, key and chance apart: the rest of the answer follows from it."""
 
     format: issued_token_pb2.TokenFormat.ValueType
@@ -96,7 +99,7 @@ class Terms:
     advisories: Sequence[Advisory]
     ttl_is_default: bool = False
     """Whether the request leaves the life of the token to the grant."""
-    own_ms: Mapping[str, int] = dataclasses.field(default_factory=lambda: _NO_LIVES)
+    own_ms: Mapping[str, int] = _NO_LIVES
     """The lifetimes of their own that rights were given, by field path."""
     logins: frozenset[str] = frozenset()
     """The paths of rights without which the token is of no use to its holder."""
@@ -114,9 +117,9 @@ class Terms:
         Raises:
             Refusal: INVALID_REQUEST: a right would outlive its token.
         """
-        if violations := list(outliving(self.own_ms, ttl_ms)):
+        if self.own_ms and (violations := list(outliving(self.own_ms, ttl_ms))):
             raise invalid_request(violations)
-        return dataclasses.replace(self, ttl_ms=ttl_ms)
+        return self if ttl_ms == self.ttl_ms else self._replace(ttl_ms=ttl_ms)
 
     def clamped(self, max_ttl_ms: int) -> "Terms":
         """Returns the same terms, cut down to a life; `sign` cuts down the rights as well."""
@@ -125,7 +128,7 @@ class Terms:
             f"The grant allows no longer life than {max_ttl_ms / 1000:g} s: it was cut down to "
             "that, as the grant says.",
         )
-        return dataclasses.replace(self, ttl_ms=max_ttl_ms, advisories=(*self.advisories, advisory))
+        return self._replace(ttl_ms=max_ttl_ms, advisories=(*self.advisories, advisory))
 
 
 def outliving(own_ms: Mapping[str, int], ttl_ms: int) -> Iterator[FieldViolation]:

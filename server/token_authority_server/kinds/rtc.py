@@ -47,6 +47,11 @@ _LOGIN_FIELDS: Final = frozenset(("privileges.join_channel_ttl", "rtm.ttl"))
 PUBLISHER: Final = "publisher"
 SUBSCRIBER: Final = "subscriber"
 
+_ROLES: Final[Mapping[int, str]] = {
+    rtc_pb2.RTC_ROLE_PUBLISHER: PUBLISHER,
+    rtc_pb2.RTC_ROLE_SUBSCRIBER: SUBSCRIBER,
+}
+"""How grants name the roles; privileges come to one of them."""
 _SUBSCRIBER_ADVISORY: Final = Advisory(
     "SUBSCRIBER_NOT_ENFORCED",
     "Agora lets its holder publish all the same until co-host authentication is enabled for the "
@@ -77,7 +82,8 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
 
     def parts(self, request: rtc_pb2.IssueRtcTokenRequest) -> Sequence[Part]:
         """Returns what the token would carry; see Kind.parts."""
-        rtc = in_channel("rtc", role_of(privileges(request, DAY_MS)), request)
+        role = _ROLES.get(request.role) or role_of(privileges(request, DAY_MS))
+        rtc = in_channel("rtc", role, request)
         return [rtc, account("rtm", request.rtm.user_id)] if request.HasField("rtm") else [rtc]
 
     def terms(self, request: rtc_pb2.IssueRtcTokenRequest, now_ms: int) -> Terms:
@@ -165,7 +171,8 @@ def rights_advisories(rights: Mapping[int, int]) -> Iterator[Advisory]:
 
 
 def _advisories(request: rtc_pb2.IssueRtcTokenRequest) -> Iterator[Advisory]:
-    yield from rights_advisories(privileges(request, DAY_MS))
+    if request.role != rtc_pb2.RTC_ROLE_PUBLISHER:
+        yield from rights_advisories(privileges(request, DAY_MS))
     if request.format == issued_token_pb2.TOKEN_FORMAT_V006:
         yield V006_ADVISORY
 

@@ -89,7 +89,7 @@ class BatchIssueTokens:
     async def _answer(self, asker: Asker, issued: Sequence[Issued]) -> Answer:
         response = batch_pb2.BatchIssueTokensResponse()
         async for one in _in_slices(issued):
-            response.issued_tokens.append(messages.issued_token(one))
+            messages.describe(response.issued_tokens.add(), one)
         counts = Counter((one.allowed.project, one.allowed.kind.name) for one in issued)
         for (project, kind), count in counts.items():
             self._metrics.tokens.labels(asker.caller.name, project, kind).inc(count)

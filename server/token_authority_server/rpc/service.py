@@ -61,7 +61,8 @@ def _issue(
         issued = await authority.issue(asker, kind, request)
         allowed = issued.allowed
         metrics.tokens.labels(asker.caller.name, allowed.project, kind.name).inc()
-        response = response_type(issued_token=messages.issued_token(issued))
+        response = response_type()
+        messages.describe(response.issued_token, issued)
         about = {**_about(allowed), "token_id": issued.token_id}
         return Answer(response.SerializeToString(), "issued", about)
 
