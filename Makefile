@@ -31,9 +31,9 @@ proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refus
 	$(PROTO) protos/check.sh
 	$(BIN)/pytest -q tests/contract
 
-bench: .venv/dev.stamp ## Measure signing, calls and batches against their baselines
+bench: .venv/dev.stamp ## Measure signing, decisions, calls and batches
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
-	$(BIN)/python tests/bench/batches.py
+	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/decisions.py
 
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
