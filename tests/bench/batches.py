@@ -23,9 +23,12 @@ from calls import (  # type: ignore[import-not-found]  # beside this script
 )
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
-from token_authority_server.authority import Authority
+from token_authority_server.audit import AuditTrail
+from token_authority_server.authority import Asker, Authority, Policy
 from token_authority_server.config.dev import dev_settings
 from token_authority_server.kinds.base import Moment
+from token_authority_server.limits import RateLimiter
+from token_authority_server.metrics import Metrics
 from token_authority_server.rpc.batch import BatchIssueTokens
 from token_authority_server.rpc.validation import RequestParser
 
@@ -98,17 +101,25 @@ async def stall(folder: Path) -> None:
 
 async def longest_hold() -> float:
     """Returns the longest time in ms between two turns of a task beside batches of 500."""
-    keyring = dev_settings(["127.0.0.1:0"], {}).keyring()
-    authority = Authority(keyring, lambda: Moment(time.time_ns() // 1_000_000, 1, "n"))
-    batch = BatchIssueTokens(authority, RequestParser())
+    settings = dev_settings(["127.0.0.1:0"], {})
+    policy = Policy(settings.keyring(), settings.callers_by_identity())
+    authority = Authority(
+        policy,
+        lambda: Moment(time.time_ns() // 1_000_000, 1, "n"),
+        RateLimiter("memory", on_degraded=print, on_recovered=print),
+        AuditTrail([], required=False, clock=lambda: 0, on_failure=print, on_recovery=print),
+    )
+    who = policy.callers.local()
+    asker = Asker(who.caller, who.identity, "ipv4:127.0.0.1:1", "BatchIssueTokens")
+    batch = BatchIssueTokens(authority, RequestParser(), Metrics())
     data = batch_of("IssueRtcToken", 500)
-    await batch(data)
+    await batch(data, asker)
     # As the server does, or a full collection is what gets measured.
     gc.freeze()
 
     async def batches() -> None:
         for _ in range(20):
-            await batch(data)
+            await batch(data, asker)
 
     task = asyncio.create_task(batches())
     longest, last = 0.0, time.perf_counter()
