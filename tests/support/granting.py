@@ -13,6 +13,22 @@ ALL_ALLOWANCES: Final = tuple(get_args(Allowance))
 EVERY_DIMENSION: Final[Mapping[str, Any]] = dict.fromkeys(get_args(Dimension), ("*",))
 API_KEY: Final = "tak_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 API_KEY_IDENTITY: Final = f"api-key:sha256:{hashlib.sha256(API_KEY.encode()).hexdigest()}"
+LESSONS: Final = """
+[[callers]]
+name = "lessons"
+identities = ["api-key:sha256:0000000000000000000000000000000000000000000000000000000000000000"]
+[[callers.grants]]
+name = "in-lessons"
+project = "classroom"
+tokens = ["rtc"]
+roles = ["*"]
+channels = ["lesson-*"]
+users = ["uid:*"]
+max_ttl = "1h"
+default_ttl = "90s"
+above_max_ttl = "clamp"
+"""
+"""The section of a caller who may have RTC tokens for its channels, to go with `serving.CONFIG`."""
 
 
 def everything(project: str, **changes: Any) -> dict[str, Any]:

@@ -74,6 +74,8 @@ def _pattern(value: str) -> str:
 def _user_pattern(value: str) -> str:
     if value != "*" and not re.fullmatch(r"uid:[0-9*]+|account:.+", value):
         raise ValueError('must be "uid:7", "uid:*", "account:al*" or "*" (both, never any_user)')
+    if re.fullmatch(r"uid:(0[0-9]*|[0-9]{11,})", value):
+        raise ValueError('is no uid: 1 to 4294967295; for anyone, allow "any_user"')
     return _pattern(value)
 
 
@@ -115,8 +117,8 @@ class GrantSettings(Section):
     """Channels, e.g. `lesson-*`. Never any_channel."""
 
     users: tuple[UserPattern, ...] = ()
-    """Users: `uid:7`, `account:al*`. Never any_user. An account that is written like a uid is one:
-    in a token they are the same."""
+    """Users: `uid:7`, `account:al*`. Never any_user. In a channel an account that is written like a
+    uid is one: the token is the same."""
 
     rooms: tuple[Pattern, ...] = ()
     """UUIDs of whiteboard rooms and tasks, and of classrooms."""

@@ -23,7 +23,8 @@ def _request(value: object) -> object:
     try:
         ParseDict(cast("dict[str, Any]", value), message)
     except ParseError as error:
-        raise ValueError(f"is not a request: {error}") from None
+        # Some of its messages have several lines.
+        raise ValueError(f"is not a request: {' '.join(str(error).split())}") from None
     if message.WhichOneof("request") is None:
         raise ValueError("names no kind of token: whiteboard, rtc, rtm, chat, education, …")
     return message.SerializeToString()

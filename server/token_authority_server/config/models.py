@@ -221,6 +221,8 @@ class ProjectSettings(Section):
         for key in keys:
             if key.key_id in key.confidential():
                 raise ValueError("the id of a key is the key itself: ids stand in the log")
+            if key.state is KeyState.ACTIVE and key.retired_ms is not None:
+                raise ValueError(f"{key.key_id} is active and has retired_at: remove one of them")
         ids = [key.key_id for key in keys]
         for key_id in ids:
             if ids.count(key_id) > 1:
