@@ -131,11 +131,11 @@ async def test_without_limits_there_are_none() -> None:
         assert (answer.default_project, answer.identity) == ("rtc-only", "local")
 
 
-async def test_a_request_of_a_later_contract_is_answered() -> None:
+@pytest.mark.parametrize("data", [b"\x0a\x01x", b"\x0a\x7f"], ids=["later contract", "cut off"])
+async def test_a_request_with_what_the_server_does_not_know_is_refused(data: bytes) -> None:
     async with running() as server:
         path = "/token_authority.v1.AuthorityService/GetAuthorityInfo"
-        assert await server.channel.unary_unary(path)(b"\x0a\x01x")
-        answer = await refused(server.channel.unary_unary(path)(b"\x0a\x7f"))
+        answer = await refused(server.channel.unary_unary(path)(data))
         assert answer.reason == "INVALID_REQUEST"
 
 
