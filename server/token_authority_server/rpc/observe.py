@@ -74,7 +74,8 @@ class Observer:
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was refused."""
         reason = refusal.reason
-        detail = {"detail": refusal.detail} if refusal.detail else {}
+        # A name in a JWT or a certificate may be anything too.
+        detail = {"detail": without_token(refusal.detail)} if refusal.detail else {}
         self._logger.info(
             "refused", reason=reason.value, **_dynamic(refusal), **detail, **_described(call)
         )
@@ -87,9 +88,16 @@ class Observer:
                 if asker
                 else {"event": "refused", "peer": call.peer, "method": call.method}
             )
-            about = {name: without_token(text) for name, text in refusal.metadata.items()}
             self._trail.record_soon(
-                [{**record, **about, **refusal.about, **detail, "reason": reason.value}]
+                [
+                    {
+                        **record,
+                        **_metadata(refusal),
+                        **refusal.about,
+                        **detail,
+                        "reason": reason.value,
+                    }
+                ]
             )
 
     def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:
@@ -125,7 +133,12 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
     if refusal.violations:
         rules = [f"{violation.field}={violation.reason}" for violation in refusal.violations]
         return {"violations": ",".join(rules)}
-    return dict(refusal.metadata)
+    return _metadata(refusal)
+
+
+def _metadata(refusal: Refusal) -> dict[str, str]:
+    """Returns the values of its message; what the caller sent is among them."""
+    return {name: without_token(text) for name, text in refusal.metadata.items()}
 
 
 def _described(call: Call) -> dict[str, Any]:
