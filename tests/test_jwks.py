@@ -10,6 +10,7 @@ import trustme
 
 from support.jwks import Answer, KeyServer, Signer, key_server, key_set, send
 from support.redis import free_port
+from support.waiting import until
 from token_authority_server import jwks
 from token_authority_server.jwks import COOLDOWN_SECONDS, MAX_AGE_SECONDS, RemoteKeys
 from token_authority_server.jwks_request import Location
@@ -61,9 +62,7 @@ async def test_keys_that_are_old_are_fetched_anew_and_serve_meanwhile(server: Ke
     assert len(server.requests) == 1
     fetching.now += 1
     await fetching.keys.refresh(missing=False)
-    async with asyncio.timeout(10):
-        while fetching.ids != ["key-2"]:
-            await asyncio.sleep(0.01)
+    await until(lambda: fetching.ids == ["key-2"])
     assert len(server.requests) == 2
 
 

@@ -113,11 +113,12 @@ class Handlers(grpc.GenericRpcHandler):
                 with self._in_flight.enter(caller.name, caller.quota):
                     answer = await method(data, this.asker)
                 self._observer.answered(this, answer.event, answer.fields)
-                return answer.response
             except Refusal as refusal:
                 told = self._refused(this, refusal)
             except Exception as defect:  # noqa: BLE001  # nothing of it may reach the client
                 told = self._failed(this, defect)
+            else:
+                return answer.response
             return await _abort(told, context)
 
         return call
