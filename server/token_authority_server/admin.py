@@ -14,6 +14,9 @@ from token_authority_server.metrics import Metrics
 
 
 class _Server(ThreadingHTTPServer):
+    # Of five, which is socketserver's, a few idle clients keep a scrape waiting for a second.
+    request_queue_size = 128
+
     def server_bind(self) -> None:
         """Binds; without http.server's own look at the name of this host, which may take long."""
         socketserver.TCPServer.server_bind(self)

@@ -52,6 +52,7 @@ allow = ["inspect", "list_keys"]
 """
 
 
+AUDIT: Final = '[audit]\nfile = "audit.jsonl"\n'
 LOG: Final = '[log]\nformat = "json"\n'
 BY_KEY: Final = caller(granting.API_KEY_IDENTITY)
 BY_PLACE: Final = caller("local")

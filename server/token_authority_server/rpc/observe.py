@@ -76,9 +76,9 @@ class Observer:
         reason = refusal.reason
         # A name in a JWT or a certificate may be anything too.
         detail = {"detail": without_token(refusal.detail)} if refusal.detail else {}
-        self._logger.info(
-            "refused", reason=reason.value, **_dynamic(refusal), **detail, **_described(call)
-        )
+        # A refusal may name its caller too.
+        about = {**_dynamic(refusal), **detail, **_described(call)}
+        self._logger.info("refused", reason=reason.value, **about)
         self._count(call, status.CODES[reason].name)
         self._metrics.refusals.labels(call.caller, reason.value).inc()
         if reason not in _NOT_ON_RECORD and (call.asker or self._is_worth_a_record()):
