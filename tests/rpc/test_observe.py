@@ -140,7 +140,8 @@ async def test_a_token_that_is_pasted_somewhere_is_in_no_log_and_no_record(
 
 async def paste(channel: Any, pasted: str, where: str) -> None:
     """Makes a call with a token where none belongs, whatever comes of it."""
-    request, metadata = VALID, BEARER
+    request = VALID
+    metadata: tuple[tuple[str, str], ...] = BEARER
     if where == "channel":
         request = rtc(pasted)
     elif where == "account":
