@@ -33,7 +33,7 @@ proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refus
 
 bench: .venv/dev.stamp ## Measure signing, calls and batches against their baselines
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
-	$(BIN)/python tests/bench/batches.py
+	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/authentication.py
 
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
