@@ -35,10 +35,10 @@ proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refus
 contract: ## Pack the contract for other repositories into dist/
 	@$(PYTHON) protos/archive.py dist
 
-bench: .venv/dev.stamp ## Measure signing, decisions, calls, batches and inspection
+bench: .venv/dev.stamp ## Measure all that has to be fast
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
 	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/inspecting.py
-	$(BIN)/python tests/bench/decisions.py
+	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/authentication.py
 
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py

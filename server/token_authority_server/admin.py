@@ -2,6 +2,7 @@
 
 import json
 import socket
+import socketserver
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -12,12 +13,25 @@ from token_authority_server.conditions import Conditions
 from token_authority_server.metrics import Metrics
 
 
-class _V6Server(ThreadingHTTPServer):
+class _Server(ThreadingHTTPServer):
+    # Of five, which is socketserver's, a few idle clients keep a scrape waiting for a second.
+    request_queue_size = 128
+
+    def server_bind(self) -> None:
+        """Binds; without http.server's own look at the name of this host, which may take long."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", self.server_address[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of clients that hang up: the traceback would stand in the log."""
+
+
+class _V6Server(_Server):
     address_family = socket.AF_INET6
 
 
-def _server_class(host: str) -> type[ThreadingHTTPServer]:
-    return _V6Server if host.startswith("[") else ThreadingHTTPServer
+def _server_class(host: str) -> type[_Server]:
+    return _V6Server if host.startswith("[") else _Server
 
 
 class AdminServer:

@@ -99,7 +99,8 @@ class Assembly:
 
     def _authenticator(self, settings: Settings, policy: Policy) -> Authenticator:
         if settings.authentication != self._settings.authentication or self._jwt is None:
-            # Else the keys that were fetched stay.
+            # Else the keys that were fetched stay. What was wrong with others is over.
+            self._conditions.recover("jwks")
             self._jwt = self._jwt_verifier(settings.authentication.jwt)
         return Authenticator(policy.callers, self._jwt)
 

@@ -6,28 +6,20 @@ but not more often than every few seconds: anybody can make up key ids.
 
 import asyncio
 import json
-import ssl
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import jwt
 from jwt.exceptions import PyJWTError
 
-# A key set of a large provider has some ten keys of 2 KB.
-_MAX_BYTES: Final = 1_048_576
-_TIMEOUT_SECONDS: Final = 3.0
+from token_authority_server.jwks_request import TIMEOUT_SECONDS, JwksError, JwksRequest, Location
+
 MAX_AGE_SECONDS: Final = 300.0
 """How old a key set may get before it is fetched anew."""
 COOLDOWN_SECONDS: Final = 10.0
 """How long after a fetch, good or bad, there is no other."""
-
-
-class JwksError(Exception):
-    """A key set that cannot be had or used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +49,8 @@ def parse(data: bytes) -> list[VerificationKey]:
     for key in usable:
         try:
             public = jwt.PyJWK.from_dict(key).key
-        except PyJWTError:
+        except (PyJWTError, KeyError, TypeError, ValueError):
+            # PyJWT does not foresee every way in which a key can be broken.
             continue
         found.append(VerificationKey(key.get("kid"), key.get("alg"), public))
     if not found:
@@ -85,18 +78,6 @@ class FixedKeys:
 
     async def refresh(self, *, missing: bool) -> None:
         """There is nothing to fetch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a key set is served, and how to ask for it."""
-
-    url: str
-    """`https://…`, or `http://` on a loopback address."""
-    ca: bytes | None = None
-    """PEM certificates to trust instead of the system's."""
-    token_file: Path | None = None
-    """A file with a bearer token, read at each fetch: Kubernetes wants a service account's."""
 
 
 class RemoteKeys:
@@ -138,44 +119,19 @@ class RemoteKeys:
             await asyncio.shield(self._fetching)
 
     async def _fetch(self) -> None:
+        request = JwksRequest(self._location)
         try:
-            self.keys = parse(await asyncio.to_thread(_get, self._location))
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                data = await asyncio.to_thread(request.send)
+            self.keys = parse(data)
             self._fetched_at = self._clock()
             self._on_success()
         except JwksError as error:
-            self._on_failure(f"{self._location.url}: {error}")
+            self._on_failure(f"{self._location.shown}: {error}")
+        except TimeoutError:
+            problem = f"cannot be fetched: took longer than {TIMEOUT_SECONDS:g} s"
+            self._on_failure(f"{self._location.shown}: {problem}")
         finally:
+            # The thread ends too, whatever the other side does.
+            request.cut()
             self._fetching = None
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    max_redirections = 0
-    """The keys come from where the configuration says."""
-
-
-def _get(location: Location) -> bytes:
-    """Fetches a key set.
-
-    Raises:
-        JwksError: There is no answer, or not one of ours.
-    """
-    try:
-        headers = {"Accept": "application/json"}
-        if location.token_file is not None:
-            headers["Authorization"] = f"Bearer {location.token_file.read_text('ascii').strip()}"
-        context = ssl.create_default_context(cadata=location.ca.decode() if location.ca else None)
-        opener = urllib.request.build_opener(
-            _NoRedirect,
-            urllib.request.ProxyHandler({}),
-            urllib.request.HTTPSHandler(context=context),
-        )
-        # The configuration admits https, and http on loopback, only.
-        request = urllib.request.Request(location.url, headers=headers)  # noqa: S310
-        with opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
-            data: bytes = response.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        # urllib's errors name the URL's host and a reason, never a header.
-        raise JwksError(f"cannot be fetched: {error}") from None
-    if len(data) > _MAX_BYTES:
-        raise JwksError(f"is larger than {_MAX_BYTES} bytes")
-    return data

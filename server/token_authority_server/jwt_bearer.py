@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
-from jwt.exceptions import ExpiredSignatureError, InvalidKeyError, PyJWTError
+from jwt.exceptions import ExpiredSignatureError, PyJWTError
 
 from token_authority_server.errors import (
     credential_expired,
@@ -71,7 +71,7 @@ class JwtVerifier:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
             self._remembered[digest] = claims
-        elif self._clock() > claims["exp"] + self._policy.leeway_seconds:
+        elif self._clock() > int(claims["exp"]) + self._policy.leeway_seconds:
             del self._remembered[digest]
             raise credential_expired()
         return claims
@@ -79,8 +79,9 @@ class JwtVerifier:
     async def _verified(self, token: str) -> Mapping[str, Any]:
         try:
             header = jwt.get_unverified_header(token)
-        except PyJWTError as error:
-            raise credential_invalid(f"jwt: {error}") from None
+        except (PyJWTError, RecursionError) as error:
+            # Not what PyJWT says: it may quote the header.
+            raise credential_invalid(f"jwt: {type(error).__name__}") from None
         if header.get("alg") not in ALGORITHMS:
             raise credential_invalid("jwt: an algorithm that is not accepted")
         keys = self._candidates(header)
@@ -119,7 +120,7 @@ class JwtVerifier:
                 )
             except ExpiredSignatureError:
                 raise credential_expired() from None
-            except (PyJWTError, InvalidKeyError, TypeError, ValueError) as error:
-                # PyJWT says which check failed and, of a claim, its name; never the token.
+            except (PyJWTError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+                # Its name says which check failed.
                 failure = f"jwt: {type(error).__name__}"
         raise credential_invalid(failure)

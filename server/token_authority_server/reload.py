@@ -6,24 +6,20 @@ A new file that cannot be used changes nothing: the server goes on with what it 
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.audit import AuditTrail
+from token_authority_server.callers import LOCAL
 from token_authority_server.conditions import Conditions
 from token_authority_server.config import ConfigError, ConfigFile, Settings
-from token_authority_server.config.section import Section
+from token_authority_server.config.changes import changes_between
 from token_authority_server.expectations import check_expectations
-from token_authority_server.keyring import SigningKey
 from token_authority_server.kinds.base import Moment
 from token_authority_server.metrics import Metrics
-
-# Listeners, the log and the sinks stand until the server is restarted.
-_FIXED: Final = ("server", "log", "limits", "audit")
-_RELOADED: Final = frozenset(("tls",))
 
 
 class Reloader:
@@ -57,6 +53,7 @@ class Reloader:
         self._moments = moments
         self._file = file
         self._settings = settings
+        self._started = settings
         self._adopt = adopt
         self._conditions = conditions
         self._logger = logger
@@ -77,33 +74,43 @@ class Reloader:
                 await asyncio.wait_for(self._now.wait(), interval or None)
             asked = self._now.is_set()
             self._now.clear()
-            seen = await asyncio.to_thread(_signature, self._file.files)
-            if asked or seen != self._seen:
-                await self._reload()
+            try:
+                seen = await asyncio.to_thread(_signature, self._file.files)
+                if asked or seen != self._seen:
+                    await self._reload()
+            except Exception as defect:  # noqa: BLE001  # or nothing would be read any more
+                self._fail(type(defect).__name__)
 
     async def _reload(self) -> None:
         try:
             settings = await asyncio.to_thread(self._load)
         except ConfigError as error:
-            self._conditions.fail("configuration", f"not reloaded: {error}")
-            self._metrics.reloads.labels("failed").inc()
+            self._fail(str(error))
             return
-        before, self._settings = self._settings, settings
         self._adopt(settings)
+        before, self._settings = self._settings, settings
         self._conditions.recover("configuration")
         self._metrics.reloads.labels("ok").inc()
-        changes = dict(_changes(before, settings))
+        changes = changes_between(before, settings, self._started)
         self._logger.info("configuration reloaded", **changes)
         for warning in settings.warnings():
             self._logger.warning(warning)
         if changes:
             self._trail.record_soon([{"event": "configuration", **changes}])
 
+    def _fail(self, problem: str) -> None:
+        self._conditions.fail("configuration", f"not reloaded: {problem}")
+        self._metrics.reloads.labels("failed").inc()
+
     def _load(self) -> Settings:
         # Before reading: what changes while it is read is read once more.
-        self._seen = _signature(self._file.files)
-        settings = self._file.load()
-        self._seen = {**_signature(self._file.files), **self._seen}
+        seen = _signature(self._file.files)
+        try:
+            settings = self._file.load()
+        finally:
+            now = _signature(self._file.files)
+            self._seen = {path: seen.get(path, state) for path, state in now.items()}
+        _check_listeners(self._started, settings)
         check_expectations(settings, self._moments)
         return settings
 
@@ -118,52 +125,22 @@ def _state(path: Path) -> Any:
         status = os.stat(path)  # noqa: PTH116  # as Path.stat, in one call
     except OSError as error:
         return error.errno
+    except ValueError:
+        # No path at all, which loading it says as well.
+        return None
     return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def _changes(before: Settings, after: Settings) -> Mapping[str, Any]:
-    """Says by name what changed; never a value that may be a secret."""
-    changes: dict[str, Any] = {}
-    old, new = _keys(before), _keys(after)
-    if keys := sorted(
-        f"{name}: {_state_of(new.get(name))}"
-        for name in old.keys() | new.keys()
-        if _parts_of(old.get(name)) != _parts_of(new.get(name))
-    ):
-        changes["keys"] = keys
-    callers = {row.name for row in before.callers if row not in after.callers} | {
-        row.name for row in after.callers if row not in before.callers
-    }
-    if callers:
-        changes["callers"] = sorted(callers)
-    fixed = [
-        f"{section}.{name}"
-        for section in _FIXED
-        for name in cast("Section", getattr(after, section)).__class__.model_fields
-        if name not in _RELOADED
-        and _text(getattr(before, section), name) != _text(getattr(after, section), name)
-    ]
-    if fixed:
-        changes["restart_needed"] = fixed
-    return changes
+def _check_listeners(started: Settings, settings: Settings) -> None:
+    """Holds that nobody is let in by where they are while other machines reach the listeners.
 
-
-def _text(section: Any, name: str) -> str:
-    """Returns a value that can be compared; a secret is one that does not show."""
-    return repr(getattr(section, name))
-
-
-def _keys(settings: Settings) -> dict[str, SigningKey]:
-    return {
-        f"{name}/{key.key_id}": key
-        for name, project in settings.projects.items()
-        for key in project.signing_keys()
-    }
-
-
-def _parts_of(key: SigningKey | None) -> tuple[object, ...]:
-    return (key.state, key.app_id, key.retired_ms, key.confidential()) if key else ()
-
-
-def _state_of(key: SigningKey | None) -> str:
-    return key.state.value if key else "removed"
+    The settings have been checked against the listeners that they name; those of the start stand.
+    """
+    if started.server.is_local:
+        return
+    for caller in settings.callers:
+        if LOCAL in caller.identities:
+            raise ConfigError(
+                f"callers: {caller.name}: identity 'local' would let in whoever reaches the "
+                "server, which listens for other machines until it is restarted"
+            )

@@ -91,6 +91,7 @@ async def running(
     jwt: JwtVerifier | None = None,
     listen: str = "127.0.0.1:0",
     identity: ServerIdentity | None = None,
+    certificates: ServerCertificates | None = None,
     mutual: bool = False,
     with_reflection: bool = False,
     max_request_bytes: int = 1_048_576,
@@ -119,12 +120,14 @@ async def running(
         InFlight(max_in_flight),
         Observer(logger, metrics, trail),
     )
+    if identity:
+        certificates = ServerCertificates(identity)
     server = Server(
         service,
         with_reflection=with_reflection,
         max_request_bytes=max_request_bytes,
         max_concurrent_rpcs=max_concurrent_rpcs,
-        certificates=ServerCertificates(identity) if identity else None,
+        certificates=certificates,
     )
     places = [listen]
     (address,) = await (server.start([], places) if mutual else server.start(places))

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -12,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from token_authority_server.config.section import Section
-from token_authority_server.config.values import DurationText, sources_of, up_to
-from token_authority_server.jwks import JwksError, Location, VerificationKey, parse
+from token_authority_server.config.values import DurationText, FilePath, sources_of, up_to
+from token_authority_server.jwks import VerificationKey, parse
+from token_authority_server.jwks_request import JwksError, Location
 from token_authority_server.keyring import Secret
 from token_authority_server.server_identity import ServerIdentity
 
@@ -39,7 +39,13 @@ def _jwks(value: object, info: ValidationInfo) -> object:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be printable ASCII characters without spaces")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must be a URL with a host, and a port up to 65535 if any") from None
     if parts.username is not None or not parts.hostname:
         raise ValueError("must be a URL with a host and without a password")
     try:
@@ -69,7 +75,7 @@ class JwtSettings(Section):
     jwks_ca: FileBytes | None = None
     """PEM certificates to trust for that URL; absent: the system's."""
 
-    jwks_token_file: str | None = None
+    jwks_token_file: FilePath | None = None
     """A file with a bearer token for that URL, read at each fetch: Kubernetes wants one."""
 
     leeway: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=30)
@@ -89,8 +95,7 @@ class JwtSettings(Section):
         """Returns where the keys are fetched from; None where a file has them."""
         if not isinstance(self.jwks, str):
             return None
-        token_file = Path(self.jwks_token_file) if self.jwks_token_file else None
-        return Location(self.jwks, self.jwks_ca, token_file)
+        return Location(self.jwks, self.jwks_ca, self.jwks_token_file)
 
 
 class AuthenticationSettings(Section):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from hashlib import sha256
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -36,6 +37,7 @@ _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     )
     for family in {name.partition(".")[0] for name in TOKEN_KINDS}
 }
+_EMPTY_KEY: Final = f"{API_KEY}{sha256().hexdigest()}"
 _DAY: Final = timedelta(days=1)
 _IDENTITIES: Final = (
     (LOCAL, "local"),
@@ -52,6 +54,8 @@ def _identity(value: str) -> str:
             'must be "spiffe://TRUST-DOMAIN/PATH", "dns:NAME", "jwt:CLAIM=VALUE", '
             '"api-key:sha256:…" as `token-authority api-key new` prints it, or "local"'
         )
+    if value == _EMPTY_KEY:
+        raise ValueError("is the hash of nothing, which anyone can send: hash the key")
     return value
 
 

@@ -6,21 +6,29 @@ refused, even where a weaker one would have been enough.
 """
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from grpc import aio
 
 from token_authority_server.audit import without_token
-from token_authority_server.callers import DNS, Callers, Identified
-from token_authority_server.errors import credential_invalid, credential_missing
+from token_authority_server.callers import Callers, Identified
+from token_authority_server.errors import (
+    credential_expired,
+    credential_invalid,
+    credential_missing,
+)
 from token_authority_server.jwt_bearer import JwtVerifier
+from token_authority_server.rpc.client_certificate import client_certificate
 
 Context: TypeAlias = "aio.ServicerContext[bytes, bytes]"
 
 _AUTHORIZATION: Final = "authorization"
 _BEARER: Final = "bearer "
+# grpc's name for a client certificate that it has verified.
+_CERTIFICATE: Final = "x509_pem_cert"
 _REQUEST_ID: Final = "x-request-id"
 # Callers choose it: enough for any tracing system, too little to flood the log.
 _MAX_REQUEST_ID: Final = 128
@@ -54,11 +62,15 @@ class Authenticator:
     Args:
         callers: Everyone who may ask.
         jwt: Checks JWTs; None where none are accepted.
+        clock: Seconds since 1970.
     """
 
-    def __init__(self, callers: Callers, jwt: JwtVerifier | None) -> None:
+    def __init__(
+        self, callers: Callers, jwt: JwtVerifier | None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._callers = callers
         self._jwt = jwt
+        self._clock = clock
 
     async def identify(self, brought: Credentials, context: Context) -> Identified:
         """Returns who asks.
@@ -69,8 +81,9 @@ class Authenticator:
         """
         if brought.bearers:
             return await self._of_bearer(brought.bearers)
-        if names := set(_certificate_names(context)):
-            return self._callers.of_names(names)
+        properties: Mapping[str, Any] = context.auth_context()
+        if certificate := next(iter(properties.get(_CERTIFICATE, ())), None):
+            return self._of_certificate(certificate)
         if self._callers.admits_local:
             return self._callers.local()
         raise credential_missing(self._accepted())
@@ -89,19 +102,16 @@ class Authenticator:
             raise credential_invalid("a JWT, and [authentication.jwt] is not configured")
         return self._callers.of_claims(await self._jwt.claims(token))
 
+    def _of_certificate(self, pem: bytes) -> Identified:
+        shown = client_certificate(pem)
+        if not shown.names:
+            raise credential_invalid("a certificate without a SPIFFE id or DNS name")
+        # TLS has checked it when it was shown: a connection lives on after that, and a session
+        # that is resumed shows it no more.
+        if self._clock() > shown.ends_at:
+            raise credential_expired()
+        return self._callers.of_names(shown.names)
+
     def _accepted(self) -> str:
         jwt = " or JWT" if self._jwt else ""
         return f"an API key{jwt} as 'authorization: Bearer …', or a client certificate over mTLS"
-
-
-def _certificate_names(context: Context) -> Iterator[str]:
-    """Yields the names in a verified client certificate, as the configuration writes them."""
-    properties: Any = context.auth_context()
-    for value in properties.get("peer_spiffe_id", ()):
-        yield _text(value)
-    for value in properties.get("peer_dns", ()):
-        yield f"{DNS}{_text(value)}"
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value

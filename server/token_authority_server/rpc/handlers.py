@@ -87,27 +87,39 @@ class Handlers(grpc.GenericRpcHandler):
 
         self._handlers = {path: _handler(refusing(path)) for path in self._handlers}
 
+    def _refused(self, this: Call, refusal: Refusal) -> Refusal:
+        try:
+            self._observer.refused(this, refusal)
+        except Exception as defect:  # noqa: BLE001  # as in `_call`
+            return self._failed(this, defect)
+        return refusal
+
+    def _failed(self, this: Call, defect: Exception) -> Refusal:
+        failure = internal_error(secrets.token_hex(8))
+        self._observer.failed(this, failure, defect)
+        return failure
+
     def _call(self, path: str, method: Method) -> "Callable[[bytes, Context], Awaitable[bytes]]":
         name = _name(path)
 
         async def call(data: bytes, context: Context) -> bytes:
-            brought = credentials(context)
-            this = Call(name, context.peer(), brought.request_id)
+            this = Call(name, context.peer())
             try:
+                brought = credentials(context)
+                this.request_id = brought.request_id
                 who = await self._authenticator.identify(brought, context)
                 caller = who.caller
                 this.asker = Asker(caller, who.identity, this.peer, name, brought.request_id)
                 with self._in_flight.enter(caller.name, caller.quota):
                     answer = await method(data, this.asker)
+                self._observer.answered(this, answer.event, answer.fields)
             except Refusal as refusal:
-                self._observer.refused(this, refusal)
-                return await _abort(refusal, context)
+                told = self._refused(this, refusal)
             except Exception as defect:  # noqa: BLE001  # nothing of it may reach the client
-                failure = internal_error(secrets.token_hex(8))
-                self._observer.failed(this, failure, defect)
-                return await _abort(failure, context)
-            self._observer.answered(this, answer.event, answer.fields)
-            return answer.response
+                told = self._failed(this, defect)
+            else:
+                return answer.response
+            return await _abort(told, context)
 
         return call
 

@@ -74,7 +74,8 @@ class Observer:
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was refused."""
         reason = refusal.reason
-        detail = {"detail": refusal.detail} if refusal.detail else {}
+        # A name in a JWT or a certificate may be anything too.
+        detail = {"detail": without_token(refusal.detail)} if refusal.detail else {}
         # Merged, not passed side by side: some names, like `caller`, both have.
         line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
         self._logger.info("refused", **line)
@@ -88,7 +89,15 @@ class Observer:
                 else {"event": "refused", "peer": call.peer, "method": call.method}
             )
             self._trail.record_soon(
-                [{**record, **_dynamic(refusal), **refusal.about, **detail, "reason": reason.value}]
+                [
+                    {
+                        **record,
+                        **_metadata(refusal),
+                        **refusal.about,
+                        **detail,
+                        "reason": reason.value,
+                    }
+                ]
             )
 
     def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:
@@ -124,6 +133,11 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
     if refusal.violations:
         rules = [f"{violation.field}={violation.reason}" for violation in refusal.violations]
         return {"violations": ",".join(rules)}
+    return _metadata(refusal)
+
+
+def _metadata(refusal: Refusal) -> dict[str, str]:
+    """Returns the values of its message; what the caller sent is among them."""
     return {name: without_token(text) for name, text in refusal.metadata.items()}
 
 

@@ -1,0 +1,84 @@
+"""What differs between two configurations: by name, never a value that may be a secret."""
+
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+from token_authority_server.config.models import Settings
+from token_authority_server.config.section import Section
+from token_authority_server.keyring import Secret, SigningKey
+
+# Listeners, the log and the sinks stand until the server is restarted.
+_FIXED: Final = ("server", "log", "limits", "audit")
+
+
+def changes_between(before: Settings, after: Settings, started: Settings) -> dict[str, list[str]]:
+    """Says what changed, for the log and the audit trail; nothing where nothing did.
+
+    Args:
+        before: What held.
+        after: What holds now.
+        started: What the server was started with, for what it cannot change.
+    """
+    changes = {
+        "keys": sorted(_keys_changed(before, after)),
+        "callers": sorted(_callers_changed(before, after)),
+        "sections": sorted(_sections_changed(before, after)),
+        "restart_needed": sorted(_fixed_changed(started, after)),
+    }
+    return {name: found for name, found in changes.items() if found}
+
+
+def _keys_changed(before: Settings, after: Settings) -> Iterator[str]:
+    old, new = _keys(before), _keys(after)
+    for name in old.keys() | new.keys():
+        if _parts_of(old.get(name)) != _parts_of(new.get(name)):
+            key = new.get(name)
+            yield f"{name}: {key.state.value if key else 'removed'}"
+
+
+def _callers_changed(before: Settings, after: Settings) -> set[str]:
+    return {row.name for row in before.callers if row not in after.callers} | {
+        row.name for row in after.callers if row not in before.callers
+    }
+
+
+def _sections_changed(before: Settings, after: Settings) -> Iterator[str]:
+    if before.authentication != after.authentication:
+        yield "authentication"
+    if before.tests != after.tests:
+        yield "tests"
+    if _tls(before) and _tls(after) and _tls(before) != _tls(after):
+        yield "server.tls"
+
+
+def _fixed_changed(started: Settings, after: Settings) -> Iterator[str]:
+    for section in _FIXED:
+        was, now = getattr(started, section), getattr(after, section)
+        for name in cast("Section", now).__class__.model_fields:
+            if name != "tls" and _plain(getattr(was, name)) != _plain(getattr(now, name)):
+                yield f"{section}.{name}"
+    # Certificates are replaced in listeners that have some: others get none.
+    if bool(_tls(started)) != bool(_tls(after)):
+        yield "server.tls"
+
+
+def _tls(settings: Settings) -> tuple[object, ...]:
+    tls = settings.server.tls
+    return (tls.certificate, tls.private_key.reveal(), tls.client_ca) if tls else ()
+
+
+def _plain(value: Any) -> Any:
+    """Returns what can be compared; secrets are equal to themselves only."""
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _keys(settings: Settings) -> dict[str, SigningKey]:
+    return {
+        f"{name}/{key.key_id}": key
+        for name, project in settings.projects.items()
+        for key in project.signing_keys()
+    }
+
+
+def _parts_of(key: SigningKey | None) -> tuple[object, ...]:
+    return (key.state, key.app_id, key.retired_ms, key.confidential()) if key else ()

@@ -1,0 +1,72 @@
+"""Serves with a required trail on a disk that fills up. Run in a mount namespace."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+from grpc import StatusCode, aio
+
+from support.live import BY_PLACE, PROJECT, SERVER, Live, live
+from support.serving import refused
+from support.waiting import until
+from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
+from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
+
+VALID: Final = IssueRtcTokenRequest(
+    channel_name="lesson-1", user_account="u" * 200, role=RTC_ROLE_PUBLISHER
+)
+DEGRADED: Final = 'token_authority_degraded{component="audit"}'
+
+
+async def fill(server: Live, stub: object) -> list[str]:
+    """Issues tokens until the disk is full; returns the ids of those that left."""
+    left: list[str] = []
+    for _ in range(300):
+        try:
+            answer = await stub.IssueRtcToken(VALID)  # type: ignore[attr-defined]
+        except aio.AioRpcError as error:
+            if error.code() is not StatusCode.UNAVAILABLE:
+                raise
+            await until(lambda: server.events("degraded"))
+            break
+        left.append(answer.issued_token.token_id)
+    assert len(left) < 300
+    return left
+
+
+async def main(folder: Path, fsync: str) -> None:
+    """Fills the disk, sees that nothing leaves, makes room, and sees that it goes on."""
+    ballast = folder / "disk" / "ballast"
+    ballast.write_bytes(b"x" * 20_000)
+    audit = f'[audit]\nfile = "disk/audit.jsonl"\nfsync = "{fsync}"\nrequired = true\n'
+    async with (
+        live(folder, SERVER + audit + PROJECT + BY_PLACE) as server,
+        aio.insecure_channel(server.address) as channel,
+    ):
+        stub = TokenServiceStub(channel)
+        left = await fill(server, stub)
+        refusal = await refused(stub.IssueRtcToken(VALID))
+        assert refusal.reason == "AUDIT_UNAVAILABLE"
+        assert refusal.details["RetryInfo"].retry_delay.seconds == 1
+        assert "No space left" in (await server.health())["degraded"]["audit"]
+        assert await server.metric(DEGRADED) == 1
+        assert "disk" not in refusal.message
+        say("full")
+        ballast.unlink()
+        await until(lambda: server.events("recovered"))
+        answer = await stub.IssueRtcToken(VALID)
+        left.append(answer.issued_token.token_id)
+        assert await server.metric(DEGRADED) == 0
+        trail = (folder / "disk" / "audit.jsonl").read_text()
+        assert all(token_id in trail for token_id in left)
+        say("recovered")
+
+
+def say(step: str) -> None:
+    """Tells the test how far it has come."""
+    sys.stdout.write(f"{step}\n")
+    sys.stdout.flush()
+
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,172 @@
+"""A server process whose log, admin pages and files a test watches and changes while it serves."""
+
+import asyncio
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from support import granting
+from support.keys import APP_ID
+from support.serving import command, write_config
+from support.waiting import until
+
+SERVER: Final = """
+[server]
+listen = ["127.0.0.1:0"]
+admin_listen = "127.0.0.1:0"
+reload_interval = "50ms"
+drain_notice = "0s"
+drain = "2s"
+"""
+PROJECT: Final = f"""
+[projects.classroom.agora]
+app_id = "{APP_ID}"
+[[projects.classroom.agora.certificates]]
+id = "cert-1"
+secret = {{ file = "cert" }}
+state = "active"
+"""
+
+
+def caller(identity: str, name: str = "tester", more: str = "") -> str:
+    """A caller that may have RTC tokens, and see keys."""
+    return f"""
+[[callers]]
+name = "{name}"
+identities = ["{identity}"]
+{more}
+[[callers.grants]]
+name = "all"
+project = "classroom"
+tokens = ["rtc"]
+roles = ["*"]
+channels = ["*"]
+users = ["*"]
+allow = ["inspect", "list_keys"]
+"""
+
+
+AUDIT: Final = '[audit]\nfile = "audit.jsonl"\n'
+LOG: Final = '[log]\nformat = "json"\n'
+BY_KEY: Final = caller(granting.API_KEY_IDENTITY)
+BY_PLACE: Final = caller("local")
+BEARER: Final = (("authorization", f"Bearer {granting.API_KEY}"),)
+
+
+class Live:
+    """A running server."""
+
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        self.process = process
+        self.folder = folder
+        self.addresses: list[str] = []
+        self.admin = ""
+
+    @property
+    def address(self) -> str:
+        """The first listener."""
+        return self.addresses[0]
+
+    @property
+    def output(self) -> str:
+        """All it has written to standard error."""
+        return (self.folder / "stderr").read_text()
+
+    @property
+    def stdout(self) -> str:
+        """All it has written to standard output."""
+        return (self.folder / "stdout").read_text()
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Its log so far, but for a line that is being written."""
+        return [json.loads(line) for line in self.output.splitlines(True) if line.endswith("\n")]
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """The lines of one event."""
+        return [line for line in self.log if line["event"] == event]
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The audit trail so far."""
+        path = self.folder / "audit.jsonl"
+        lines = path.read_text().splitlines(True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    async def page(self, path: str) -> str:
+        """A page of the admin address; whatever its status."""
+        return await asyncio.to_thread(_get, f"http://{self.admin}{path}")
+
+    async def health(self) -> Any:
+        """What `/health` says."""
+        return json.loads(await self.page("/health"))
+
+    async def metric(self, name: str) -> float:
+        """One number of `/metrics`, by its name and labels; 0 if it is not there."""
+        for line in (await self.page("/metrics")).splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        return 0
+
+    async def reloaded(self, times: int) -> None:
+        """Waits until the configuration was adopted that often."""
+        await until(lambda: len(self.events("configuration reloaded")) >= times)
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        self.process.send_signal(signal.SIGHUP)
+
+    async def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+def _get(url: str) -> str:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # loopback
+            text: str = response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+    return text
+
+
+@asynccontextmanager
+async def live(
+    folder: Path, text: str, *, prefix: tuple[str, ...] = (), **environment: str
+) -> AsyncGenerator[Live]:
+    """Serves a configuration that stands in a folder with its secrets."""
+    path = write_config(folder, text + LOG)
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            *prefix,
+            *command(),
+            "serve",
+            "--config",
+            str(path),
+            stdout=out,
+            stderr=err,
+            env={**os.environ, **environment},
+        )
+    server = Live(process, folder)
+    try:
+        await until(lambda: process.returncode is not None or '"serving"' in server.output, 30)
+        assert process.returncode is None, server.output
+        (line,) = server.events("serving")
+        server.addresses, server.admin = line["listen"], line["admin"]
+        yield server
+        if process.returncode is None:
+            assert await server.stop() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert "Traceback" not in server.output
+    assert server.log
