@@ -65,10 +65,12 @@ class Assembly:
         tls = settings.server.tls
         self._certificates = ServerCertificates(tls.identity()) if tls else None
         facts = ServerFacts(settings.server.max_request_bytes, VERSION)
+        in_flight = InFlight(settings.server.max_in_flight)
+        metrics.watch_calls(lambda: in_flight.total)
         self._handlers = Handlers(
             methods(self._authority, RequestParser(), metrics, facts),
             self._authenticator(settings, policy),
-            InFlight(settings.server.max_in_flight),
+            in_flight,
             Observer(logger, metrics, trail),
         )
 

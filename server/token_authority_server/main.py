@@ -22,7 +22,7 @@ from token_authority_server.audit import AuditError, AuditTrail, FileSink, Sink,
 from token_authority_server.authority import Allowed
 from token_authority_server.conditions import Conditions
 from token_authority_server.config import ConfigFile, Settings
-from token_authority_server.config.models import AuditSettings, ServerSettings
+from token_authority_server.config.server import AuditSettings, ServerSettings
 from token_authority_server.errors import Refusal
 from token_authority_server.expectations import Explainer, check_expectations
 from token_authority_server.inspection import inspect_token

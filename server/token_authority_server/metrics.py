@@ -1,5 +1,7 @@
 """What the server counts, for Prometheus. Names of calls are those of gRPC's own (gRFC A66)."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 # From a refusal in a tenth of a millisecond to a batch of 500 behind others.
@@ -19,7 +21,7 @@ class Metrics:
             registry=registry,
             buckets=_BUCKETS,
         )
-        self.calls_in_flight = Gauge(
+        self._calls_in_flight = Gauge(
             "token_authority_calls_in_flight", "Calls under way", registry=registry
         )
         self.tokens = Counter(
@@ -46,6 +48,10 @@ class Metrics:
             ["component"],
             registry=registry,
         )
+
+    def watch_calls(self, in_flight: Callable[[], int]) -> None:
+        """Shows how many calls are under way, whenever somebody asks."""
+        self._calls_in_flight.set_function(in_flight)
 
     def exposition(self) -> bytes:
         """Returns all of them in Prometheus' text format."""

@@ -84,6 +84,8 @@ async def test_a_batch_that_can_never_pass_is_not_to_be_retried() -> None:
 class Gate:
     """A trail that takes a record when it is let go, so that calls stay under way."""
 
+    is_kept = True
+
     def __init__(self) -> None:
         self.event = asyncio.Event()
         self.waiting = 0
@@ -112,8 +114,10 @@ async def test_calls_under_way_are_bounded(bound: str) -> None:
         subject = "callers/tester" if bound == "caller" else "server"
         is_exhausted(refusal, "TOO_MANY_IN_FLIGHT", subject)
         assert refusal.metadata["bound"] == bound
+        assert b"\ntoken_authority_calls_in_flight 3.0\n" in server.metrics.exposition()
         gate.event.set()
         await asyncio.gather(*held)
+        assert b"\ntoken_authority_calls_in_flight 0.0\n" in server.metrics.exposition()
         assert await server.stub.IssueRtcToken(VALID)
 
 

@@ -114,10 +114,12 @@ async def running(
     metrics = Metrics()
     authority = Authority(Policy(keys, who), moments, limiter or no_limits(), trail)
     logger = make_logger("json", "debug", output)
+    in_flight = InFlight(max_in_flight)
+    metrics.watch_calls(lambda: in_flight.total)
     service = Handlers(
         methods(authority, PARSER, metrics, ServerFacts(max_request_bytes, "1.2.3")),
         Authenticator(who, jwt),
-        InFlight(max_in_flight),
+        in_flight,
         Observer(logger, metrics, trail),
     )
     if identity:

@@ -6,6 +6,6 @@ mistake is reported with the file, the key and what to do, and never with the va
 
 from token_authority_server.config.dev import dev_settings
 from token_authority_server.config.load import ConfigError, ConfigFile, load
-from token_authority_server.config.models import Settings
+from token_authority_server.config.settings import Settings
 
 __all__ = ["ConfigError", "ConfigFile", "Settings", "dev_settings", "load"]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-from token_authority_server.config.models import Settings
 from token_authority_server.config.section import Section
+from token_authority_server.config.settings import Settings
 from token_authority_server.keyring import Secret, SigningKey
 
 # Listeners, the log and the sinks stand until the server is restarted.

@@ -7,14 +7,14 @@ from typing import Any, Final, get_args
 
 from token_authority_server.config.callers import TOKEN_KINDS
 from token_authority_server.config.load import settings_of
-from token_authority_server.config.models import (
+from token_authority_server.config.projects import (
     AccessKeySettings,
     AgoraSettings,
     CertificateSettings,
     ProjectSettings,
-    Settings,
     WhiteboardSettings,
 )
+from token_authority_server.config.settings import Settings
 from token_authority_server.grants import Allowance
 from token_authority_server.keyring import KeyState, Secret
 from token_authority_server.kinds.base import Dimension

@@ -8,8 +8,8 @@ from typing import Any, Final, cast, get_args
 
 from pydantic import ValidationError
 
-from token_authority_server.config.models import Settings
 from token_authority_server.config.section import Section
+from token_authority_server.config.settings import Settings
 from token_authority_server.config.values import Sources
 
 ENVIRONMENT_PREFIX: Final = "TOKEN_AUTHORITY__"

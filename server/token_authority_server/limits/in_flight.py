@@ -15,6 +15,11 @@ class InFlight:
         self._total = 0
         self._by_caller: dict[str, int] = {}
 
+    @property
+    def total(self) -> int:
+        """Calls under way."""
+        return self._total
+
     @contextmanager
     def enter(self, caller: str, quota: Quota) -> Generator[None]:
         """Counts a call while the block runs, however it ends.

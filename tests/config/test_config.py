@@ -14,7 +14,7 @@ from token_authority_server.config.callers import CallerSettings, GrantSettings
 from token_authority_server.expectations import check_expectations
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CALLER = """
 [[callers]]
 name = "tester"

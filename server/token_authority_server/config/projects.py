@@ -1,0 +1,128 @@
+"""`[projects.NAME]`: Agora projects and their keys."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from token_authority_server.config.section import Section
+from token_authority_server.config.values import (
+    CertificateText,
+    Hex32Text,
+    NotEmpty,
+    SecretText,
+    TokenText,
+)
+from token_authority_server.keyring import AccessKey, AppCertificate, KeyState, SigningKey
+
+KeyId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
+
+
+class CertificateSettings(Section):
+    """`[[projects.NAME.agora.certificates]]`: an App Certificate."""
+
+    id: KeyId
+    """A name of your own, unique in the project; it stands in logs and answers. Not the secret."""
+
+    secret: CertificateText
+    """Where the App Certificate is: 32 hex digits."""
+
+    state: KeyState
+    """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
+
+    retired_at: AwareDatetime | None = None
+    """Since when it does not sign: ListSigningKeys then tells when it can be removed."""
+
+
+class AgoraSettings(Section):
+    """`[projects.NAME.agora]`: RTC and the other products that App Certificates sign for."""
+
+    app_id: Hex32Text
+    """The App ID: 32 hex digits."""
+
+    certificates: Annotated[tuple[CertificateSettings, ...], NotEmpty]
+    """The project's App Certificates; one is active."""
+
+
+class AccessKeySettings(Section):
+    """`[[projects.NAME.whiteboard.access_keys]]`: an access key pair."""
+
+    id: KeyId
+    """A name of your own, unique in the project; it stands in logs and answers. Not the AK."""
+
+    access_key: TokenText
+    """The AK, which is written into every token."""
+
+    secret: SecretText
+    """Where the SK is."""
+
+    state: KeyState
+    """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
+
+    retired_at: AwareDatetime | None = None
+    """Since when it does not sign: ListSigningKeys then tells when it can be removed."""
+
+
+class WhiteboardSettings(Section):
+    """`[projects.NAME.whiteboard]`: Interactive Whiteboard."""
+
+    access_keys: Annotated[tuple[AccessKeySettings, ...], NotEmpty]
+    """The project's access key pairs; one is active."""
+
+
+class ProjectSettings(Section):
+    """`[projects.NAME]`: an Agora project, by the name that requests use."""
+
+    agora: AgoraSettings | None = None
+    """App ID and App Certificates; absent if the project needs none."""
+
+    whiteboard: WhiteboardSettings | None = None
+    """Whiteboard keys; absent if the project has none."""
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> "ProjectSettings":
+        if not (self.agora or self.whiteboard):
+            raise ValueError("has no keys: add an agora or a whiteboard table")
+        keys = self.signing_keys()
+        for key in keys:
+            if key.key_id in key.confidential():
+                raise ValueError("the id of a key is the key itself: ids stand in the log")
+            if key.state is KeyState.ACTIVE and key.retired_ms is not None:
+                raise ValueError(f"{key.key_id} is active and has retired_at: remove one of them")
+        ids = [key.key_id for key in keys]
+        for key_id in ids:
+            if ids.count(key_id) > 1:
+                raise ValueError(f"two keys have the id {key_id!r}: give each its own")
+        for product in ("agora", "whiteboard"):
+            active = [
+                key.key_id
+                for key in keys
+                if key.product == product and key.state is KeyState.ACTIVE
+            ]
+            if len(active) > 1:
+                raise ValueError(
+                    f"the {product} keys {' and '.join(active)} are both active: one may be; set "
+                    'the state of the other to "verify_only"'
+                )
+        return self
+
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """Returns the project's keys, ready to sign."""
+        return (*self._certificates(), *self._access_keys())
+
+    def _certificates(self) -> Iterator[AppCertificate]:
+        if self.agora:
+            for row in self.agora.certificates:
+                yield AppCertificate(
+                    row.id, row.state, self.agora.app_id, row.secret, _ms(row.retired_at)
+                )
+
+    def _access_keys(self) -> Iterator[AccessKey]:
+        if self.whiteboard:
+            for row in self.whiteboard.access_keys:
+                yield AccessKey(row.id, row.state, row.access_key, row.secret, _ms(row.retired_at))
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
