@@ -44,12 +44,13 @@ LIMITED: Final = caller(
     more='rate_limit = "100000/second; 100000000/hour"\nmax_in_flight = 100',
 )
 ALL: Final = PROJECT + LIMITED
+DEPLOYED: Final = SERVER + AUDIT + 'fsync = "always"\n' + ALL
 VARIANTS: Final[Mapping[str, str]] = {
     "plain": SERVER + PROJECT + caller("local"),
     "API key": SERVER + PROJECT + caller(granting.API_KEY_IDENTITY),
     "and limits": SERVER + ALL,
     "and audit, fsync never": SERVER + AUDIT + 'fsync = "never"\n' + ALL,
-    "and audit, fsync always": SERVER + AUDIT + 'fsync = "always"\n' + ALL,
+    "and audit, fsync always": DEPLOYED,
     "and TLS": SERVER + TLS + AUDIT + 'fsync = "always"\n' + ALL,
 }
 
@@ -82,17 +83,17 @@ class Server:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    async def load(self) -> float:
+    async def load(self, path: str = PATH, data: bytes = DATA, calls: int = CALLS) -> float:
         """Makes calls; returns microseconds of server CPU per call."""
-        method: Any = self._channel.unary_unary(PATH)
+        method: Any = self._channel.unary_unary(path)
 
         async def client() -> None:
-            for _ in range(CALLS // CONCURRENCY):
-                await method(DATA, metadata=self._metadata)
+            for _ in range(calls // CONCURRENCY):
+                await method(data, metadata=self._metadata)
 
         before = self._cpu_seconds()
         await asyncio.gather(*[client() for _ in range(CONCURRENCY)])
-        return (self._cpu_seconds() - before) / CALLS * 1e6
+        return (self._cpu_seconds() - before) / calls * 1e6
 
     async def refusal(self, key: str) -> float:
         """Asks with a key that is none; returns the seconds that took."""
