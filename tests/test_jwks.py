@@ -9,7 +9,7 @@ import pytest
 import trustme
 
 from support.jwks import Answer, KeyServer, Signer, key_server, key_set, send
-from support.redis import free_port
+from support.ports import free_port
 from support.waiting import until
 from token_authority_server import jwks
 from token_authority_server.jwks import COOLDOWN_SECONDS, MAX_AGE_SECONDS, RemoteKeys

@@ -1,6 +1,7 @@
 """`token-authority inspect`: explains a token, with a server's keys or without."""
 
 import argparse
+import os
 import sys
 from typing import Any, Final, TypeVar
 
@@ -128,4 +129,6 @@ def _show(inspection: Inspection) -> None:
 
 
 def _painted(text: str, colour: str) -> str:
-    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() else text
+    # https://no-color.org
+    in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return f"\033[{colour}m{text}\033[0m" if in_colour else text

@@ -40,7 +40,7 @@ class BaseClient(
 ):
     """What both clients are."""
 
-    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]]
+    _transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]]
     """How it waits."""
 
     def __init__(
@@ -76,7 +76,7 @@ class BaseClient(
         options = CallOptions(timeout, wait_for_ready)
         where = parse(target)
         security = Security(where, tls=tls, credential=credential, credentials=credentials)
-        connection = Connection(where, security, self.transport_type(where, security))
+        connection = Connection(where, security, self._transport_type(where, security))
         super().__init__(connection, options, project, answers.TOKENS)
         self._sources: WeakSet[Any] = WeakSet()
 
@@ -121,7 +121,7 @@ class AsyncTokenAuthorityClient(
     One client serves any number of tasks of one event loop. It connects at the first call.
     """
 
-    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = AsyncTransport
+    _transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = AsyncTransport
 
     @property
     def validate_only(self) -> AsyncTokenMethods[Decision]:
@@ -176,7 +176,7 @@ class TokenAuthorityClient(
     One client serves any number of threads. It connects at the first call.
     """
 
-    transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = BlockingTransport
+    _transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = BlockingTransport
 
     @property
     def validate_only(self) -> BlockingTokenMethods[Decision]:

@@ -3,7 +3,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 import uuid
@@ -17,19 +16,11 @@ from grpc import StatusCode, aio
 from support.commands import run
 from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
+from support.ports import free_port
 from support.serving import CONFIG, command, refused, serving, write_config
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority.v1.whiteboard_pb2 import WHITEBOARD_ROLE_READER, IssueWhiteboardTokenRequest
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
 
 # The whiteboard key, the last one, signs no more.
 RETIRED = '"verify_only"'.join(CONFIG.rsplit('"active"', 1))

