@@ -49,6 +49,12 @@ async def test_a_file_whose_tests_hold(tmp_path: Path) -> None:
         assert await server.stop() == 0
 
 
+async def test_a_leaked_key_can_be_disabled_whatever_is_expected(tmp_path: Path) -> None:
+    text = (CONFIG + LESSONS + HOLDS).replace('state = "active"', 'state = "disabled"')
+    ran = await run("check-config", str(write_config(tmp_path, text)))
+    assert (ran.code, "no key is active" in ran.err) == (0, True)
+
+
 @pytest.mark.parametrize(("test", "expected"), BROKEN.values(), ids=BROKEN)
 async def test_a_file_whose_tests_fail_is_refused_by_check_config_and_serve(
     tmp_path: Path, test: str, expected: str

@@ -4,7 +4,9 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jwt
 import pytest
 import trustme
 
@@ -12,8 +14,13 @@ from support.jwks import Answer, KeyServer, Signer, key_server, key_set, send
 from support.ports import free_port
 from support.waiting import until
 from token_authority_server import jwks
-from token_authority_server.jwks import COOLDOWN_SECONDS, MAX_AGE_SECONDS, RemoteKeys
-from token_authority_server.jwks_request import Location
+from token_authority_server.jwks import (
+    COOLDOWN_SECONDS,
+    MAX_AGE_SECONDS,
+    RemoteKeys,
+    parse,
+)
+from token_authority_server.jwks_request import JwksError, Location
 
 SIGNER = Signer("ES256")
 
@@ -165,6 +172,23 @@ async def test_a_strange_key_set_is_reported_and_the_old_keys_stay(
     server.body = key_set(SIGNER)
     await fetching.fetch()
     assert not fetching.failures
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_private_keys_are_refused_in_words(algorithm: str) -> None:
+    to_jwk: Any = jwt.get_algorithm_by_name(algorithm)
+    private = json.loads(to_jwk.to_jwk(Signer(algorithm).private))
+    with pytest.raises(JwksError, match="holds private keys"):
+        parse(json.dumps({"keys": [private]}).encode())
+
+
+async def test_after_a_quiet_time_the_first_call_waits_for_new_keys(server: KeyServer) -> None:
+    fetching = Fetching(Location(server.url))
+    await fetching.fetch()
+    server.body = key_set(Signer("ES256", "key-2"))
+    fetching.now += 7 * 86_400
+    await fetching.keys.refresh(missing=False)
+    assert fetching.ids == ["key-2"]
 
 
 async def test_a_key_that_cannot_be_read_does_not_take_the_others_along(server: KeyServer) -> None:

@@ -43,8 +43,11 @@ def parse(data: bytes) -> list[VerificationKey]:
         keys = cast("dict[str, list[dict[str, Any]]]", document)["keys"]
         # A symmetric key in a public set would make the public able to sign.
         usable = [key for key in keys if key.get("use", "sig") == "sig" and key["kty"] != "oct"]
+        holds_private = any("d" in key for key in usable)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise JwksError('is not a JSON Web Key Set: { "keys": [ … ] }') from None
+    if holds_private:
+        raise JwksError("holds private keys: they are the issuer's alone; take the public set")
     found: list[VerificationKey] = []
     for key in usable:
         try:
@@ -113,8 +116,10 @@ class RemoteKeys:
         if self._fetching is None and is_due and now - self._tried_at >= COOLDOWN_SECONDS:
             self._tried_at = now
             self._fetching = asyncio.create_task(self._fetch())
-        # Keys that are merely old still serve; nobody waits for their successors.
-        if self._fetching is not None and missing:
+        # Keys that are merely old still serve, and nobody waits for their successors. After a quiet
+        # time the first call does: else a key that was withdrawn long ago would serve once more.
+        is_stale = now - self._fetched_at > 2 * MAX_AGE_SECONDS
+        if self._fetching is not None and (missing or is_stale):
             # A caller that gives up must not end the fetch that others wait for.
             await asyncio.shield(self._fetching)
 

@@ -5,10 +5,7 @@ A new file that cannot be used changes nothing: the server goes on with what it 
 
 import asyncio
 import contextlib
-import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
@@ -17,6 +14,7 @@ from token_authority_server.callers import LOCAL
 from token_authority_server.conditions import Conditions
 from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.changes import changes_between
+from token_authority_server.config.values import signature
 from token_authority_server.expectations import check_expectations
 from token_authority_server.kinds.base import Moment
 from token_authority_server.metrics import Metrics
@@ -60,7 +58,8 @@ class Reloader:
         self._trail = trail
         self._metrics = metrics
         self._now = asyncio.Event()
-        self._seen = _signature(file.files)
+        # As it was before it was read: what has changed since then is a change.
+        self._seen = file.seen
 
     def reload_now(self) -> None:
         """Reads the file whether it has changed or not."""
@@ -75,7 +74,7 @@ class Reloader:
             asked = self._now.is_set()
             self._now.clear()
             try:
-                seen = await asyncio.to_thread(_signature, self._file.files)
+                seen = await asyncio.to_thread(signature, self._file.files)
                 if asked or seen != self._seen:
                     await self._reload()
             except Exception as defect:  # noqa: BLE001  # or nothing would be read any more
@@ -103,32 +102,13 @@ class Reloader:
         self._metrics.reloads.labels("failed").inc()
 
     def _load(self) -> Settings:
-        # Before reading: what changes while it is read is read once more.
-        seen = _signature(self._file.files)
         try:
             settings = self._file.load()
         finally:
-            now = _signature(self._file.files)
-            self._seen = {path: seen.get(path, state) for path, state in now.items()}
+            self._seen = self._file.seen
         _check_listeners(self._started, settings)
         check_expectations(settings, self._moments)
         return settings
-
-
-def _signature(files: Iterable[Path]) -> dict[Path, Any]:
-    """Returns what changes when a file does, or when a link leads to another one."""
-    return {path: _state(path) for path in files}
-
-
-def _state(path: Path) -> Any:
-    try:
-        status = os.stat(path)  # noqa: PTH116  # as Path.stat, in one call
-    except OSError as error:
-        return error.errno
-    except ValueError:
-        # No path at all, which loading it says as well.
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
 
 
 def _check_listeners(started: Settings, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""How long programs wait for us before they begin: the client's import, and the command line's help.
+"""How long programs wait for us before they begin: the client's import, and the help.
 
     python tests/bench/imports.py
 

@@ -9,8 +9,9 @@ from support.certificates import write_tls
 from support.keys import APP_ID, CERTIFICATE, SECRET_KEY, Moments
 from support.serving import write_config
 from token_authority_server import config
-from token_authority_server.config import ConfigError, Settings
+from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.callers import CallerSettings, GrantSettings
+from token_authority_server.config.values import signature
 from token_authority_server.expectations import check_expectations
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
 
@@ -458,3 +459,15 @@ def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> N
     assert settings.server.tls.client_ca == authority
     assert settings.authentication.jwt
     check_expectations(settings, Moments())
+
+
+def test_what_changes_while_it_is_read_has_changed(tmp_path: Path) -> None:
+    path = write_config(tmp_path, MINIMAL)
+    file = ConfigFile(path, {})
+    file.load()
+    assert file.seen == signature(file.files)
+    assert tmp_path / "cert" in file.seen
+    before = dict(file.seen)
+    # Permissions that are mended are a change as well.
+    (tmp_path / "cert").chmod(0o400)
+    assert signature(file.files) != before

@@ -8,6 +8,7 @@ from grpc import StatusCode, aio
 from support.decoding import decode
 from support.keys import CERTIFICATE, SECRET_KEY
 from support.serving import PATH, Running, refused, running
+from token_authority.v1.access_token_pb2 import AccessTokenService, IssueAccessTokenRequest
 from token_authority.v1.batch_pb2 import (
     BatchIssueTokensRequest,
     BatchIssueTokensResponse,
@@ -226,3 +227,14 @@ async def test_other_calls_are_answered_while_a_batch_is_signed() -> None:
     assert all(len(response.issued_tokens) == 500 for response in responses)
     # One call for each batch would mean that they waited for it.
     assert len(times) > 2 * len(responses)
+
+
+async def test_a_batch_of_nothing_but_mistakes_does_not_hold_up_others(server: Running) -> None:
+    entry = IssueTokenRequest(
+        access_token=IssueAccessTokenRequest(services=[AccessTokenService()] * 8000)
+    )
+    data = BatchIssueTokensRequest(requests=[entry] * 60).SerializeToString()
+    answer = await refused(server.channel.unary_unary(PATH + "BatchIssueTokens")(data))
+    # One for each entry: explaining all 480,000 took 11 s and 300 MB.
+    assert answer.metadata["violation_count"] == "60"
+    assert len(server.log[-1]["violations"]) < 2000

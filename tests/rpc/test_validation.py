@@ -8,6 +8,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from support.serving import PARSER
+from token_authority.v1.access_token_pb2 import AccessTokenService, IssueAccessTokenRequest
 from token_authority_server.errors import Refusal
 from token_authority_server.rpc.contract import TOKEN_SERVICE
 from token_authority_server.rpc.validation import _ADVICE
@@ -54,3 +55,16 @@ def test_no_refusal_answers_with_a_regex() -> None:
     fields = set(patterned_fields())
     assert "channel_name" in fields
     assert {(field, "STRING_PATTERN") for field in fields} <= set(_ADVICE)
+
+
+def test_a_list_of_thousands_of_mistakes_is_refused_at_the_first() -> None:
+    # Each mistake takes some 20 µs to explain: all of these would hold up every other call.
+    request = IssueAccessTokenRequest(services=[AccessTokenService()] * 8000)
+    parse = PARSER.parser(request.DESCRIPTOR.full_name)
+    with pytest.raises(Refusal) as caught:
+        parse(request.SerializeToString())
+    assert len(caught.value.violations) == 1
+    few = IssueAccessTokenRequest(services=[AccessTokenService()] * 40)
+    with pytest.raises(Refusal) as caught:
+        parse(few.SerializeToString())
+    assert len(caught.value.violations) == 41

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
-from token_authority_server.config.values import Sources
+from token_authority_server.config.values import Sources, signature
 
 ENVIRONMENT_PREFIX: Final = "TOKEN_AUTHORITY__"
 """`TOKEN_AUTHORITY__SERVER__DRAIN=5s` overrides `drain` in `[server]`."""
@@ -42,14 +42,19 @@ class ConfigFile:
         self._environment = environment
         self.files: frozenset[Path] = frozenset((path,))
         """What the last `load` read or tried to, whether or not it came to an end."""
+        self.seen: dict[Path, Any] = {}
+        """The signature of those files, of before they were read."""
 
     def load(self) -> Settings:
         """Reads all of it; see `load`."""
         sources = Sources(self.path.parent, self._environment)
+        before = signature(self.files)
         try:
             return _settings(_document(self.path), str(self.path), sources)
         finally:
             self.files = frozenset((self.path, *sources.files))
+            self.seen = {**sources.files, **before}
+            self.seen = {path: self.seen[path] for path in self.files}
 
 
 def _document(path: Path) -> dict[str, Any]:

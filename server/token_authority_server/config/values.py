@@ -3,8 +3,9 @@
 A validator's message says what to do and never shows a secret.
 """
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
@@ -26,14 +27,32 @@ _MAX_FILE: Final = 1_048_576
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
+def signature(files: Iterable[Path]) -> dict[Path, Any]:
+    """Returns what changes when a file does, or when a link leads to another one."""
+    return {path: state_of(path) for path in files}
+
+
+def state_of(path: Path) -> Any:
+    """Returns the signature of one file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # as Path.stat, in one call
+    except OSError as error:
+        return error.errno
+    except ValueError:
+        # No path at all, which loading it says as well.
+        return None
+    # The time of change tells of permissions that were mended as well.
+    return status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where secrets and certificates are fetched from: the validation context of a file."""
 
     folder: Path
     environment: Mapping[str, str]
-    files: set[Path] = field(default_factory=set[Path])
-    """What was read, to be read anew when it changes."""
+    files: dict[Path, Any] = field(default_factory=dict[Path, Any])
+    """What was read, to be read anew when it changes; the signature of before that."""
 
     def read(self, name: str, max_bytes: int = _MAX_FILE) -> bytes:
         """Reads a file; relative paths begin at the configuration's folder.
@@ -42,7 +61,7 @@ class Sources:
             ValueError: It cannot be read, or is too large.
         """
         path = self.folder / name
-        self.files.add(path)
+        self.files.setdefault(path, state_of(path))
         try:
             with path.open("rb") as file:
                 data = file.read(max_bytes + 1)

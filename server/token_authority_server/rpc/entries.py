@@ -23,8 +23,12 @@ class EntryReader:
         self.decode = parser.decoder(_NAME)
         """Decodes an encoded IssueTokenRequest, and checks no rule."""
 
-    def read(self, entry: Any) -> tuple[Kind[Any, Any], Any]:
+    def read(self, entry: Any, *, briefly: bool = False) -> tuple[Kind[Any, Any], Any]:
         """Returns the kind and its request; the paths of a refusal begin inside that.
+
+        Args:
+            entry: The entry.
+            briefly: Whether the first violation of its request will do.
 
         Raises:
             Refusal: INVALID_REQUEST.
@@ -34,7 +38,7 @@ class EntryReader:
             raise invalid_request(self._parser.violations(entry))
         request = getattr(entry, name)
         check_issue_size(request.ByteSize())
-        violations = self._parser.violations(request)
+        violations = self._parser.violations(request, briefly=briefly)
         if request.validate_only:
             violations.append(_OWN_VALIDATE_ONLY)
         if violations:

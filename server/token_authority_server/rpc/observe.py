@@ -21,6 +21,8 @@ from token_authority_server.rpc import status
 _NOT_ON_RECORD: Final = frozenset(
     (Reason.INVALID_REQUEST, Reason.DRAINING, Reason.INTERNAL_ERROR, Reason.AUDIT_UNAVAILABLE)
 )
+# A batch may have thousands.
+_MAX_LOGGED: Final = 10
 # Whoever has no credential must not be able to fill the disk.
 _MAX_UNKNOWN_PER_SECOND: Final = 10
 
@@ -131,7 +133,10 @@ class Observer:
 def _dynamic(refusal: Refusal) -> dict[str, str]:
     """Returns what the refusal is about: the broken rules, or the values of its message."""
     if refusal.violations:
-        rules = [f"{violation.field}={violation.reason}" for violation in refusal.violations]
+        told = refusal.violations[:_MAX_LOGGED]
+        rules = [f"{violation.field}={violation.reason}" for violation in told]
+        if len(told) < len(refusal.violations):
+            rules.append(f"and {len(refusal.violations) - len(told)} more")
         return {"violations": ",".join(rules)}
     return _metadata(refusal)
 
