@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from token_authority_cli.commands import HELP
-from token_authority_cli.output import complain
+from token_authority_cli.output import as_json, complain
 from token_authority_client import DEFAULT_TARGET
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
+    check.add_argument("--json", action="store_true", help="answer as JSON, mistakes too")
     check.set_defaults(run=needs_server(_check_config))
 
 
@@ -141,9 +142,16 @@ def _check_config(arguments: argparse.Namespace) -> int:
         settings = config.load(arguments.file, os.environ)
         main.check_expectations(settings, main.moment)
     except config.ConfigError as error:
+        if arguments.json:
+            print(as_json({"error": {"mistakes": str(error).splitlines()}}))
+            return 2
         return complain_of_config(error)
+    warnings = list(settings.warnings())
+    if arguments.json:
+        print(as_json({"summary": _summary(settings), "warnings": warnings}))
+        return 0
     print("\n".join(_summary(settings)))
-    for warning in settings.warnings():
+    for warning in warnings:
         complain(f"warning: {arguments.file}: {warning}")
     return 0
 

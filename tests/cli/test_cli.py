@@ -385,6 +385,18 @@ async def test_listen_goes_with_dev_only(tmp_path: Path) -> None:
     assert "--listen goes with --dev" in ran.err
 
 
+async def test_check_config_answers_programs(tmp_path: Path) -> None:
+    path = str(write_config(tmp_path, RETIRED))
+    ran = await run("check-config", "--json", path)
+    answer = json.loads(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert answer["summary"][0] == "listens on 127.0.0.1:0 in plain text"
+    assert "no key is active" in answer["warnings"][0]
+    ran = await run("check-config", "--json", str(tmp_path / "none.toml"))
+    (mistake,) = json.loads(ran.out)["error"]["mistakes"]
+    assert (ran.code, ran.err, "cannot be read" in mistake) == (2, "", True)
+
+
 async def test_dev_listens_on_the_loopback_only() -> None:
     ran = await run("serve", "--dev", "--listen", "0.0.0.0:0")
     assert ran.code == 2

@@ -59,9 +59,10 @@ class BatchIssueTokens:
             allowed = await self._allow_all(asker.caller, batch.requests)
             if batch.validate_only:
                 return await _decisions(allowed)
-            await self._authority.charge(asker, allowed)
+        # Turns are for work: no batch waits for another one's Redis or disk.
+        await self._authority.charge(asker, allowed)
+        async with self._turn:
             issued = await self._sign(allowed)
-        # Not in turn any more: other batches need not wait for the disk.
         await self._authority.record(asker, issued)
         return await self._answer(asker, issued)
 
