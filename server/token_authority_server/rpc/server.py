@@ -26,6 +26,9 @@ _OPTIONS: Final = (
     # Else grpc cancels calls that wait to be begun when there are more than a thousand.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    # A JWT may be large. Between its two limits, 8 and 16 KiB by default, grpc refuses by chance.
+    ("grpc.max_metadata_size", 16_384),
+    ("grpc.absolute_max_metadata_size", 16_384),
     # Clients may ping every 30 s to keep idle connections open through proxies; the default allows
     # one ping in 5 minutes and then closes the connection.
     ("grpc.keepalive_permit_without_calls", 1),
