@@ -10,7 +10,6 @@ the kernel accounts it.
 """
 
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Final
 
 import grpc
 import trustme
+from cpu import cpu_seconds  # type: ignore[import-not-found]  # beside this script
 from grpc import aio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -79,21 +79,24 @@ class Server:
             else aio.insecure_channel(address)
         )
 
-    def _cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    async def load(self, path: str = PATH, data: bytes = DATA, calls: int = CALLS) -> float:
+    async def load(
+        self,
+        path: str = PATH,
+        data: bytes = DATA,
+        calls: int = CALLS,
+        concurrency: int = CONCURRENCY,
+    ) -> float:
         """Makes calls; returns microseconds of server CPU per call."""
         method: Any = self._channel.unary_unary(path)
 
         async def client() -> None:
-            for _ in range(calls // CONCURRENCY):
+            for _ in range(calls // concurrency):
                 await method(data, metadata=self._metadata)
 
-        before = self._cpu_seconds()
-        await asyncio.gather(*[client() for _ in range(CONCURRENCY)])
-        return (self._cpu_seconds() - before) / calls * 1e6
+        before: float = cpu_seconds(self._process.pid)
+        await asyncio.gather(*[client() for _ in range(concurrency)])
+        after: float = cpu_seconds(self._process.pid)
+        return (after - before) / calls * 1e6
 
     async def refusal(self, key: str) -> float:
         """Asks with a key that is none; returns the seconds that took."""

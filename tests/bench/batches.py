@@ -3,8 +3,9 @@
     python tests/bench/batches.py
 
 Server CPU per token: batches of 100 against single calls, to the same server process, round by
-round. Then what another client notices: its single calls alone, and while batches of 500 run
-without a break. And the longest time for which a batch of 500 holds an event loop.
+round; from one client that waits for each answer, and from eight at once, whose calls the server
+takes in together. Then what another client notices: its single calls alone, and while batches of
+500 run without a break. And the longest time for which a batch of 500 holds an event loop.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import authentication  # type: ignore[import-not-found]  # beside this script
@@ -25,7 +27,7 @@ from calls import (  # type: ignore[import-not-found]  # beside this script
     start_ours,
 )
 
-from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
+from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_server.audit import AuditTrail
 from token_authority_server.authority import Asker, Authority, Policy
 from token_authority_server.config.dev import dev_settings
@@ -36,53 +38,70 @@ from token_authority_server.rpc.batch import BatchIssueTokens
 from token_authority_server.rpc.validation import RequestParser
 
 MEMBERS = {"IssueRtcToken": "rtc", "IssueWhiteboardToken": "whiteboard"}
-BATCH, ROUNDS, BATCHES, SINGLES = 100, 9, 40, 2000
+BATCH, ROUNDS, BATCHES, CALLS, SINGLES = 100, 9, 40, 1600, 2000
+Load = Callable[[int, int], Awaitable[float]]
+"""Makes a number of calls from some clients at once; returns µs of server CPU per call."""
+CLIENTS = {1: "one client", 8: "eight at once"}
 
 
 def batch_of(method: str, count: int) -> bytes:
-    """Returns a batch of one request over and over."""
-    entry = IssueTokenRequest()
-    getattr(entry, MEMBERS[method]).MergeFromString(REQUESTS[method])
-    return BatchIssueTokensRequest(requests=[entry] * count).SerializeToString()
+    """Returns a batch of requests, each for another user or room."""
+    batch = BatchIssueTokensRequest()
+    for number in range(count):
+        entry = batch.requests.add()
+        getattr(entry, MEMBERS[method]).MergeFromString(REQUESTS[method])
+        if entry.HasField("rtc"):
+            entry.rtc.uid -= number
+        else:
+            entry.whiteboard.room.room_uuid = f"4a50cb3b6a0c4b5e9a1d1c1f{number:08x}"
+    return batch.SerializeToString()
 
 
-async def compare_cpu(method: str, folder: Path) -> None:
+async def compare(name: str, single: Load, batched: Load) -> None:
     """Prints server CPU per token, in batches and alone."""
+    await single(CALLS, 8)
+    await batched(BATCHES, 8)
+    for clients, words in CLIENTS.items():
+        rounds = [
+            (await single(CALLS, clients), await batched(BATCHES, clients) / BATCH)
+            for _ in range(ROUNDS)
+        ]
+        alone, token = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratio = statistics.median(token / alone for alone, token in rounds)
+        print(
+            f"{name}, {words}: {token:.1f} µs of server CPU a token in batches of {BATCH}, "
+            f"{alone:.0f} µs alone, ratio {ratio:.3f} (1/{1 / ratio:.1f})"
+        )
+
+
+async def compare_plain(method: str, folder: Path) -> None:
+    """Compares on the development server."""
     server = start_ours(method, folder / f"{method}.log")
-    batches = server.method("BatchIssueTokens")
-    data = batch_of(method, BATCH)
-    await server.load(REQUESTS[method])
-    await batches.load(data, BATCHES)
-    rounds = [
-        ((await server.load(REQUESTS[method]))[0], (await batches.load(data, BATCHES))[0] / BATCH)
-        for _ in range(ROUNDS)
-    ]
+    batches, data = server.method("BatchIssueTokens"), batch_of(method, BATCH)
+
+    async def single(calls: int, clients: int) -> float:
+        return float((await server.load(REQUESTS[method], calls, clients))[0])
+
+    async def batched(calls: int, clients: int) -> float:
+        return float((await batches.load(data, calls, clients))[0])
+
+    await compare(method, single, batched)
     await server.stop()
-    single = statistics.median(alone for alone, _ in rounds)
-    batched = statistics.median(token for _, token in rounds)
-    ratio = statistics.median(token / alone for alone, token in rounds)
-    print(
-        f"{method}: {batched:.1f} µs of server CPU a token in batches of {BATCH}, "
-        f"{single:.0f} µs alone, ratio {ratio:.3f} (1/{1 / ratio:.1f})"
-    )
 
 
 async def compare_deployed(folder: Path) -> None:
-    """Prints the same for a server with API keys, quotas, and an audit trail on the disk."""
+    """Compares on a server with API keys, quotas, and an audit trail on the disk."""
     server = authentication.Server(folder / "deployed", authentication.DEPLOYED, trustme.CA())
     path, data = SERVICE + "BatchIssueTokens", batch_of("IssueRtcToken", BATCH)
-    await server.load()
-    await server.load(path, data, BATCHES)
-    rounds = [
-        (await server.load(), await server.load(path, data, BATCHES) / BATCH) for _ in range(ROUNDS)
-    ]
+
+    async def single(calls: int, clients: int) -> float:
+        return float(await server.load(calls=calls, concurrency=clients))
+
+    async def batched(calls: int, clients: int) -> float:
+        return float(await server.load(path, data, calls, clients))
+
+    await compare("IssueRtcToken, with API keys, quotas and audit", single, batched)
     await server.stop()
-    single, batched = (statistics.median(column) for column in zip(*rounds, strict=True))
-    ratio = statistics.median(token / alone for alone, token in rounds)
-    print(
-        f"IssueRtcToken, with API keys, quotas and audit: {batched:.1f} µs a token in batches of "
-        f"{BATCH}, {single:.0f} µs alone, ratio {ratio:.3f} (1/{1 / ratio:.1f})"
-    )
 
 
 async def waiting_times(server: Server, data: bytes) -> list[float]:
@@ -155,7 +174,7 @@ async def main() -> None:
     """Prints all three."""
     with tempfile.TemporaryDirectory() as folder:
         for method in MEMBERS:
-            await compare_cpu(method, Path(folder))
+            await compare_plain(method, Path(folder))
         await compare_deployed(Path(folder))
         await stall(Path(folder))
     print(f"a batch of 500 holds the event loop for {await longest_hold():.2f} ms at most")

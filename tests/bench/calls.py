@@ -9,7 +9,6 @@ process, user and system, as the kernel accounts it; the client's is not in it.
 """
 
 import asyncio
-import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cpu import cpu_seconds  # type: ignore[import-not-found]  # beside this script
 from grpc import aio
 
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
@@ -78,29 +78,27 @@ class Server:
         """The same server, for the load of any method."""
         return Server(self._process, self.address, path)
 
-    def _cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
     async def call(self, data: bytes) -> bytes:
         """Makes one call."""
         method: Any = self._channel.unary_unary(self._path)
         answer: bytes = await method(data)
         return answer
 
-    async def load(self, data: bytes, calls: int = CALLS) -> tuple[float, float]:
+    async def load(
+        self, data: bytes, calls: int = CALLS, concurrency: int = CONCURRENCY
+    ) -> tuple[float, float]:
         """Makes calls; returns microseconds of server CPU per call, and calls per second."""
         method: Any = self._channel.unary_unary(self._path)
 
         async def caller() -> None:
-            for _ in range(calls // CONCURRENCY):
+            for _ in range(calls // concurrency):
                 await method(data)
 
-        count = calls // CONCURRENCY * CONCURRENCY
-        before, started = self._cpu_seconds(), time.perf_counter()
-        await asyncio.gather(*[caller() for _ in range(CONCURRENCY)])
+        count = calls // concurrency * concurrency
+        before, started = cpu_seconds(self._process.pid), time.perf_counter()
+        await asyncio.gather(*[caller() for _ in range(concurrency)])
         elapsed = time.perf_counter() - started
-        return (self._cpu_seconds() - before) / count * 1e6, count / elapsed
+        return (cpu_seconds(self._process.pid) - before) / count * 1e6, count / elapsed
 
     async def stop(self) -> None:
         """Ends the process."""
