@@ -96,13 +96,12 @@ class Project:
         Raises:
             Refusal: PROJECT_LACKS_PRODUCT or NO_ACTIVE_KEY.
         """
-        keys = [key for key in self.keys if isinstance(key, key_type)]
-        if not keys:
-            raise project_lacks_product(self.name, key_type.product)
-        for key in keys:
-            if key.state is KeyState.ACTIVE:
+        for key in self.keys:
+            if key.state is KeyState.ACTIVE and isinstance(key, key_type):
                 return key
-        raise no_active_key(self.name, key_type.product)
+        if any(isinstance(key, key_type) for key in self.keys):
+            raise no_active_key(self.name, key_type.product)
+        raise project_lacks_product(self.name, key_type.product)
 
 
 class Keyring:

@@ -108,7 +108,7 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
             logins=_LOGIN_FIELDS,
             asked_ms=asked_ms,
             token_format=request.format,
-            advisories=tuple(_advisories(request)),
+            advisories=_advisories(request),
         )
 
     def sign(
@@ -170,11 +170,14 @@ def rights_advisories(rights: Mapping[int, int]) -> Iterator[Advisory]:
         yield _JOIN_ADVISORY
 
 
-def _advisories(request: rtc_pb2.IssueRtcTokenRequest) -> Iterator[Advisory]:
-    if request.role != rtc_pb2.RTC_ROLE_PUBLISHER:
-        yield from rights_advisories(privileges(request, DAY_MS))
-    if request.format == issued_token_pb2.TOKEN_FORMAT_V006:
-        yield V006_ADVISORY
+def _advisories(request: rtc_pb2.IssueRtcTokenRequest) -> tuple[Advisory, ...]:
+    found = (
+        ()
+        if request.role == rtc_pb2.RTC_ROLE_PUBLISHER
+        else tuple(rights_advisories(privileges(request, DAY_MS)))
+    )
+    is_v006 = request.format == issued_token_pb2.TOKEN_FORMAT_V006
+    return (*found, V006_ADVISORY) if is_v006 else found
 
 
 def _needs_007(request: rtc_pb2.IssueRtcTokenRequest) -> Iterator[FieldViolation]:
