@@ -72,6 +72,7 @@ class Assembly:
             self._authenticator(settings, policy),
             in_flight,
             Observer(logger, metrics, trail),
+            settings.server.max_request_bytes,
         )
 
     def server(self) -> Server:

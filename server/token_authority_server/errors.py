@@ -194,12 +194,30 @@ def unknown_fields(message_name: str) -> Refusal:
     )
 
 
-def oversized_request(max_bytes: int) -> Refusal:
+def oversized_issue_request(max_bytes: int) -> Refusal:
     """The request for one token is larger than any needs to be."""
+    return _oversized(
+        "the request for one token",
+        max_bytes,
+        "name fewer RTM resources, or spread them over several tokens",
+    )
+
+
+def oversized_request(max_bytes: int) -> Refusal:
+    """The request is larger than the configuration allows."""
+    return _oversized(
+        "the request",
+        max_bytes,
+        "send fewer entries in one batch, or nothing but the token to InspectToken; or have the "
+        "server's max_request_bytes raised",
+    )
+
+
+def _oversized(what: str, max_bytes: int, advice: str) -> Refusal:
     return Refusal(
         Reason.INVALID_REQUEST,
-        f"the request for one token is larger than {max_bytes} bytes",
-        "name fewer RTM resources, or spread them over several tokens",
+        f"{what} is larger than {max_bytes} bytes",
+        advice,
         metadata={"max_bytes": str(max_bytes)},
     )
 

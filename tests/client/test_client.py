@@ -246,13 +246,15 @@ async def test_a_draining_server_is_unavailable_with_a_time_to_retry(server: Run
         await stopping
 
 
-async def test_an_oversized_request_is_resource_exhausted() -> None:
+async def test_an_oversized_request_is_invalid_and_a_huge_one_exhausts_resources() -> None:
     async with (
         running(max_request_bytes=4096) as server,
         AsyncTokenAuthorityClient(server.address) as client,
     ):
-        with pytest.raises(ResourceExhausted):
+        with pytest.raises(InvalidRequest, match="larger than 4096 bytes"):
             await client.issue_rtc_token(channel="c" * 5000, uid=1, role="publisher")
+        with pytest.raises(ResourceExhausted, match="ask for less"):
+            await client.issue_rtc_token(channel="c" * 5_000_000, uid=1, role="publisher")
 
 
 async def test_a_defect_of_the_server_is_an_internal_error() -> None:

@@ -11,6 +11,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from support.serving import PATH, Running, refused, running
+from token_authority.v1.inspection_pb2 import InspectTokenRequest
+from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.rtc_pb2 import (
     RTC_ROLE_PUBLISHER,
     IssueRtcTokenRequest,
@@ -148,10 +150,33 @@ async def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
             pass
 
 
-async def test_an_oversized_request_is_refused_unread() -> None:
+async def test_an_oversized_request_is_refused() -> None:
     async with running(max_request_bytes=4096) as server:
-        big = IssueRtcTokenRequest(channel_name="c" * 5000)
+        fits = IssueRtcTokenRequest(channel_name="c" * 4093)
+        assert fits.ByteSize() == 4096
+        assert "channel_name" in (await refused(server.stub.IssueRtcToken(fits))).fields
+        big = IssueRtcTokenRequest(channel_name="c" * 4094)
         answer = await refused(server.stub.IssueRtcToken(big))
+        assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+        assert answer.metadata["max_bytes"] == "4096"
+        assert "max_request_bytes" in answer.message
+        await server.stub.IssueRtcToken(VALID)
+
+
+@pytest.mark.parametrize("size", [65_537, 1_048_577, 4_000_000, 4 * 1024 * 1024])
+async def test_a_huge_string_to_inspect_is_refused_with_what_to_do(size: int) -> None:
+    async with running() as server:
+        stub: Any = InspectionServiceStub(server.channel)
+        answer = await refused(stub.InspectToken(InspectTokenRequest(token="x" * size)))
+        assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
+        assert "InspectToken" in answer.message or answer.fields == ["token"]
+        assert server.log[-1]["event"] == "refused"
+
+
+async def test_a_request_of_more_than_4_mib_is_refused_unread() -> None:
+    async with running() as server:
+        stub: Any = InspectionServiceStub(server.channel)
+        answer = await refused(stub.InspectToken(InspectTokenRequest(token="x" * 5_000_000)))
         assert answer.code is StatusCode.RESOURCE_EXHAUSTED
         assert not server.log
         await server.stub.IssueRtcToken(VALID)

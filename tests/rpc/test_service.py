@@ -70,6 +70,7 @@ def test_a_method_that_is_not_served_stops_the_start() -> None:
             Authenticator(all_powerful(["classroom"]), None),
             InFlight(1),
             Observer(make_logger("json", "debug", io.StringIO()), Metrics(), no_trail()),
+            1_048_576,
         )
 
 

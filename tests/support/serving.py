@@ -121,6 +121,7 @@ async def running(
         Authenticator(who, jwt),
         in_flight,
         Observer(logger, metrics, trail),
+        max_request_bytes,
     )
     if identity:
         certificates = ServerCertificates(identity)

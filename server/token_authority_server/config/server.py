@@ -48,7 +48,7 @@ class ServerSettings(Section):
     """Whether clients may read the contract from the server (grpcurl, buf curl)."""
 
     max_request_bytes: Annotated[int, Field(strict=True, ge=4096, le=16_777_216)] = 1_048_576
-    """Larger requests are refused unread: 4 KiB to 16 MiB."""
+    """Larger requests are refused, and beyond 4 MiB unread: 4 KiB to 16 MiB."""
 
     max_concurrent_rpcs: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1000
     """Calls under way at once, health checks included; one more is refused. 1 to 100000."""

@@ -40,8 +40,7 @@ class BatchIssueTokens:
     def __init__(self, authority: Authority, parser: RequestParser, metrics: Metrics) -> None:
         self._authority = authority
         self._metrics = metrics
-        self._decode = parser.decoder(_NAME)
-        self._item_count = parser.item_count_rule(_NAME, "requests")
+        self._decode = parser.decoder(_NAME, parser.item_count_rule(_NAME, "requests"))
         self._entries = EntryReader(parser)
         self._turn = asyncio.Lock()
 
@@ -54,8 +53,6 @@ class BatchIssueTokens:
         """
         async with self._turn:
             batch = self._decode(data)
-            if violations := self._item_count.violations(len(batch.requests)):
-                raise invalid_request(violations)
             allowed = await self._allow_all(asker.caller, batch.requests)
             if batch.validate_only:
                 return await _decisions(allowed)

@@ -12,7 +12,12 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 
 from token_authority_server.authority import Asker
-from token_authority_server.errors import Refusal, draining, internal_error
+from token_authority_server.errors import (
+    Refusal,
+    draining,
+    internal_error,
+    oversized_request,
+)
 from token_authority_server.limits import InFlight
 from token_authority_server.rpc import contract, status
 from token_authority_server.rpc.authentication import Authenticator, Context, credentials
@@ -44,6 +49,7 @@ class Handlers(grpc.GenericRpcHandler):
         authenticator: Says who asks.
         in_flight: Bounds the calls under way.
         observer: Sees the end of each call.
+        max_request_bytes: A larger request is refused.
 
     Raises:
         RuntimeError: The methods are not those of the contract.
@@ -55,12 +61,14 @@ class Handlers(grpc.GenericRpcHandler):
         authenticator: Authenticator,
         in_flight: InFlight,
         observer: Observer,
+        max_request_bytes: int,
     ) -> None:
         if odd := sorted(methods.keys() ^ contract.paths()):
             raise RuntimeError(f"served and promised are not the same: {odd}")
         self._authenticator = authenticator
         self._in_flight = in_flight
         self._observer = observer
+        self._max_request_bytes = max_request_bytes
         self._handlers = {path: _handler(self._call(path, methods[path])) for path in methods}
 
     def authenticate_with(self, authenticator: Authenticator) -> None:
@@ -87,6 +95,10 @@ class Handlers(grpc.GenericRpcHandler):
 
         self._handlers = {path: _handler(refusing(path)) for path in self._handlers}
 
+    def _check_size(self, data: bytes) -> None:
+        if len(data) > self._max_request_bytes:
+            raise oversized_request(self._max_request_bytes)
+
     def _refused(self, this: Call, refusal: Refusal) -> Refusal:
         try:
             self._observer.refused(this, refusal)
@@ -110,6 +122,7 @@ class Handlers(grpc.GenericRpcHandler):
                 who = await self._authenticator.identify(brought, context)
                 caller = who.caller
                 this.asker = Asker(caller, who.identity, this.peer, name, brought.request_id)
+                self._check_size(data)
                 with self._in_flight.enter(caller.name, caller.quota):
                     answer = await method(data, this.asker)
                 self._observer.answered(this, answer.event, answer.fields)

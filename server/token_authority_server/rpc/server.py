@@ -37,6 +37,9 @@ _OPTIONS: Final = (
     ("grpc.max_connection_age_ms", 1_800_000),
     ("grpc.max_connection_age_grace_ms", 60_000),
 )
+# gRPC's usual limit, and room for what stands around 4 MiB of text: what is too large only for us
+# is read, so that the refusal can say what to do.
+_READ_BYTES: Final = 4_194_304 + 65_536
 
 
 class Server:
@@ -45,7 +48,8 @@ class Server:
     Args:
         service: The handlers.
         with_reflection: Whether clients may read the contract from the server.
-        max_request_bytes: A larger request gets RESOURCE_EXHAUSTED from grpc itself.
+        max_request_bytes: The largest request that the handlers take. Beyond it, and beyond 4 MiB,
+            a request gets RESOURCE_EXHAUSTED from grpc itself.
         max_concurrent_rpcs: Calls under way at once, health checks included; one more gets
             RESOURCE_EXHAUSTED from grpc itself.
         certificates: What TLS listeners present; None: no listener has TLS.
@@ -66,7 +70,10 @@ class Server:
         self._held = ExitStack()
         self._health = _Health()
         self._server = aio.server(
-            options=(*_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)),
+            options=(
+                *_OPTIONS,
+                ("grpc.max_receive_message_length", max(max_request_bytes, _READ_BYTES)),
+            ),
             maximum_concurrent_rpcs=max_concurrent_rpcs,
         )
         self._server.add_generic_rpc_handlers((service,))
