@@ -4,8 +4,10 @@ import asyncio
 import shutil
 import socket
 import ssl
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ from grpc import StatusCode, aio
 
 from rpc.test_credentials import connected, pair, uri
 from support.certificates import server_identity, write_tls
-from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_set
+from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_server, key_set, send
 from support.keys import CERTIFICATE, OLD_CERTIFICATE
 from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, Live, caller, live
 from support.serving import refused
@@ -348,3 +350,43 @@ async def test_a_new_key_of_the_identity_provider_is_taken_from_its_file(tmp_pat
         await until(
             lambda: any(row.get("sections") == ["authentication"] for row in server.records)
         )
+
+
+async def test_a_replaced_identity_provider_has_no_say_any_more(tmp_path: Path) -> None:
+    signer, arrived, over = Signer("ES256", "key"), threading.Event(), threading.Event()
+
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        arrived.set()
+        over.wait(10)
+        send(handler, b"", status=500)
+
+    def text(url: str) -> str:
+        jwt = f'[authentication.jwt]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\n'
+        return SERVER + jwt + f'jwks = "{url}"\njwks_ca = "ca.pem"\n' + PROJECT + caller(IDENTITY)
+
+    bearer = (("authorization", f"Bearer {signer.sign()}"),)
+    (tmp_path / "ca.pem").write_bytes(CA.cert_pem.bytes())
+    with key_server(signer, ca=CA) as old, key_server(signer, ca=CA) as new:
+        old.answer = late
+        async with (
+            live(tmp_path, text(old.url)) as server,
+            aio.insecure_channel(server.address) as channel,
+        ):
+            asking = asyncio.create_task(
+                refused(stub(channel).IssueRtcToken(VALID, metadata=bearer))
+            )
+            await asyncio.to_thread(arrived.wait, 10)
+            configure(server, text(new.url))
+            await server.reloaded(1)
+            assert await key_id(channel, bearer) == "cert-1"
+            over.set()
+            assert (await asking).reason == "CREDENTIAL_UNVERIFIABLE"
+            await until(lambda: server.events("refused"))
+            assert not server.events("degraded")
+            # One that is not replaced has.
+            new.body = b"{}"
+            configure(server, text(f"{new.url}?broken"))
+            await server.reloaded(2)
+            call = stub(channel).IssueRtcToken(VALID, metadata=bearer)
+            assert (await refused(call)).reason == "CREDENTIAL_UNVERIFIABLE"
+            await until(lambda: server.events("degraded"))

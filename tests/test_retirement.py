@@ -52,10 +52,9 @@ ACCESS_KEY = retired(access_key())
         (CERTIFICATE, [grant(max_ttl="7d")], DAY_MS),
         (ACCESS_KEY, [grant(max_ttl="7d")], WEEK_MS),
         # Grants for other tokens or projects do not.
-        (CERTIFICATE, [grant(max_ttl="7d", **ROOM)], 0),
-        (ACCESS_KEY, [grant(max_ttl="7d", **RTC)], 0),
-        (CERTIFICATE, [grant("office", max_ttl="2h")], 0),
-        (CERTIFICATE, [], 0),
+        (CERTIFICATE, [grant(max_ttl="7d", **ROOM), grant(max_ttl="1h", **RTC)], HOUR_MS),
+        (ACCESS_KEY, [grant(max_ttl="7d", **RTC), grant(max_ttl="1h", **ROOM)], HOUR_MS),
+        (CERTIFICATE, [grant("office", max_ttl="2h"), grant(max_ttl="1h")], HOUR_MS),
     ],
 )
 def test_a_key_is_needed_as_long_as_any_grants_longest_token_lives(
@@ -82,8 +81,25 @@ def test_it_is_never_safe_where_tokens_may_never_expire() -> None:
         assert (report.deletion, report.safe_ms) == (Deletion.NEVER_SAFE, None)
     # Which tokens of App Certificates never do, nor those of other projects and kinds.
     assert wait_ms(CERTIFICATE, grant(allow=("non_expiring",))) == DAY_MS
-    elsewhere = grant("office", allow=("non_expiring",))
-    assert wait_ms(ACCESS_KEY, elsewhere, grant(allow=("non_expiring",), **RTC)) == 0
+    others = [grant("office", allow=("non_expiring",)), grant(allow=("non_expiring",), **RTC)]
+    assert wait_ms(ACCESS_KEY, *others, grant(max_ttl="1h", **ROOM)) == HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("key", "grants"),
+    [
+        (CERTIFICATE, []),
+        (CERTIFICATE, [grant("office")]),
+        (CERTIFICATE, [grant(**ROOM)]),
+        (ACCESS_KEY, [grant(**RTC)]),
+    ],
+)
+def test_it_is_not_known_without_a_grant_that_says_what_it_signed(
+    key: SigningKey, grants: list[Grant]
+) -> None:
+    # The grants may have gone with the key, and the tokens may be alive.
+    report = key_report("classroom", key, grants, NOW_MS + 10**12)
+    assert (report.deletion, report.safe_ms) == (Deletion.UNKNOWN, None)
 
 
 @pytest.mark.parametrize("state", KeyState)

@@ -12,6 +12,7 @@ from token_authority_server.conditions import Conditions
 from token_authority_server.config import Settings
 from token_authority_server.config.authentication import JwtSettings
 from token_authority_server.jwks import FixedKeys, RemoteKeys
+from token_authority_server.jwks_request import Location
 from token_authority_server.jwt_bearer import JwtPolicy, JwtVerifier
 from token_authority_server.kinds.base import Moment
 from token_authority_server.limits import InFlight, RateLimiter
@@ -53,6 +54,7 @@ class Assembly:
     ) -> None:
         self._settings = settings
         self._jwt: JwtVerifier | None = None
+        self._remote: RemoteKeys | None = None
         self._conditions = conditions
         redis = settings.limits.redis
         self._limiter = RateLimiter(
@@ -108,17 +110,23 @@ class Assembly:
         return Authenticator(policy.callers, self._jwt)
 
     def _jwt_verifier(self, jwt: JwtSettings | None) -> JwtVerifier | None:
+        self._remote = None
         if jwt is None:
             return None
         location = jwt.location()
-        source = (
-            RemoteKeys(
-                location,
-                on_failure=lambda problem: self._conditions.fail("jwks", problem),
-                on_success=lambda: self._conditions.recover("jwks"),
-            )
-            if location
-            else FixedKeys(jwt.fixed_keys())
-        )
+        source = self._remote_keys(location) if location else FixedKeys(jwt.fixed_keys())
         leeway = jwt.leeway.total_seconds()
         return JwtVerifier(JwtPolicy(jwt.issuer, jwt.audience, leeway), source)
+
+    def _remote_keys(self, location: Location) -> RemoteKeys:
+        # A source that was replaced may still be on its way, and has no say any more.
+        def on_failure(problem: str) -> None:
+            if self._remote is source:
+                self._conditions.fail("jwks", problem)
+
+        def on_success() -> None:
+            if self._remote is source:
+                self._conditions.recover("jwks")
+
+        self._remote = source = RemoteKeys(location, on_failure, on_success)
+        return source

@@ -39,7 +39,7 @@ def key_report(project: str, key: SigningKey, grants: Iterable[Grant], now_ms: i
         now_ms: Milliseconds since 1970.
     """
     longest_ms = _longest_life_ms(project, key, grants)
-    if key.state is KeyState.ACTIVE or key.retired_ms is None:
+    if key.state is KeyState.ACTIVE or key.retired_ms is None or longest_ms == 0:
         return KeyReport(project, key, Deletion.UNKNOWN, None)
     if longest_ms is None:
         return KeyReport(project, key, Deletion.NEVER_SAFE, None)
@@ -48,7 +48,10 @@ def key_report(project: str, key: SigningKey, grants: Iterable[Grant], now_ms: i
 
 
 def _longest_life_ms(project: str, key: SigningKey, grants: Iterable[Grant]) -> int | None:
-    """Returns the longest life that any grant gives a token of this key; None: for ever."""
+    """Returns the longest life that any grant gives a token of this key.
+
+    None: for ever. 0: no grant is for its tokens, so that nothing says what it has signed.
+    """
     kinds = {
         token_kind.name: kind.max_ttl_ms
         for kind in KINDS

@@ -37,7 +37,9 @@ class _KeyDeletionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyDeleti
     KEY_DELETION_NEVER_SAFE: _KeyDeletion.ValueType  # 3
     """Some grant allows tokens that never expire: they die with the key, whenever that is."""
     KEY_DELETION_UNKNOWN: _KeyDeletion.ValueType  # 4
-    """The key signs, or the configuration does not say since when it does not (`retired_at`)."""
+    """The key signs, or the configuration does not say since when it does not (`retired_at`), or has
+    no grant any more for what it signed.
+    """
 
 class KeyDeletion(_KeyDeletion, metaclass=_KeyDeletionEnumTypeWrapper):
     """Whether a key can be removed from the configuration."""
@@ -51,7 +53,9 @@ KEY_DELETION_WAIT: KeyDeletion.ValueType  # 2
 KEY_DELETION_NEVER_SAFE: KeyDeletion.ValueType  # 3
 """Some grant allows tokens that never expire: they die with the key, whenever that is."""
 KEY_DELETION_UNKNOWN: KeyDeletion.ValueType  # 4
-"""The key signs, or the configuration does not say since when it does not (`retired_at`)."""
+"""The key signs, or the configuration does not say since when it does not (`retired_at`), or has
+no grant any more for what it signed.
+"""
 Global___KeyDeletion: _TypeAlias = KeyDeletion  # noqa: Y015
 
 @_typing.final
