@@ -19,6 +19,7 @@ check: proto-check ## Format, lint, types, import rules, contract
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 	$(BIN)/mypy && $(BIN)/pyright
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes token_authority_client --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes token_authority_testing --ignoreexternal
 	$(BIN)/lint-imports
 
 format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract

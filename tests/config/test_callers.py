@@ -163,6 +163,14 @@ MISTAKES = {
         with_grant('rooms = ["*"]'),
         f"{AT_GRANT}: has rooms, which none of its tokens has: remove them",
     ),
+    "a misspelt role": (
+        with_grant('roles = ["publisher", "subscribr"]', "roles"),
+        f"{AT_GRANT}: has the role subscribr, which none of its tokens has: publisher, subscriber",
+    ),
+    "a role of other tokens": (
+        with_grant('roles = ["writer"]', "roles"),
+        f"{AT_GRANT}: has the role writer, which none of its tokens has: publisher, subscriber",
+    ),
     "an empty pattern": (with_grant('channels = [""]', "channels"), f"channels.0: {NO_OTHERS}"),
     "a look-alike": (
         with_grant('channels = ["l\u0435sson-*"]', "channels"),
@@ -328,6 +336,22 @@ def test_milliseconds_are_for_whiteboards(tmp_path: Path) -> None:
     text = with_grant('tokens = ["whiteboard"]\nrooms = ["*"]\nmax_ttl = "1500ms"', "tokens")
     text = "\n".join(
         line for line in text.splitlines() if not line.startswith(("channels", "users"))
-    )
+    ).replace("publisher", "writer")
     (row,) = load(tmp_path, text).callers[0].grants
     assert row.grant().max_ttl_ms == 1500
+
+
+@pytest.mark.parametrize(
+    ("tokens", "roles"),
+    [
+        ("rtc", ["*lisher"]),
+        ("rtc", ["subscriber", "publisher"]),
+        ("streaming", ["publisher"]),
+        # Education's roles are numbers, of which Agora's classroom may know more than we do.
+        ("education.room_user", ["2", "-1", "1*"]),
+    ],
+)
+def test_roles_that_some_token_has_are_taken(tokens: str, roles: list[str]) -> None:
+    places = {"rooms": ("*",)} if tokens.startswith("education") else {"channels": ("*",)}
+    row = {"name": "g", "project": "p", "tokens": (tokens,), "users": ("*",), **places}
+    assert GrantSettings.model_validate({**row, "roles": tuple(roles)}).roles == tuple(roles)

@@ -165,7 +165,20 @@ class GrantSettings(Section):
                 )
             if patterns and dimension not in needed:
                 raise ValueError(f"has {dimension}, which none of its tokens has: remove them")
+        self._check_roles()
         return self
+
+    def _check_roles(self) -> None:
+        """Refuses a misspelt role, which would grant nothing."""
+        kinds = [TOKEN_KINDS[name] for name in self.kinds()]
+        if any("roles" in kind.dimensions and not kind.roles for kind in kinds):
+            return
+        known = sorted({role for kind in kinds for role in kind.roles})
+        for pattern in self.roles:
+            if not any(map(Patterns([pattern]).match, known)):
+                raise ValueError(
+                    f"has the role {pattern}, which none of its tokens has: {', '.join(known)}"
+                )
 
     def kinds(self) -> frozenset[str]:
         """Returns the names of the kinds of token, families spelt out."""

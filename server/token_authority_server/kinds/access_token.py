@@ -162,8 +162,8 @@ class AccessToken(Kind[pb2.IssueAccessTokenRequest, AppCertificate]):
     unit = SECONDS
     token_kinds = (
         TokenKind("access_token", explicit=True),
-        TokenKind("streaming", ("roles", "channels", "users")),
-        TokenKind("fcdn", ("roles", "channels", "users")),
+        TokenKind("streaming", ("roles", "channels", "users"), roles=(rtc.PUBLISHER,)),
+        TokenKind("fcdn", ("roles", "channels", "users"), roles=(rtc.PUBLISHER, rtc.SUBSCRIBER)),
         TokenKind("fpa"),
         TokenKind("convo_ai"),
         TokenKind("stt"),

@@ -56,6 +56,8 @@ class TokenKind:
     """What a grant for it has to bound."""
     explicit: bool = False
     """Whether the family's name (`whiteboard`) leaves it out: it has to be named in full."""
+    roles: tuple[str, ...] = ()
+    """Its roles, as grants name them; empty where it has none, or any (education's numbers)."""
 
 
 class Part(NamedTuple):

@@ -78,7 +78,7 @@ class Rtc(Kind[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
     key_type = AppCertificate
     max_ttl_ms = DAY_MS
     unit = SECONDS
-    token_kinds = (TokenKind("rtc", ("roles", "channels", "users")),)
+    token_kinds = (TokenKind("rtc", ("roles", "channels", "users"), roles=(PUBLISHER, SUBSCRIBER)),)
 
     def parts(self, request: rtc_pb2.IssueRtcTokenRequest) -> Sequence[Part]:
         """Returns what the token would carry; see Kind.parts."""

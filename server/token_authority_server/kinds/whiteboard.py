@@ -48,9 +48,9 @@ class Whiteboard(Kind[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
     max_ttl_ms = 3650 * DAY_MS
     unit = MILLISECONDS
     token_kinds = (
-        TokenKind("whiteboard.sdk", ("roles",), explicit=True),
-        TokenKind("whiteboard.room", ("roles", "rooms")),
-        TokenKind("whiteboard.task", ("roles", "rooms")),
+        TokenKind("whiteboard.sdk", ("roles",), explicit=True, roles=tuple(ROLES.values())),
+        TokenKind("whiteboard.room", ("roles", "rooms"), roles=tuple(ROLES.values())),
+        TokenKind("whiteboard.task", ("roles", "rooms"), roles=tuple(ROLES.values())),
     )
 
     def parts(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest) -> Sequence[Part]:
