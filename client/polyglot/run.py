@@ -33,6 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import table  # noqa: E402
 from authority import REFUSED, TOKEN, Authority, serving  # noqa: E402
+from stumbling import stumbling  # noqa: E402
 from table import ABSENT, COLUMNS, FAILED, PASSED, Row  # noqa: E402
 
 LOGS: Final = POLYGLOT / "logs"
@@ -85,6 +86,7 @@ class Language:
                 answer = self._ask(authority)
             self._check_answer(authority, answer)
             self._check_wrong_ca()
+            self._check_retries()
         except StepFailedError as failure:
             self.problem = str(failure)
 
@@ -152,6 +154,16 @@ class Language:
         fooled = not done.code or reached or TOKEN.search(done.out + done.err)
         self._settle("TLS", not fooled, f"a wrong CA was accepted, {reached} calls were made")
 
+    def _check_retries(self) -> None:
+        """A client whose server is away for a moment must have its tokens all the same."""
+        with serving() as authority, stumbling(authority.target, authority.ca.parent) as away:
+            target, calls = away
+            environment = authority.environment(authority.ca) | {"TOKEN_AUTHORITY_TARGET": target}
+            done = self._script("run.sh", **environment)
+            problem = _problem(lambda text: authority.check_tokens(json.loads(text)), done.out)
+        once = [path for path, count in calls.items() if count < 2]
+        self._settle("retried", not (done.code or problem or once), problem or f"once: {once}")
+
     def _script(self, script: str, **environment: str) -> Done:
         """Runs one of the folder's scripts, and logs what it printed, but for tokens."""
         started = time.monotonic()
@@ -190,7 +202,7 @@ def _content(file: IO[str]) -> str:
     return file.read()
 
 
-def _problem(check: Any, answer: dict[str, Any]) -> str:
+def _problem(check: Any, answer: Any) -> str:
     """Runs a check; returns what is wrong, or nothing."""
     try:
         check(answer)

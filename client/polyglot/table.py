@@ -16,6 +16,7 @@ COLUMNS: Final = (
     "TLS",
     "issued",
     "error read",
+    "retried",
     "checked locally",
     "verified by",
 )
