@@ -116,6 +116,16 @@ class Callers:
         return self.by_name[name]
 
     @property
+    def have_api_keys(self) -> bool:
+        """Whether some caller has one."""
+        return bool(self._by_key_hash)
+
+    @property
+    def have_certificates(self) -> bool:
+        """Whether some caller is known by a client certificate."""
+        return any(identity.startswith((SPIFFE, DNS)) for identity in self._by_identity)
+
+    @property
     def admits_local(self) -> bool:
         """Whether somebody without a credential is a caller."""
         return LOCAL in self._by_identity

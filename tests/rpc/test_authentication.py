@@ -87,12 +87,30 @@ async def test_an_api_key_is_its_caller(keyed: Running) -> None:
         assert await who(keyed, (("authorization", value),)) == f"lessons by {shown}"
 
 
-async def test_no_credential_is_told_what_is_taken(keyed: Running) -> None:
-    refusal = await refused(keyed.stub.IssueRtcToken(VALID))
-    assert (refusal.code, refusal.reason) == (StatusCode.UNAUTHENTICATED, "CREDENTIAL_MISSING")
-    assert refusal.metadata["accepted"] == (
-        "an API key as 'authorization: Bearer …', or a client certificate over mTLS"
-    )
+POLICY: Final = JwtPolicy(ISSUER, AUDIENCE, 0)
+
+
+@pytest.mark.parametrize(
+    ("identities", "jwt", "accepted"),
+    [
+        ([OTHER], None, "an API key as 'authorization: Bearer …'"),
+        (["spiffe://example.org/a"], None, "a client certificate over mTLS"),
+        ([IDENTITY], JwtVerifier(POLICY, FixedKeys([])), "a JWT as 'authorization: Bearer …'"),
+        (
+            [OTHER, IDENTITY, "dns:a"],
+            JwtVerifier(POLICY, FixedKeys([])),
+            "an API key or a JWT as 'authorization: Bearer …', or a client certificate over mTLS",
+        ),
+    ],
+)
+async def test_no_credential_is_told_what_is_taken(
+    identities: list[str], jwt: JwtVerifier | None, accepted: str
+) -> None:
+    callers = granting.callers(granting.caller(granting.grant(), identities=identities))
+    async with running(who=callers, jwt=jwt) as server:
+        refusal = await refused(server.stub.IssueRtcToken(VALID))
+        assert (refusal.code, refusal.reason) == (StatusCode.UNAUTHENTICATED, "CREDENTIAL_MISSING")
+        assert refusal.metadata["accepted"] == accepted
 
 
 async def test_the_key_of_another_caller_has_that_ones_grants(keyed: Running) -> None:

@@ -113,5 +113,13 @@ class Authenticator:
         return self._callers.of_names(shown.names)
 
     def _accepted(self) -> str:
-        jwt = " or JWT" if self._jwt else ""
-        return f"an API key{jwt} as 'authorization: Bearer …', or a client certificate over mTLS"
+        callers = self._callers
+        bearers = [
+            name
+            for name, is_known in (("an API key", callers.have_api_keys), ("a JWT", self._jwt))
+            if is_known
+        ]
+        ways = [f"{' or '.join(bearers)} as 'authorization: Bearer …'"] if bearers else []
+        if callers.have_certificates:
+            ways.append("a client certificate over mTLS")
+        return ", or ".join(ways)
