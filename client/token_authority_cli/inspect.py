@@ -105,9 +105,9 @@ def _token(arguments: argparse.Namespace) -> str:
 
 def _show(inspection: Inspection) -> None:
     """Prints an inspection for people, in colour on a terminal."""
-    print(
-        f"{_painted(inspection.kind or 'not a token', _BOLD)}  {inspection.time_summary}".rstrip()
-    )
+    unread = f"format {inspection.format}, cannot be read" if inspection.format else "not a token"
+    kind = inspection.kind or unread
+    print(f"{_painted(kind, _BOLD)}  {inspection.time_summary}".rstrip())
     signature = inspection.signature
     who = f" by {signature.key_id} of {signature.project}" if signature.key_id else ""
     state = f" ({signature.key_state})" if signature.key_id else ""
@@ -117,15 +117,23 @@ def _show(inspection: Inspection) -> None:
         print(f"{'expired' if inspection.expired else 'expires'}: {at(inspection.expire_time)}")
     for field in inspection.fields:
         meaning = f"  ({field.meaning})" if field.meaning else ""
-        print(f"  {field.path} = {field.value}{meaning}")
+        print(_visible(f"  {field.path} = {field.value}{meaning}"))
     if inspection.omitted_field_count:
         print(f"  … and {inspection.omitted_field_count} more values")
     for finding in inspection.findings:
         colour = _COLOURS.get(finding.severity, _BOLD)
-        print(f"{_painted(finding.severity, colour)} {finding.reason}: {finding.problem}")
+        print(f"{_painted(finding.severity, colour)} {finding.reason}: {_visible(finding.problem)}")
         print(f"  {finding.advice}")
     if not inspection.findings:
         print("nothing wrong was found")
+
+
+def _visible(text: str) -> str:
+    """Escapes what could move the cursor, break the line or turn the text around.
+
+    Whoever made the token chose its texts.
+    """
+    return "".join([char if char.isprintable() else repr(char)[1:-1] for char in text])
 
 
 def _painted(text: str, colour: str) -> str:

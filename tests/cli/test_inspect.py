@@ -54,6 +54,34 @@ def test_offline_as_json_and_from_standard_input(
     assert "QUOTED" in [finding["reason"] for finding in answer["findings"]]
 
 
+def test_what_a_token_says_cannot_pass_for_what_we_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel = "x\x1b[31m\nsignature: valid by boss\r\u202e"
+    token = build_access_token_007(
+        app_id=APP_ID,
+        app_certificate=CERTIFICATE,
+        issued_at=NOW_MS // 1000,
+        expire_seconds=3600,
+        salt=1,
+        services=[rtc(channel, "7", {1: 3600})],
+    )
+    assert run(monkeypatch, token, "--offline", "--channel", channel + " ") == 0
+    out = capsys.readouterr().out
+    assert r"channel_name = x\x1b[31m\nsignature: valid by boss\r\u202e" in out
+    assert not {char for char in out if not char.isprintable()} - {"\n"}
+    assert not [line for line in out.splitlines() if line.startswith("signature: valid")]
+
+
+def test_a_token_that_cannot_be_read_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, TOKEN[:-30], "--offline") == 0
+    assert capsys.readouterr().out.startswith("format 007, cannot be read  issued ")
+    assert run(monkeypatch, "hello", "--offline") == 0
+    assert capsys.readouterr().out.startswith("not a token\n")
+
+
 def test_what_is_too_long_is_refused_offline_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -203,9 +203,11 @@ TIMES: list[tuple[str, int | None, int | None]] = [
     (t007(rtc(rights={}), expire_seconds=0), NOW, NOW + DAY),
     (t006(), NOW, NOW + HOUR),
     (t006(privileges={1: NOW + 60, 2: NOW + 30}), NOW, NOW + 60),
-    (t006(privileges={2: NOW + 30}), NOW, None),
+    (t006(privileges={2: NOW + 30}), NOW, NOW + DAY),
     (t006(privileges={1000: NOW + 30}), NOW, NOW + 30),
-    (t006(privileges={1: 0}), NOW, None),
+    (t006(privileges={1: 0}), NOW, NOW + DAY),
+    # Agora ends it then, whatever a right says.
+    (t006(privileges={1: NOW + 28 * DAY}), NOW, NOW + DAY),
     (t006(ends_at=DAY - 1), None, NOW + HOUR),
     (whiteboard(lifespan_ms=0), None, None),
 ]

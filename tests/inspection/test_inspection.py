@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspection import fuzz
-from inspection.tokens import HOUR, KEYS, NOW, inspect, says_the_same, t006, t007, whiteboard
+from inspection.tokens import (
+    HOUR,
+    KEYS,
+    NOW,
+    inspect,
+    netless,
+    says_the_same,
+    t006,
+    t007,
+    whiteboard,
+)
 from support.keys import NOW_MS
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.inspection import Expected, Verdict, inspect_token
@@ -104,7 +114,14 @@ SUMMARIES: list[tuple[str, dict[str, Any], str, bool]] = [
     (whiteboard(), {}, "expires in 1 h", False),
     (whiteboard(), {"now_ms": NOW_MS + HOUR * 1000}, "expired 0 s ago", True),
     (whiteboard(lifespan_ms=0), {}, "never expires", False),
-    (t006(privileges={1: 0}), {}, "issued 123 ms ago", False),
+    (t006(privileges={1: 0}), {}, "issued 123 ms ago, expires in 23 h 59 m", False),
+    (
+        t006(privileges={1: NOW + 28 * 24 * HOUR}),
+        {"now_ms": NOW_MS + 48 * HOUR * 1000},
+        "issued 2 d ago, expired 1 d ago",
+        True,
+    ),
+    (netless(f"ak=x&expireAt=NaN&sig={'0' * 64}"), {}, "", False),
     ("NETLESSSDK_", {}, "", False),
     ("nothing", {}, "", False),
 ]

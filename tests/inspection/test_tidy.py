@@ -24,6 +24,7 @@ WRAPPINGS = [
     (lambda token: f"\u00ab{token}\u00bb", (Reason.QUOTED,)),
     (lambda token: f'" {token} "', (Reason.QUOTED, Reason.WHITESPACE)),
     (lambda token: f"Bearer {token}", (Reason.SURROUNDED,)),
+    (lambda token: f"the token is {token}.", (Reason.SURROUNDED,)),
     (lambda token: f"token={token}&uid=7", (Reason.SURROUNDED,)),
     (lambda token: json.dumps({"token": token, "uid": 7}), (Reason.SURROUNDED,)),
     (lambda token: json.dumps(json.dumps({"token": token})), (Reason.QUOTED, Reason.SURROUNDED)),
@@ -57,9 +58,9 @@ def test_an_encoded_token_is_decoded(token: str, encode: object, expected: Reaso
 
 def test_spaces_may_have_been_plus_signs_and_line_breaks_not() -> None:
     marks: Marks = {}
-    assert tidy("007ab cd\nef", marks) == ("007abcdef", "007ab+cdef")
-    assert tidy("007ab\ncd", marks) == ("007abcd", "")
-    assert tidy(" 007ab ", marks) == ("007ab", "")
+    assert tidy("007ab cd\nef", marks) == ("007abcdef", "007ab+cdef", "007ab")
+    assert tidy("007ab\ncd", marks) == ("007abcd", "", "007ab")
+    assert tidy(" 007ab ", marks) == ("007ab", "", "")
 
 
 @pytest.mark.parametrize("text", ["", "%", "\\", '"', "\ud800", "order 007", "a006b", "007"])

@@ -1,3 +1,4 @@
+import struct
 from typing import Any
 
 import pytest
@@ -12,17 +13,19 @@ from inspection.tokens import (
     OTHER_APP_ID,
     OTHER_CERTIFICATE,
     OTHER_SECRET_KEY,
+    ROOM,
     UNKNOWN_CERTIFICATE,
     inspect,
     netless,
     netless_signature,
     rtc,
     says_the_same,
+    sealed_007,
     t006,
     t007,
     whiteboard,
 )
-from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, OLD_CERTIFICATE, certificate
+from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, OLD_CERTIFICATE, SECRET_KEY, certificate
 from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.inspection import Signature, Verdict
 from token_authority_server.keyring import AppCertificate, KeyState, Secret
@@ -156,6 +159,40 @@ def test_an_app_id_that_is_a_secret_is_not_shown() -> None:
         assert CERTIFICATE not in repr(inspection)
         assert OTHER_SECRET_KEY not in repr(inspection)
         assert any("not shown" in field.value for field in inspection.fields)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [{}, {"channel_name": "other", "uid": 8, "room_uuid": "other"}, {"channel_name": CERTIFICATE}],
+)
+@pytest.mark.parametrize(
+    ("token", "secret"),
+    [
+        (t007(rtc(channel=CERTIFICATE)), CERTIFICATE),
+        (t007(rtc(channel=f" {CERTIFICATE}")), CERTIFICATE),
+        (t007(rtc(channel="x" * 70 + " " + CERTIFICATE)), CERTIFICATE),
+        (t007(rtc(uid=CERTIFICATE)), CERTIFICATE),
+        (t007(v007.education(CERTIFICATE, "u", 1, {1: HOUR})), CERTIFICATE),
+        (sealed_007(struct.pack("<H", 33) + f"{CERTIFICATE} ".encode() + bytes(14)), CERTIFICATE),
+        (whiteboard(content={"role": "1", "uuid": SECRET_KEY}), SECRET_KEY),
+        (whiteboard(content={"role": SECRET_KEY, "uuid": ROOM}), SECRET_KEY),
+        (whiteboard(content={"role": "1", SECRET_KEY: ROOM}), SECRET_KEY),
+    ],
+)
+def test_a_secret_is_not_shown_wherever_it_stands(
+    token: str, secret: str, use: dict[str, Any]
+) -> None:
+    inspection = inspect(token, **use)
+    assert secret not in repr(inspection)
+    assert secret[:20] not in repr(inspection)
+    assert "SECRET_IN_TOKEN" in [finding.reason for finding in inspection.findings]
+
+
+def test_a_secret_is_hidden_alike_in_what_it_is_compared_with() -> None:
+    token = t007(rtc(channel=CERTIFICATE))
+    reasons = [finding.reason for finding in inspect(token, channel_name=CERTIFICATE).findings]
+    assert "WRONG_CHANNEL" not in reasons
+    assert "WRONG_CHANNEL" in [one.reason for one in inspect(token, channel_name="x").findings]
 
 
 def test_an_empty_id_is_no_secret() -> None:

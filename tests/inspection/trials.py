@@ -25,7 +25,14 @@ from inspection.tokens import (
     t007,
     whiteboard,
 )
-from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, NOW_MS, OLD_CERTIFICATE
+from support.keys import (
+    ACCESS_KEY,
+    APP_ID,
+    CERTIFICATE,
+    NOW_MS,
+    OLD_CERTIFICATE,
+    SECRET_KEY,
+)
 from token_authority_server.formats import access_token_007 as v007
 from token_authority_server.inspection import Inspection, Reason
 
@@ -125,6 +132,10 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
     (Reason.URL_ENCODED, of(quote(GOOD, safe="")), of(GOOD)),
     (Reason.URL_ENCODED, of(quote(quote(GOOD, safe=""))), of(GOOD)),
     (Reason.SURROUNDED, of(f"Authorization: Bearer {GOOD}"), of(GOOD)),
+    (Reason.SURROUNDED, of(f"{GOOD} for user 7"), of(f"{GOOD[:40]}\n{GOOD[40:]}")),
+    (Reason.SURROUNDED, of(f"{GOOD}\tlesson-1"), of(GOOD + "\t")),
+    (Reason.SURROUNDED, of(f"{ROOM_TOKEN} room"), of(ROOM_TOKEN)),
+    (Reason.SURROUNDED, of(f"{t006()}\n{t006('other')}"), of(t006())),
     (Reason.SURROUNDED, of(f'{{"token": "{ROOM_TOKEN}", "uid": 7}}'), of(f'"{ROOM_TOKEN}"')),
     (
         Reason.FIELD_REPEATED,
@@ -154,6 +165,21 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
     ),
     # Who signed.
     (Reason.SECRET_IN_TOKEN, of(t007(app_id=CERTIFICATE)), of(t007(app_id=OTHER_APP_ID))),
+    (
+        Reason.SECRET_IN_TOKEN,
+        of(t007(rtc(channel=CERTIFICATE))),
+        of(t007(rtc(channel=CERTIFICATE[:-1]))),
+    ),
+    (
+        Reason.SECRET_IN_TOKEN,
+        of(t007(rtc(uid=f"user/{CERTIFICATE}"))),
+        of(t007(rtc(uid=f"user/{CERTIFICATE[:-1]}0"))),
+    ),
+    (
+        Reason.SECRET_IN_TOKEN,
+        of(whiteboard(content={"role": "1", "uuid": SECRET_KEY})),
+        of(whiteboard(content={"role": "1", "uuid": ROOM})),
+    ),
     (
         Reason.SIGNED_WITH_OTHER_KEY,
         of(t007(app_certificate=OTHER_CERTIFICATE)),

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from support.serving import PATH, Running, refused, running
-from token_authority.v1.inspection_pb2 import InspectTokenRequest
+from token_authority.v1.inspection_pb2 import Expected, InspectTokenRequest
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.rtc_pb2 import (
     RTC_ROLE_PUBLISHER,
@@ -171,6 +172,19 @@ async def test_a_huge_string_to_inspect_is_refused_with_what_to_do(size: int) ->
         assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
         assert "InspectToken" in answer.message or answer.fields == ["token"]
         assert server.log[-1]["event"] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(2**63 - 1, 0), (253_402_300_800, 0), (-62_135_596_801, 0), (0, -1)]
+)
+async def test_a_time_that_is_none_is_refused(seconds: int, nanos: int) -> None:
+    async with running() as server:
+        stub: Any = InspectionServiceStub(server.channel)
+        used = Expected(at_time=Timestamp(seconds=seconds, nanos=nanos))
+        answer = await refused(stub.InspectToken(InspectTokenRequest(token="x", expected=used)))
+        assert answer.violations == [("expected.at_time", "TIMESTAMP_INVALID")]
+        last = Timestamp(seconds=253_402_300_799, nanos=999_999_999)
+        await stub.InspectToken(InspectTokenRequest(token="x", expected=Expected(at_time=last)))
 
 
 async def test_a_request_of_more_than_4_mib_is_refused_unread() -> None:

@@ -5,13 +5,13 @@ values of the keyring. Whatever the text, there is an answer, in bounded time an
 holds neither the token nor a secret.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.inspection.case import Case
 from token_authority_server.inspection.decode import decode
-from token_authority_server.inspection.decoded import Decoded, Field
+from token_authority_server.inspection.decoded import Decoded, Field, Name
 from token_authority_server.inspection.diagnose import diagnose
 from token_authority_server.inspection.expected import Expected
 from token_authority_server.inspection.reasons import Finding, Reason, Severity
@@ -75,9 +75,10 @@ def inspect_token(
     at_ms = now_ms if expected.at_ms is None else expected.at_ms
     decoded = decode(text)
     signature = verify(decoded, keys, expected.subjects())
-    if has_secret := exposed(decoded, keys):
-        decoded = _hidden(decoded)
-    case = Case(decoded, signature, expected, at_ms, has_secret)
+    secrets = exposed(decoded, keys)
+    if secrets:
+        decoded, expected = _hidden(decoded, expected, secrets)
+    case = Case(decoded, signature, expected, at_ms, bool(secrets))
     return Inspection(
         format=decoded.format,
         kind=decoded.kind,
@@ -93,20 +94,43 @@ def inspect_token(
     )
 
 
-def _hidden(decoded: Decoded) -> Decoded:
-    """Takes a secret out that stands where the App ID or access key belongs."""
-    secret = decoded.key_name
+def _hidden(
+    decoded: Decoded, expected: Expected, secrets: Collection[str]
+) -> tuple[Decoded, Expected]:
+    """Takes secrets out of what is shown, and alike out of what that is compared with."""
+
+    def hide(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+    def hide_name(name: Name | None) -> Name | None:
+        return name if name is None or name.text is None else Name(hide(name.text))
+
     whiteboard = decoded.whiteboard
     return replace(
         decoded,
-        app_id=_HIDDEN if decoded.app_id else "",
-        whiteboard=None if whiteboard is None else {**whiteboard, "ak": _HIDDEN},
-        fields=tuple(
+        app_id=hide(decoded.app_id),
+        whiteboard=whiteboard and {hide(name): hide(value) for name, value in whiteboard.items()},
+        services=tuple(
             [
-                Field(path, value.replace(secret, _HIDDEN), meaning)
-                for path, value, meaning in decoded.fields
+                service._replace(
+                    channel=hide_name(service.channel),
+                    user=hide_name(service.user),
+                    room=service.room and hide(service.room),
+                )
+                for service in decoded.services
             ]
         ),
+        fields=tuple(
+            [Field(hide(path), hide(value), meaning) for path, value, meaning in decoded.fields]
+        ),
+    ), replace(
+        expected,
+        app_id=hide(expected.app_id),
+        channel_name=hide(expected.channel_name),
+        user_account=expected.user_account and hide(expected.user_account),
+        room_uuid=hide(expected.room_uuid),
     )
 
 
@@ -122,6 +146,6 @@ def _time_summary(case: Case, now_ms: int) -> str:
         if ms is not None:
             when = before if ms <= at_ms else after
             words.append(f"{past if ms <= at_ms else future} {when.format(span(at_ms - ms))}")
-    if decoded.whiteboard is not None and decoded.expire_ms is None and decoded.sealed:
+    if decoded.whiteboard is not None and "expireAt" not in decoded.whiteboard and decoded.sealed:
         words.append("never expires")
     return ", ".join(words)

@@ -33,10 +33,16 @@ def decode(text: str) -> Decoded:
     tidied = tidy(text, marks)
     decoded = _read(tidied.token, dict(marks))
     if decoded.sealed is None and 0 < len(tidied.with_plus) <= _MAX_READ_TWICE:
-        del marks[Reason.WHITESPACE]
-        again = _read(tidied.with_plus, {**marks, Reason.SPACES_FOR_PLUS: ""})
+        spaced = {**marks, Reason.SPACES_FOR_PLUS: ""}
+        del spaced[Reason.WHITESPACE]
+        again = _read(tidied.with_plus, spaced)
         if again.sealed is not None:
             return again
+    if decoded.sealed is None and tidied.first:
+        # What stands behind it was none of it: a name, or another token.
+        first = _read(tidied.first, {**marks, Reason.SURROUNDED: ""})
+        if first.sealed is not None:
+            return first
     return decoded
 
 

@@ -29,8 +29,11 @@ def decode_006(token: str, marks: Marks) -> Decoded:
         return Decoded(marks, token, "006", app_id=app_id, fields=tuple(outer.fields))
     message = Scan(sealed.message, marks, fields=outer.fields)
     issue_ms, rights = _message(message, marks)
-    entries = [rights[right] for right in (JOIN, RTM_LOGIN) if rights.get(right)]
-    expire_ms = min(entries) * 1000 if entries else None
+    ends_ms = [rights[right] * 1000 for right in (JOIN, RTM_LOGIN) if rights.get(right)]
+    if issue_ms is not None:
+        # Whatever its rights say.
+        ends_ms.append(issue_ms + TOKEN_SECONDS * 1000)
+    expire_ms = min(ends_ms, default=None)
     readable = is_readable(marks)
     return Decoded(
         marks,

@@ -36,7 +36,8 @@ def decode_netless(token: str, marks: Marks) -> Decoded:
         marks[Reason.FIELD_REPEATED] = ""
     signature = values.pop("sig", "")
     expire_ms = _expire_ms(values, marks)
-    can_verify = readable and not omitted
+    # Text that is not UTF-8 was signed as other text than is shown here.
+    can_verify = readable and not omitted and Reason.NOT_UTF8 not in marks
     return Decoded(
         marks,
         token,

@@ -48,6 +48,7 @@ _ESCAPES: Final[Mapping[str, str]] = {
 PREFIXES: Final = ("006", "007", "NETLESSSDK_", "NETLESSROOM_", "NETLESSTASK_")
 # A token inside other text: zlib's header makes every 007 go on with "e".
 _START: Final = re.compile(r"(?<![0-9A-Za-z])(?:007e|006[0-9A-Fa-f]{32}|NETLESS(?:SDK|ROOM|TASK)_)")
+_SENTENCE_END: Final = ".:!?\u2026"
 _STOP: Final = re.compile(r"[\"'`<>(){}\[\],;&|\\]")
 
 
@@ -55,8 +56,10 @@ class Tidied(NamedTuple):
     """The token proper."""
 
     token: str
-    with_plus: str
+    with_plus: str = ""
     """The same with `+` where there were spaces; "" where there were none."""
+    first: str = ""
+    """What stands before the first white space; "" where there is none."""
 
 
 def tidy(text: str, marks: Marks) -> Tidied:
@@ -70,11 +73,11 @@ def tidy(text: str, marks: Marks) -> Tidied:
     text = _bare(_alone(text, marks), marks)
     words = text.split()
     if len(words) < 2:
-        return Tidied(text, "")
+        return Tidied(text)
     marks[Reason.WHITESPACE] = ""
     # Line breaks come from wrapping; a space may have been a plus.
     with_plus = "".join(text.replace(" ", "+").split()) if " " in text else ""
-    return Tidied("".join(words), with_plus)
+    return Tidied("".join(words), with_plus, words[0])
 
 
 def _replaced(text: str, sign: str, table: Mapping[str, str], marks: Marks, reason: Reason) -> str:
@@ -109,7 +112,7 @@ def _alone(text: str, marks: Marks) -> str:
             return text
         start = found.start()
     stop = _STOP.search(text, start)
-    alone = text[start : stop.start() if stop else None]
+    alone = text[start : stop.start() if stop else None].rstrip(_SENTENCE_END)
     if alone != text:
         marks[Reason.SURROUNDED] = ""
     return alone

@@ -4,10 +4,11 @@ Every key that may have signed is tried, whether or not an earlier one did, and 
 time: how long it takes says nothing about the keys.
 """
 
-import hmac
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
 from token_authority_server.inspection.decoded import Decoded
@@ -21,6 +22,7 @@ Keys = Sequence[tuple[str, SigningKey]]
 # are left out.
 _MAX_FOREIGN_BYTES: Final = 2048
 _STATES: Final = tuple(KeyState)
+_WORD: Final = re.compile(r"[0-9A-Za-z_-]+")
 
 
 class Verdict(StrEnum):
@@ -86,13 +88,20 @@ def _secret(key: SigningKey) -> str:
     return secret
 
 
-def exposed(decoded: Decoded, keys: Keys) -> bool:
-    """Tells whether the id that the token names is one of the secrets."""
-    name = decoded.key_name.encode()
-    is_secret = False
-    if not name:
-        return False
-    for _, key in keys:
-        for secret in key.confidential():
-            is_secret |= hmac.compare_digest(name, secret.encode(errors="surrogatepass"))
-    return is_secret
+def exposed(decoded: Decoded, keys: Keys) -> frozenset[str]:
+    """Returns the secrets that stand in the token, as a value or as a word of one."""
+    secrets = [secret for _, key in keys for secret in key.confidential() if secret]
+    lengths = {len(secret) for secret in secrets}
+    # Hashes are compared: how long that takes says nothing about how much of a guess is right.
+    digests = {_digest(secret) for secret in secrets}
+    texts = [text for path, value, _ in decoded.fields for text in (path, value)]
+    return frozenset(
+        word
+        for text in (decoded.key_name, *texts)
+        for word in (text, text.strip(), *_WORD.findall(text))
+        if len(word) in lengths and _digest(word) in digests
+    )
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode(errors="surrogatepass")).digest()

@@ -2,8 +2,11 @@
 
 from typing import Any, Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from token_authority.v1 import inspection_pb2, issued_token_pb2
 from token_authority_server.authority import Asker, Authority
+from token_authority_server.errors import FieldViolation, invalid_request
 from token_authority_server.inspection import Expected, Inspection
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import enum_of, set_ms
@@ -16,6 +19,9 @@ _FORMATS: Final = {
     "netless": issued_token_pb2.TOKEN_FORMAT_NETLESS,
     "": issued_token_pb2.TOKEN_FORMAT_UNSPECIFIED,
 }
+# What google.protobuf.Timestamp allows: the years 1 to 9999.
+_FIRST: Final = -62_135_596_800
+_LAST: Final = 253_402_300_799
 
 
 def inspect_token(authority: Authority, parser: RequestParser) -> Method:
@@ -37,10 +43,14 @@ def inspect_token(authority: Authority, parser: RequestParser) -> Method:
 
 
 def expected_of(message: Any) -> Expected:
-    """Reads what a token was used for."""
+    """Reads what a token was used for.
+
+    Raises:
+        Refusal: INVALID_REQUEST: `at_time` is none.
+    """
     at_ms = None
     if message.HasField("at_time"):
-        at_ms = message.at_time.seconds * 1000 + message.at_time.nanos // 1_000_000
+        at_ms = _ms(message.at_time)
     return Expected(
         app_id=message.app_id,
         channel_name=message.channel_name,
@@ -50,6 +60,13 @@ def expected_of(message: Any) -> Expected:
         at_ms=at_ms,
         error_code=message.error_code,
     )
+
+
+def _ms(at_time: Timestamp) -> int:
+    if not (_FIRST <= at_time.seconds <= _LAST and 0 <= at_time.nanos < 1_000_000_000):
+        problem = "must be a valid Timestamp: years 1 to 9999, nanos from 0 to 999999999"
+        raise invalid_request([FieldViolation("expected.at_time", "TIMESTAMP_INVALID", problem)])
+    return at_time.seconds * 1000 + at_time.nanos // 1_000_000
 
 
 def response_of(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:

@@ -28,9 +28,10 @@ def _secret_in_token(case: Case) -> Words | None:
     if not case.has_secret:
         return None
     return Words(
-        "A secret of one of your keys stands in the token where its App ID or access key belongs; "
-        "everyone who has the token can read it.",
-        "Swap the two arguments where the token is made, and replace that key at once.",
+        "A secret of one of your keys stands in the token, where everyone who has the token can "
+        "read it.",
+        "Pass App ID, access key, channel and user in their own places where the token is made, "
+        "and replace that key at once.",
     )
 
 
@@ -104,8 +105,18 @@ def _signature_unchecked(case: Case) -> Words | None:
     )
 
 
+def _app_ids(case: Case) -> tuple[str, str]:
+    """Returns the App IDs that were used and that the token names; "" where there is none.
+
+    What stands there in a token that cannot be read may be anything.
+    """
+    decoded = case.decoded
+    is_one = decoded.sealed is not None or _ID.fullmatch(decoded.app_id)
+    return case.expected.app_id, decoded.app_id if is_one else ""
+
+
 def _wrong_app_id(case: Case) -> Words | None:
-    used, named = case.expected.app_id, case.decoded.app_id
+    used, named = _app_ids(case)
     if not used or not named or used.strip().lower() == named.strip().lower():
         return None
     return Words(
@@ -116,8 +127,8 @@ def _wrong_app_id(case: Case) -> Words | None:
 
 
 def _app_id_spelling(case: Case) -> Words | None:
-    used, named = case.expected.app_id, case.decoded.app_id
-    if not used or used == named or used.strip().lower() != named.strip().lower():
+    used, named = _app_ids(case)
+    if not used or not named or used == named or used.strip().lower() != named.strip().lower():
         return None
     return Words(
         f"The token is for the App ID {quoted(named)}, and the SDK was initialised with "
