@@ -10,6 +10,7 @@ from support.serving import no_limits, no_trail
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_server.authority import Allowed, Authority, Policy
 from token_authority_server.errors import Reason, Refusal
+from token_authority_server.formats import access_token_007
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.keyring import Keyring, KeyState, Project
 from token_authority_server.kinds.rtc import Rtc
@@ -88,6 +89,15 @@ def test_a_new_key_signs_what_was_allowed_with_the_old_one() -> None:
     assert token.verifies(CERTIFICATE)
     # By the new grant too.
     assert token.fields["expire"] == 600
+
+
+def test_nothing_derived_of_a_certificate_outlives_its_policy() -> None:
+    signing, allowed = allowed_by(policy())
+    signing.sign(allowed)
+    held = access_token_007._key_of_second.cache_info  # nothing else shows it
+    assert held().currsize
+    signing.adopt(policy())
+    assert not held().currsize
 
 
 def test_the_same_policy_is_not_asked_twice() -> None:

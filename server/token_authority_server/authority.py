@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from token_authority_server.audit import AuditTrail, rfc_3339, without_token
 from token_authority_server.callers import Caller, Callers
 from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
+from token_authority_server.formats.access_token_007 import forget_keys
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.grants import Allowance, Grant, Wanted
 from token_authority_server.inspection import Expected, Inspection, inspect_token
@@ -134,6 +135,7 @@ class Authority:
     def adopt(self, policy: Policy) -> None:
         """Goes on with another configuration: what it takes away is not signed any more."""
         self._policy = policy
+        forget_keys()
 
     async def issue(self, asker: Asker, kind: Kind[Any, Any], request: Any) -> Issued:
         """Issues one token; see `allow`.
@@ -144,7 +146,7 @@ class Authority:
         allowed = self.allow(asker.caller, kind, request)
         await self.charge(asker, [allowed])
         issued = self.sign(allowed)
-        await self.record(asker, [issued])
+        await self.keep([self.record(asker, issued)] if self.keeps_records else [])
         return issued
 
     def allow(self, caller: Caller, kind: Kind[Any, Any], request: Any) -> Allowed:
@@ -180,14 +182,22 @@ class Authority:
         token = allowed.kind.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
         return Issued(allowed, token, fingerprint(token))
 
-    async def record(self, asker: Asker, issued: Sequence[Issued]) -> None:
+    @property
+    def keeps_records(self) -> bool:
+        """Whether there is an audit trail: if not, records need not be made."""
+        return self._trail.is_kept
+
+    def record(self, asker: Asker, issued: Issued) -> str:
+        """Makes the record of a token, for `keep`."""
+        return self._trail.encode(_issued_record(asker, issued))
+
+    async def keep(self, records: Sequence[str]) -> None:
         """Puts tokens on record; until that is done they must not leave.
 
         Raises:
             Refusal: AUDIT_UNAVAILABLE, where the trail is required and cannot be written.
         """
-        if self._trail.is_kept:
-            await self._trail.record([_issued_record(asker, one) for one in issued])
+        await self._trail.keep(records)
 
     async def inspect(self, asker: Asker, text: str, expected: Expected) -> Inspection:
         """Explains any token, by the keys of the projects that the caller may inspect.

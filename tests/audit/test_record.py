@@ -84,6 +84,13 @@ def test_a_time_that_is_given_stands() -> None:
     }
 
 
+@pytest.mark.parametrize("length", [1, 1900, 2000, 2048, 9000])
+def test_a_record_of_any_length_has_its_hash(length: int) -> None:
+    data, chain = seal(Chain(CHAIN_ID), [body_of({"note": "x" * length}, NOW_MS)])
+    hashed, _, _ = data.partition(b',"hash":')
+    assert chain.last_hash == hashlib.sha256(hashed).hexdigest()
+
+
 @given(st.dictionaries(st.text(max_size=10).map("x{}".format), JSON, max_size=4))
 def test_any_record_is_one_line_of_ascii_and_reads_back(record: dict[str, Any]) -> None:
     data, chain = seal(Chain(CHAIN_ID), [body_of(record, NOW_MS)])

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from grpc import StatusCode, aio
 
+from support import granting
 from support.decoding import decode
-from support.keys import CERTIFICATE, SECRET_KEY
+from support.keys import CERTIFICATE, SECRET_KEY, keyring
 from support.serving import PATH, Running, refused, running
+from support.waiting import until
 from token_authority.v1.access_token_pb2 import AccessTokenService, IssueAccessTokenRequest
 from token_authority.v1.batch_pb2 import (
     BatchIssueTokensRequest,
@@ -28,6 +30,7 @@ from token_authority.v1.whiteboard_pb2 import (
     IssueWhiteboardTokenRequest,
     WhiteboardRoomScope,
 )
+from token_authority_server.authority import Policy
 
 
 def rtc(uid: int = 1, channel_name: str = "c", project: str = "classroom") -> IssueTokenRequest:
@@ -195,11 +198,73 @@ async def test_an_entry_is_not_larger_than_its_own_rpc_takes(server: Running) ->
     alone = await refused(server.stub.IssueRtmToken(large_rtm().rtm))
     assert (alone.code, alone.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
     assert "larger than 16384 bytes" in alone.message
-    answer = await refused(server.stub.BatchIssueTokens(batch(rtc(), large_rtm())))
-    assert answer.message == f"requests[1].rtm: {alone.message}"
+    answer = await refused(server.stub.BatchIssueTokens(batch(rtc(0), large_rtm(), large_rtm())))
+    assert f"requests[1] was not accepted: {alone.message}" in answer.message
+    assert answer.violations == [
+        ("requests[0].rtc.uid", "INT64_GTE_LTE"),
+        ("requests[1]", "NOT_ACCEPTED"),
+        ("requests[2]", "NOT_ACCEPTED"),
+    ]
     smaller = large_rtm()
     del smaller.rtm.permissions.permissions[0].resources[50:]
     assert (await server.stub.BatchIssueTokens(batch(smaller))).issued_tokens
+
+
+async def test_an_entry_that_cannot_be_decoded_is_named(server: Running) -> None:
+    method: Any = server.channel.unary_unary(PATH + "BatchIssueTokens")
+    good = rtc().SerializeToString()
+    unknown = good + b"\xf8\x3f\x01"
+    entries = [good, b"\x12\x7f", unknown]
+    data = b"".join([b"\x0a" + bytes([len(entry)]) + entry for entry in entries])
+    answer = await refused(method(data))
+    assert answer.violations == [("requests[1]", "NOT_ACCEPTED"), ("requests[2]", "NOT_ACCEPTED")]
+    assert "does not know" in answer.message
+    assert "does not know" in (await refused(method(data + b"\xf8\x3f\x01"))).message
+
+
+class Adopting:
+    """Takes the callers' grants away while a batch is charged."""
+
+    def __init__(self) -> None:
+        self.server: Running | None = None
+
+    async def spend(self, *_: object) -> None:
+        assert self.server
+        narrow = granting.callers(granting.caller(granting.grant(channels=("other",))))
+        self.server.authority.adopt(Policy(keyring(), narrow))
+
+
+async def test_an_entry_that_is_not_allowed_any_more_is_named() -> None:
+    limiter: Any = Adopting()
+    async with running(limiter=limiter) as server:
+        limiter.server = server
+        entries = [rtc(channel_name="other"), rtc(channel_name="c")]
+        answer = await refused(server.stub.BatchIssueTokens(batch(*entries)))
+        assert (answer.reason, answer.metadata["entry"]) == ("GRANT_MISSING", "requests[1].rtc")
+        assert answer.message.startswith("requests[1].rtc: ")
+
+
+class Waiting:
+    """Never finishes to charge."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def spend(self, *_: object) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_call_that_is_given_up_leaves_a_line() -> None:
+    limiter: Any = Waiting()
+    async with running(limiter=limiter) as server:
+        call = server.stub.BatchIssueTokens(batch(rtc()))
+        await limiter.begun.wait()
+        call.cancel()
+        await until(lambda: server.log)
+        (line,) = server.log
+        assert (line["event"], line["method"]) == ("cancelled", "BatchIssueTokens")
+        assert b"CANCELLED" in server.metrics.exposition()
 
 
 async def calls_meanwhile(server: Running, until: "asyncio.Task[Any]") -> list[float]:

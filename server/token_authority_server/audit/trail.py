@@ -88,7 +88,22 @@ class AuditTrail:
             Refusal: AUDIT_UNAVAILABLE, if `required` and a sink failed or stalls.
             ValueError: A record holds a token, is too long, or uses a name of the chain.
         """
-        bodies = self._bodies(records)
+        await self.keep(self._bodies(records))
+
+    def encode(self, record: Mapping[str, Any]) -> str:
+        """Encodes a record for `keep`: where they are many, that takes long and has to be spread.
+
+        Raises:
+            ValueError: As `record`.
+        """
+        return body_of(record, self._clock())
+
+    async def keep(self, bodies: Sequence[str]) -> None:
+        """Does what `record` does, for records that are encoded.
+
+        Raises:
+            Refusal: As `record`.
+        """
         if not bodies or not self._sinks:
             return
         loop = asyncio.get_running_loop()

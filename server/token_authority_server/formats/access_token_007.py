@@ -185,6 +185,11 @@ def _key_of_second(app_certificate: str, issued_at: bytes) -> bytes:
     return hmac.digest(issued_at, app_certificate.encode(), "sha256")
 
 
+def forget_keys() -> None:
+    """Forgets the certificates that have signed: for when one is no longer to be used."""
+    _key_of_second.cache_clear()
+
+
 def _checked_header(
     app_id: str, issued_at: int, expire_seconds: int, salt: int, service_count: int
 ) -> bytes:

@@ -15,6 +15,7 @@ from token_authority_server.authority import Allowed, Asker, Authority, Issued
 from token_authority_server.callers import Caller
 from token_authority_server.errors import (
     FieldViolation,
+    Reason,
     Refusal,
     invalid_request,
     of_entry,
@@ -40,7 +41,7 @@ class BatchIssueTokens:
     def __init__(self, authority: Authority, parser: RequestParser, metrics: Metrics) -> None:
         self._authority = authority
         self._metrics = metrics
-        self._decode = parser.decoder(_NAME, parser.item_count_rule(_NAME, "requests"))
+        self._decode = parser.outline_decoder(_NAME, "requests")
         self._entries = EntryReader(parser)
         self._turn = asyncio.Lock()
 
@@ -60,23 +61,25 @@ class BatchIssueTokens:
         await self._authority.charge(asker, allowed)
         async with self._turn:
             issued = await self._sign(allowed)
-        await self._authority.record(asker, issued)
+            records = await self._records(asker, issued)
+        await self._authority.keep(records)
         return await self._answer(asker, issued)
 
-    async def _allow_all(self, caller: Caller, entries: Sequence[Any]) -> list[Allowed]:
+    async def _allow_all(self, caller: Caller, entries: Sequence[bytes]) -> list[Allowed]:
         allowed: list[Allowed] = []
         violations: list[FieldViolation] = []
         first: Refusal | None = None
-        async for index, entry in _in_slices(list(enumerate(entries))):
+        index = -1
+        async for data in _in_slices(entries):
+            index += 1
+            entry = None
             try:
+                entry = self._entries.decode(data)
                 briefly = len(violations) > _MAX_EXPLAINED
                 allowed.append(self._allow(caller, entry, briefly=briefly))
             except Refusal as refusal:
                 path = _path(index, entry)
-                violations += [
-                    dataclasses.replace(violation, field=f"{path}.{violation.field}")
-                    for violation in refusal.violations
-                ]
+                violations += _violations(refusal, path)
                 first = first or of_entry(refusal, path)
         if violations:
             raise invalid_request(violations)
@@ -85,7 +88,20 @@ class BatchIssueTokens:
         return allowed
 
     async def _sign(self, allowed: Sequence[Allowed]) -> list[Issued]:
-        return [self._authority.sign(one) async for one in _in_slices(allowed)]
+        issued: list[Issued] = []
+        async for one in _in_slices(allowed):
+            try:
+                issued.append(self._authority.sign(one))
+            except Refusal as refusal:
+                # By a policy that was adopted meanwhile.
+                path = f"requests[{len(issued)}].{self._entries.name_of(one.kind)}"
+                raise of_entry(refusal, path) from None
+        return issued
+
+    async def _records(self, asker: Asker, issued: Sequence[Issued]) -> list[str]:
+        if not self._authority.keeps_records:
+            return []
+        return [self._authority.record(asker, one) async for one in _in_slices(issued)]
 
     async def _answer(self, asker: Asker, issued: Sequence[Issued]) -> Answer:
         response = batch_pb2.BatchIssueTokensResponse()
@@ -107,9 +123,19 @@ class BatchIssueTokens:
 
 
 def _path(index: int, entry: Any) -> str:
-    """Returns where the request of an entry is: `requests[3].rtc`."""
-    name = entry.WhichOneof("request")
+    """Returns where the request of an entry is: `requests[3].rtc`; None: it cannot be decoded."""
+    name = entry and entry.WhichOneof("request")
     return f"requests[{index}].{name}" if name else f"requests[{index}]"
+
+
+def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
+    """Returns what is wrong with the request of an entry, or that something is with all of it."""
+    if refusal.reason is Reason.INVALID_REQUEST and not refusal.violations:
+        return [FieldViolation(path, "NOT_ACCEPTED", f"was not accepted: {refusal.message}")]
+    return [
+        dataclasses.replace(violation, field=f"{path}.{violation.field}")
+        for violation in refusal.violations
+    ]
 
 
 async def _in_slices(items: Sequence[ItemT]) -> AsyncIterator[ItemT]:

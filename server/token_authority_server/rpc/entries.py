@@ -9,6 +9,8 @@ from token_authority_server.rpc.contract import kinds_by_entry
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 _NAME: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR.full_name
+# What an entry adds to its request: a tag of one byte, and a length of three at most.
+_FRAME_BYTES: Final = 4
 _OWN_VALIDATE_ONLY: Final = FieldViolation(
     "validate_only", "VALIDATE_ONLY_IN_BATCH", "must be false: set the batch's own validate_only"
 )
@@ -20,8 +22,20 @@ class EntryReader:
     def __init__(self, parser: RequestParser) -> None:
         self._parser = parser
         self._kinds = kinds_by_entry()
-        self.decode = parser.decoder(_NAME)
-        """Decodes an encoded IssueTokenRequest, and checks no rule."""
+        self._decode = parser.decoder(_NAME)
+
+    def decode(self, data: bytes) -> Any:
+        """Decodes an encoded IssueTokenRequest, and checks no rule.
+
+        Raises:
+            Refusal: INVALID_REQUEST: it is none, or too large for any.
+        """
+        check_issue_size(len(data) - _FRAME_BYTES)
+        return self._decode(data)
+
+    def name_of(self, kind: Kind[Any, Any]) -> str:
+        """Returns the field that an entry has for requests of a kind."""
+        return next(name for name, one in self._kinds.items() if one is kind)
 
     def read(self, entry: Any, *, briefly: bool = False) -> tuple[Kind[Any, Any], Any]:
         """Returns the kind and its request; the paths of a refusal begin inside that.
@@ -33,7 +47,7 @@ class EntryReader:
         Raises:
             Refusal: INVALID_REQUEST.
         """
-        name = entry.WhichOneof("request")
+        name: str | None = entry.WhichOneof("request")
         if name is None:
             raise invalid_request(self._parser.violations(entry))
         request = getattr(entry, name)

@@ -4,6 +4,7 @@ Methods take and give bytes and parse requests themselves because an exception i
 deserialiser would reach the client as it is.
 """
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,9 @@ class Handlers(grpc.GenericRpcHandler):
                 with self._in_flight.enter(caller.name, caller.quota):
                     answer = await method(data, this.asker)
                 self._observer.answered(this, answer.event, answer.fields)
+            except asyncio.CancelledError:
+                self._observer.cancelled(this)
+                raise
             except Refusal as refusal:
                 told = self._refused(this, refusal)
             except Exception as defect:  # noqa: BLE001  # nothing of it may reach the client

@@ -73,6 +73,11 @@ class Observer:
         self._logger.info(event, **about, **_described(call))
         self._count(call, "OK")
 
+    def cancelled(self, call: Call) -> None:
+        """The client gave the call up, or its deadline came; it may be on record all the same."""
+        self._logger.info("cancelled", **_described(call))
+        self._count(call, "CANCELLED")
+
     def refused(self, call: Call, refusal: Refusal) -> None:
         """The call was refused."""
         reason = refusal.reason

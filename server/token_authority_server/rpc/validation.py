@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
@@ -140,31 +145,38 @@ class RequestParser:
 
         return parse
 
-    def decoder(
-        self, message_name: str, item_count: ItemCountRule | None = None
-    ) -> Callable[[bytes], Any]:
-        """Returns a function that decodes a message, by its full name, and checks no other rule.
+    def decoder(self, message_name: str) -> Callable[[bytes], Any]:
+        """Returns a function that decodes a message, by its full name, and checks no rule.
 
         It raises:
-            Refusal: INVALID_REQUEST for bytes that are no such message, or more than it, or that
-                break the rule on how many items it has.
+            Refusal: INVALID_REQUEST for bytes that are no such message, or more than it.
         """
         message_class = GetMessageClass(self._pool.FindMessageTypeByName(message_name))
+        return lambda data: _decoded(message_class, message_name, data)
+
+    def outline_decoder(self, message_name: str, field: str) -> Callable[[bytes], Any]:
+        """Returns a function that decodes a message but for the items of a list.
+
+        These stay bytes, to be decoded one by one: a list may take long. How many they are is
+        checked, as the contract says.
+
+        It raises:
+            Refusal: INVALID_REQUEST, as `decoder`, or for too few or too many items.
+        """
+        outline = DescriptorProto()
+        self._pool.FindMessageTypeByName(message_name).CopyToProto(outline)
+        (items,) = [one for one in outline.field if one.name == field]
+        items.type = FieldDescriptorProto.TYPE_BYTES
+        for option in ("type_name", "options"):
+            items.ClearField(option)
+        pool = DescriptorPool()
+        pool.Add(FileDescriptorProto(name="outline.proto", syntax="proto3", message_type=[outline]))
+        message_class = GetMessageClass(pool.FindMessageTypeByName(outline.name))
+        item_count = self.item_count_rule(message_name, field)
 
         def decode(data: bytes) -> Message:
-            try:
-                message = message_class.FromString(data)
-            except DecodeError:
-                raise undecodable_request(message_name) from None
-            # First: what follows takes three times as long as decoding half a million items.
-            if item_count:
-                item_count.check(message)
-            # What a newer client asks for with a field that is not known here may be a limit, so it
-            # must not be passed over. Measuring twice is the way to see them all that costs least.
-            size = message.ByteSize()
-            message.DiscardUnknownFields()
-            if message.ByteSize() != size:
-                raise unknown_fields(message_name)
+            message = _decoded(message_class, message_name, data)
+            item_count.check(message)
             return message
 
         return decode
@@ -201,6 +213,20 @@ class RequestParser:
         except EvaluationError:
             raise undecodable_request(descriptor.full_name) from None
         return [_explain(violation, descriptor) for violation in found]
+
+
+def _decoded(message_class: type[Message], name: str, data: bytes) -> Message:
+    try:
+        message = message_class.FromString(data)
+    except DecodeError:
+        raise undecodable_request(name) from None
+    # What a newer client asks for with a field that is not known here may be a limit, so it must
+    # not be passed over. Measuring twice is the way to see them all that costs least.
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    if message.ByteSize() != size:
+        raise unknown_fields(name)
+    return message
 
 
 def _has_few_items(message: Message) -> bool:
