@@ -152,9 +152,9 @@ class Reason(StrEnum):
     CERTIFICATE_NOT_ENABLED = "CERTIFICATE_NOT_ENABLED"
     """Code 119: a token was sent to a project that has no certificate enabled."""
     REFUSED_UNEXPLAINED = "REFUSED_UNEXPLAINED"
-    """Code 110, or 5 of RTM, and nothing in the token explains it."""
+    """Code 110, or 5 or -10005 of RTM, and nothing in the token explains it."""
     CODE_NOT_ABOUT_TOKENS = "CODE_NOT_ABOUT_TOKENS"
-    """The code is none of those that Agora gives for tokens."""
+    """The code is none of those that Agora gives for tokens to who joins or logs in."""
 
 
 class Severity(StrEnum):

@@ -44,7 +44,7 @@ def _rtc_token_for_rtm(case: Case) -> Words | None:
 
 
 def _rtm_token_for_rtc(case: Case) -> Words | None:
-    if not case.for_rtc or not case.decoded.kind or case.with_channel or not case.rtm:
+    if not case.for_rtc or not case.decoded.kind or case.joined or not case.rtm:
         return None
     return Words(
         "The token logs in to RTM (Signaling), and the client joined an RTC channel with it.",
@@ -62,7 +62,7 @@ def _wrong_product(case: Case) -> Words | None:
     used = ""
     if case.for_rtm and not case.rtc:
         used = "to log in to RTM (Signaling)"
-    elif case.for_rtc and not case.with_channel:
+    elif case.for_rtc and not case.joined:
         used = "to join an RTC channel"
     elif case.expected.room_uuid and not has_room:
         used = "to enter a room"
