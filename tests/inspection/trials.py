@@ -401,6 +401,17 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(relabelled(ROOM_TOKEN, "NETLESSTASK")),
     ),
     (Reason.PREFIX_RELABELLED, of(relabelled(whiteboard("sdk"), "NETLESSROOM")), of(ROOM_TOKEN)),
+    (Reason.UUID_SHORT, of(ROOM_TOKEN[:-16], keys=()), of(ROOM_TOKEN, keys=())),
+    (
+        Reason.UUID_SHORT,
+        of(ROOM_TOKEN[:-39]),
+        of(whiteboard(content={"role": "1", "uuid": ROOM[:3]})),
+    ),
+    (
+        Reason.UUID_SHORT,
+        of(whiteboard("task", content={"role": "1", "uuid": "4a50"}), keys=()),
+        of(whiteboard("task", content={"role": "1", "uuid": "4a5x"}), keys=()),
+    ),
     (
         Reason.ROLE_UNKNOWN,
         of(whiteboard(content={"role": "3", "uuid": ROOM})),
@@ -756,6 +767,11 @@ SAYINGS: list[tuple[Reason, Trial, str]] = [
         Reason.PREFIX_RELABELLED,
         of(relabelled(whiteboard("sdk"), "NETLESSROOM")),
         "By its prefix this is a room token, and its content names neither a room nor a task",
+    ),
+    (
+        Reason.UUID_SHORT,
+        of(ROOM_TOKEN[:-16], keys=()),
+        "The token's uuid has 20 hex digits, and Agora's have 32: it looks as if its end is",
     ),
     (Reason.ROLE_UNKNOWN, of(whiteboard(content={"uuid": ROOM})), "The token has no role, which"),
     (

@@ -115,6 +115,8 @@ class Reason(StrEnum):
     """It is a whiteboard SDK token, which no client may have."""
     PREFIX_RELABELLED = "PREFIX_RELABELLED"
     """Its prefix says another kind of whiteboard token than its content."""
+    UUID_SHORT = "UUID_SHORT"
+    """The uuid of a whiteboard token looks cut off, and no key vouches for it."""
     ROLE_UNKNOWN = "ROLE_UNKNOWN"
     """A whiteboard token whose role is none of admin, writer and reader."""
 
