@@ -96,6 +96,14 @@ def test_the_rules_hold_offline_too(
     assert "expected.uid must be from 0 to 4294967295" in capsys.readouterr().err
 
 
+def test_codes_may_be_negative(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ("--at", "2023-11-14T22:20:00Z")
+    assert run(monkeypatch, TOKEN, "--offline", "--error", "-10009", *at) == 0
+    assert "error RTC_TOKEN_FOR_RTM" in capsys.readouterr().out
+
+
 async def test_a_server_says_who_signed() -> None:
     from support.commands import run as command  # noqa: PLC0415  # shares the name of ours
 

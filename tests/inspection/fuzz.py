@@ -179,7 +179,7 @@ def _expected(chance: Chance) -> Expected:
         user_account=chance.choice((None, *names)) if uid is None else None,
         room_uuid=chance.choice(("", "", "r")),
         at_ms=chance.choice((None, None, 0, NOW_MS, -(10**15), 10**15)),
-        error_code=chance.choice((0, 0, 101, 109, 110, 118, 119, 5, 6, -1)),
+        error_code=chance.choice((0, 0, 101, 109, 110, 118, 119, 4, 5, 6, -10005, -10009, -1)),
     )
 
 

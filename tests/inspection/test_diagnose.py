@@ -8,8 +8,7 @@ from inspection.tokens import DAY, SECRETS, inspect, reasons, t007, whiteboard
 from inspection.trials import HITS, MISSES, SAYINGS, TRIALS, Trial
 from support.keys import APP_ID, NOW_MS
 from token_authority_server.inspection import Inspection, Reason, Severity
-from token_authority_server.inspection.checks import codes
-from token_authority_server.inspection.diagnose import CHECKS
+from token_authority_server.inspection.diagnose import CHECKS, LAST_CHECKS
 
 NUMBERED = [
     pytest.param(reason, hit, miss, id=f"{reason}-{number}")
@@ -48,6 +47,13 @@ def test_where_all_is_known_no_more_is_asked_for() -> None:
     assert finding.problem.endswith("nothing in it explains that.")
 
 
+def test_where_no_signature_was_checked_the_advice_is_to_ask_a_server_with_the_keys() -> None:
+    (finding,) = inspect(t007(), keys=(), error_code=110).findings
+    assert finding.advice.startswith("Inspect it with a server that has the project's keys;")
+    (finding,) = inspect(t007(), error_code=110).findings
+    assert finding.advice.startswith("Compare App ID, channel and user")
+
+
 def test_the_advice_for_an_expired_token_depends_on_its_product() -> None:
     now_ms = NOW_MS + DAY * 1000
     assert "renewToken" in inspect(t007(), now_ms=now_ms).findings[0].advice
@@ -55,7 +61,7 @@ def test_the_advice_for_an_expired_token_depends_on_its_product() -> None:
 
 
 def test_every_reason_is_looked_for_once_and_tried() -> None:
-    looked_for = Counter([reason for reason, _, _ in (*CHECKS, *codes.CHECKS)])
+    looked_for = Counter([reason for reason, _, _ in (*CHECKS, *LAST_CHECKS)])
     assert looked_for == Counter(Reason)
     assert {reason for reason, _, _ in TRIALS} == set(Reason)
     assert [reason for reason, _ in groupby(TRIALS, key=lambda row: row[0])] == list(Reason)

@@ -73,7 +73,15 @@ def relabelled(token: str, prefix: str) -> str:
     return f"{prefix}_{token.partition('_')[2]}"
 
 
+def rtc_and_rtm(rtc_seconds: int, rtm_seconds: int) -> str:
+    """A token for both, issued two minutes ago."""
+    services = rtc(rights=publisher(rtc_seconds)), rtm(seconds=rtm_seconds)
+    return t007(*services, issued_at=NOW - 120)
+
+
 GOOD, ROOM_TOKEN = t007(), whiteboard()
+RTC_USE = {"channel_name": "lesson-1", "uid": 7}
+RTM_USE = {"error_code": 5, "user_account": "alice"}
 # Cut off in the second service.
 CUT_RTC = cut_007(rtc(), rtm())
 CUT_RTM = cut_007(rtm(), v007.chat("alice", {1: HOUR}))
@@ -239,6 +247,11 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
     ),
     (Reason.WRONG_CHANNEL, of(GOOD, channel_name="x"), of(t007(rtc("*")), channel_name="x")),
     (
+        Reason.WRONG_CHANNEL,
+        of(t007(rtc("lesson-2"), v007.streaming("lesson-1", "7", {1: HOUR})), **RTC_USE),
+        of(t007(rtc("lesson-1"), v007.streaming("lesson-2", "7", {1: HOUR})), **RTC_USE),
+    ),
+    (
         Reason.CHANNEL_SPELLING,
         of(t007(rtc("lesson-1 ")), channel_name="lesson-1"),
         of(t007(rtc("lesson-1")), channel_name="lesson-1"),
@@ -282,6 +295,26 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         Reason.WRONG_USER,
         of(t007(rtm("0")), user_account="alice"),
         of(t007(rtm("alice")), user_account="alice"),
+    ),
+    (
+        Reason.WRONG_USER,
+        of(t007(rtc("lesson-1", "8"), rtc("lesson-2", "7")), **RTC_USE),
+        of(t007(rtc("lesson-1", "7"), rtc("lesson-2", "8")), **RTC_USE),
+    ),
+    (
+        Reason.WRONG_USER,
+        of(t007(rtc("lesson-1", "8"), rtc("lesson-2", "")), **RTC_USE),
+        of(t007(rtc("lesson-1", ""), rtc("lesson-2", "8")), **RTC_USE),
+    ),
+    (
+        Reason.WRONG_USER,
+        of(t007(rtc("*", "8"), rtc("lesson-2", "7")), **RTC_USE),
+        of(t007(rtc("*", "7"), rtc("lesson-2", "8")), **RTC_USE),
+    ),
+    (
+        Reason.WRONG_USER,
+        of(t007(rtc(uid="8"), v007.streaming("lesson-1", "7", {1: HOUR})), **RTC_USE),
+        of(t007(rtc(uid="7"), v007.streaming("lesson-1", "8", {1: HOUR})), **RTC_USE),
     ),
     (
         Reason.USER_SPELLING,
@@ -329,6 +362,14 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(t007(rtc(), rtm()), error_code=5),
     ),
     (
+        Reason.RTC_TOKEN_FOR_RTM,
+        of(t007(rtc()), error_code=5, user_account="7"),
+        of(t007(rtc()), error_code=5, channel_name="lesson-1", user_account="7"),
+    ),
+    (Reason.RTC_TOKEN_FOR_RTM, of(GOOD, error_code=6), of(GOOD, error_code=6, uid=7)),
+    (Reason.RTC_TOKEN_FOR_RTM, of(GOOD, error_code=-10005), of(GOOD, error_code=-10006)),
+    (Reason.RTC_TOKEN_FOR_RTM, of(GOOD, error_code=-10009), of(t007(rtm()), error_code=-10009)),
+    (
         Reason.RTM_TOKEN_FOR_RTC,
         of(t007(rtm()), channel_name="lesson-1"),
         of(t007(rtm(), rtc()), channel_name="lesson-1"),
@@ -342,6 +383,16 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
     ),
     (Reason.WRONG_PRODUCT, of(GOOD, room_uuid=ROOM), of(ROOM_TOKEN, room_uuid=ROOM)),
     (Reason.WRONG_PRODUCT, of(ROOM_TOKEN, uid=7), of(ROOM_TOKEN, uid=7, room_uuid=ROOM)),
+    (
+        Reason.WRONG_PRODUCT,
+        of(t007(v007.streaming("lesson-1", "7", {1: HOUR})), error_code=110, **RTC_USE),
+        of(t007(v007.streaming("lesson-1", "7", {1: HOUR})), **RTC_USE),
+    ),
+    (
+        Reason.WRONG_PRODUCT,
+        of(t007(v007.fcdn("lesson-1", "7", {1: HOUR})), error_code=110, **RTC_USE),
+        of(t007(v007.fcdn("lesson-1", "7", {1: HOUR}), rtc()), error_code=110, **RTC_USE),
+    ),
     (
         Reason.NO_JOIN_PRIVILEGE,
         of(t007(rtc(rights={2: HOUR, 3: HOUR, 4: HOUR}))),
@@ -376,6 +427,17 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(relabelled(ROOM_TOKEN, "NETLESSTASK")),
     ),
     (Reason.PREFIX_RELABELLED, of(relabelled(whiteboard("sdk"), "NETLESSROOM")), of(ROOM_TOKEN)),
+    (Reason.UUID_SHORT, of(ROOM_TOKEN[:-16], keys=()), of(ROOM_TOKEN, keys=())),
+    (
+        Reason.UUID_SHORT,
+        of(ROOM_TOKEN[:-39]),
+        of(whiteboard(content={"role": "1", "uuid": ROOM[:3]})),
+    ),
+    (
+        Reason.UUID_SHORT,
+        of(whiteboard("task", content={"role": "1", "uuid": "4a50"}), keys=()),
+        of(whiteboard("task", content={"role": "1", "uuid": "4a5x"}), keys=()),
+    ),
     (
         Reason.ROLE_UNKNOWN,
         of(whiteboard(content={"role": "3", "uuid": ROOM})),
@@ -414,7 +476,32 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(t007(rtc(rights=publisher(9 * DAY)), issued_at=NOW - DAY + 1, expire_seconds=9 * DAY)),
     ),
     (Reason.JOIN_ENDED, of(early(join=HOUR)), of(early(join=HOUR + 1))),
+    (
+        Reason.JOIN_ENDED,
+        of(rtc_and_rtm(3480, 60)),
+        of(rtc_and_rtm(3480, 60), **RTC_USE),
+    ),
+    (Reason.JOIN_ENDED, of(rtc_and_rtm(60, 3480), **RTC_USE), of(rtc_and_rtm(60, 3480), **RTM_USE)),
+    (
+        Reason.JOIN_ENDED,
+        of(rtc_and_rtm(3480, 60), **RTM_USE),
+        of(rtc_and_rtm(3480, 121), **RTM_USE),
+    ),
+    (
+        Reason.JOIN_ENDED,
+        of(t007(rtc(rights={1: 1}), rtc("lesson-2"), issued_at=NOW - 9), channel_name="lesson-1"),
+        of(t007(rtc(rights={1: 1}), rtc("lesson-2"), issued_at=NOW - 9), channel_name="lesson-2"),
+    ),
     (Reason.PUBLISH_ENDED, of(early(audio=HOUR)), of(early(audio=HOUR + 1))),
+    (
+        Reason.PUBLISH_ENDED,
+        of(
+            t007(rtc(rights=publisher() | {2: 60}), rtm(seconds=60), issued_at=NOW - 120), **RTC_USE
+        ),
+        of(
+            t007(rtc(rights=publisher() | {2: 60}), rtm(seconds=60), issued_at=NOW - 120), **RTM_USE
+        ),
+    ),
     (Reason.CLOCK_SKEW, of(t007(issued_at=NOW + 31)), of(t007(issued_at=NOW + 30))),
     (
         Reason.CLOCK_SKEW,
@@ -422,6 +509,22 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(GOOD, error_code=109, now_ms=(NOW + HOUR) * 1000),
     ),
     (Reason.CLOCK_SKEW, of(t007(rtm()), error_code=6), of(t007(rtm()), error_code=5)),
+    (Reason.CLOCK_SKEW, of(t007(rtm()), error_code=-10009), of(t007(rtm()), error_code=-10005)),
+    (
+        Reason.CLOCK_SKEW,
+        of(RTM_006, error_code=6),
+        of(t006("alice", "", privileges={1000: 0}), error_code=6),
+    ),
+    (
+        Reason.CLOCK_SKEW,
+        of(early(audio=HOUR + 1), error_code=109),
+        of(early(audio=HOUR), error_code=109),
+    ),
+    (
+        Reason.CLOCK_SKEW,
+        of(t007(rtc(rights={1: 1}), rtm(), issued_at=NOW - 9), error_code=6),
+        of(t007(rtc(), rtm(seconds=1), issued_at=NOW - 9), error_code=6),
+    ),
     (
         Reason.EPOCH_AS_SECONDS,
         of(t007(expire_seconds=NOW + HOUR)),
@@ -461,9 +564,39 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
     ),
     (Reason.SHORT_LIFE, of(t007(rtm(seconds=60))), of(t007(rtm(seconds=61)))),
     (
+        Reason.SHORT_LIFE,
+        of(t007(rtc(), rtm(seconds=60))),
+        of(t007(rtc(), rtm(seconds=60)), channel_name="lesson-1"),
+    ),
+    (
         Reason.JOIN_ENDS_BEFORE_PUBLISH,
         of(t007(rtc(rights=publisher() | {1: HOUR - 1}))),
         of(t007(rtc(rights=publisher() | {2: HOUR - 1}))),
+    ),
+    (
+        Reason.JOIN_ENDS_BEFORE_PUBLISH,
+        of(t007(rtc(rights={1: HOUR, 2: 2 * HOUR}), expire_seconds=HOUR + 1)),
+        of(t007(rtc(rights={1: HOUR, 2: 2 * HOUR}), expire_seconds=HOUR)),
+    ),
+    (
+        Reason.JOIN_ENDS_BEFORE_PUBLISH,
+        of(t007(rtc(rights={1: DAY - 1, 2: DAY + HOUR}), expire_seconds=2 * DAY)),
+        of(t007(rtc(rights={1: DAY, 2: DAY + HOUR}), expire_seconds=2 * DAY)),
+    ),
+    (
+        Reason.JOIN_ENDS_BEFORE_PUBLISH,
+        of(t007(rtc(rights={1: 600, 2: 0}))),
+        of(t007(rtc(rights={1: 0, 2: 600}))),
+    ),
+    (
+        Reason.JOIN_ENDS_BEFORE_PUBLISH,
+        of(t006(privileges={1: NOW + 600, 2: NOW + 601})),
+        of(t006(privileges={1: NOW + 600, 2: 0})),
+    ),
+    (
+        Reason.JOIN_ENDS_BEFORE_PUBLISH,
+        of(t006(privileges={1: NOW + DAY - 1, 2: NOW + 2 * DAY})),
+        of(t006(privileges={1: NOW + DAY, 2: NOW + 2 * DAY})),
     ),
     (
         Reason.PRIVILEGE_OUTLIVES_TOKEN,
@@ -489,7 +622,41 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(t007(rtm()), error_code=5),
         of(t007(rtm(), app_certificate=UNKNOWN_CERTIFICATE), error_code=5),
     ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(t007(rtm()), error_code=-10005),
+        of(t007(rtm()), error_code=-10006),
+    ),
+    *[
+        (
+            Reason.REFUSED_UNEXPLAINED,
+            of(GOOD, error_code=110),
+            of(text, error_code=110),
+        )
+        for text in (quote(GOOD), f"{GOOD}\n", f'"{GOOD}"', f"Bearer {GOOD}")
+    ],
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(t007(app_certificate=OLD_CERTIFICATE), error_code=110),
+        of(t007(app_id="0" * 32), app_id="0" * 32, error_code=110),
+    ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(GOOD, error_code=110, **RTC_USE),
+        of(t006(), error_code=110, **RTC_USE),
+    ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(t007(rtm()), error_code=5),
+        of(RTM_006, error_code=5),
+    ),
     (Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=17), of(GOOD, error_code=110)),
+    (Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=-10006), of(GOOD, error_code=-10005)),
+    (
+        Reason.CODE_NOT_ABOUT_TOKENS,
+        of(GOOD, error_code=5, **RTC_USE),
+        of(t007(rtm()), **RTM_USE),
+    ),
 ]
 
 # More that must not trigger it: what one check says, its neighbours need not say too.
@@ -517,6 +684,8 @@ MISSES: list[tuple[Reason, Trial]] = [
     (Reason.WRONG_USER, of(t007(rtc(uid="Alice")), user_account="alice")),
     (Reason.WRONG_USER, of(t007(rtc(uid="alice")), uid=7)),
     (Reason.WRONG_USER, of(GOOD, user_account="alice")),
+    (Reason.WRONG_USER, of(t007(rtc("*", "8"), rtc()), uid=7)),
+    (Reason.WRONG_USER, of(t007(rtc("", "8"), rtc()), uid=7)),
     (Reason.WRONG_USER, of(t007(rtm("bob")), channel_name="lesson-1", user_account="alice")),
     (Reason.ACCOUNT_FOR_UID, of(t007(rtc(uid="bob")), user_account="alice")),
     (Reason.UID_FOR_ACCOUNT, of(t007(rtc(uid="bob")), user_account="alice")),
@@ -524,10 +693,12 @@ MISSES: list[tuple[Reason, Trial]] = [
     (Reason.UID_FOR_ACCOUNT, of(GOOD, uid=8)),
     (Reason.USER_SPELLING, of(t007(rtc(uid="0")), uid=0)),
     (Reason.UID_ZERO_AS_TEXT, of(t007(rtm("0")), uid=7)),
+    (Reason.UID_ZERO_AS_TEXT, of(t007(rtc(), rtc("lesson-2", "0")), **RTC_USE)),
     (Reason.UID_OUT_OF_RANGE, of(t007(rtc(uid="0")))),
     (Reason.ANY_USER, of(t007(v007.chat("", {2: HOUR})))),
     (Reason.RTC_TOKEN_FOR_RTM, of(t007(v007.chat("alice", {1: HOUR})), error_code=5)),
     (Reason.RTC_TOKEN_FOR_RTM, of(CUT_RTC, error_code=5)),
+    (Reason.RTC_TOKEN_FOR_RTM, of(GOOD, error_code=5, **RTC_USE)),
     (Reason.RTM_TOKEN_FOR_RTC, of(t007(v007.chat("a", {1: HOUR})), channel_name="c")),
     (Reason.RTM_TOKEN_FOR_RTC, of(CUT_RTM, channel_name="c")),
     (Reason.WRONG_PRODUCT, of(GOOD, error_code=5)),
@@ -554,6 +725,9 @@ MISSES: list[tuple[Reason, Trial]] = [
     ),
     (Reason.CLOCK_SKEW, of(GOOD[:-4], error_code=109)),
     (Reason.CLOCK_SKEW, of(GOOD)),
+    (Reason.CLOCK_SKEW, of(whiteboard(lifespan_ms=0), error_code=109)),
+    (Reason.REFUSED_UNEXPLAINED, of(t007(issued_at=NOW + 31), error_code=110)),
+    (Reason.REFUSED_UNEXPLAINED, of(GOOD, error_code=5, **RTC_USE)),
     (Reason.EPOCH_AS_SECONDS, of(t006())),
     (Reason.SECONDS_AS_EPOCH, of(t007())),
     (Reason.SECONDS_AS_EPOCH, of(t006(privileges={}))),
@@ -568,10 +742,14 @@ MISSES: list[tuple[Reason, Trial]] = [
     (Reason.PRIVILEGE_OUTLIVES_TOKEN, of(t006())),
     (Reason.NON_EXPIRING, of("NETLESSROOM_YWs9YQ")),
     *[(Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=code)) for code in (101, 119, 118, 5, 6)],
+    *[(Reason.CODE_NOT_ABOUT_TOKENS, of(GOOD, error_code=code)) for code in (-10005, -10009)],
     *[(Reason.CLOCK_SKEW, of(GOOD, error_code=code)) for code in (101, 110, 119, 5)],
+    *[(Reason.CLOCK_SKEW, of(GOOD, error_code=code, **RTC_USE)) for code in (2, 6)],
 ]
 HITS: list[tuple[Reason, Trial]] = [
-    *[(Reason.CLOCK_SKEW, of(GOOD, error_code=code)) for code in (109, 118, 6)],
+    *[(Reason.CLOCK_SKEW, of(GOOD, error_code=code)) for code in (109, 118)],
+    *[(Reason.CLOCK_SKEW, of(t007(rtm()), error_code=code)) for code in (6, -10009)],
+    (Reason.WRONG_PRODUCT, of(whiteboard(lifespan_ms=0), error_code=109)),
     *[
         (Reason.RTM_TOKEN_FOR_RTC, of(t007(rtm()), error_code=code))
         for code in (101, 109, 110, 118, 119)
@@ -590,7 +768,11 @@ SAYINGS: list[tuple[Reason, Trial, str]] = [
         "which belongs to the access key 'another-access-key', signed it.",
     ),
     (Reason.SIGNATURE_WRONG, of(t007(app_certificate=UNKNOWN_CERTIFICATE)), f"App ID '{APP_ID}'"),
-    (Reason.WRONG_CHANNEL, of(t006(), channel_name="x"), "'x', and the token is for another one."),
+    (
+        Reason.WRONG_CHANNEL,
+        of(t006(), channel_name="x"),
+        "'x', and the token is for another one, or for another spelling of it.",
+    ),
     (Reason.WRONG_USER, of(GOOD, uid=8), "logged in as uid 8, and the token is for '7'."),
     (Reason.WRONG_USER, of(GOOD, uid=0), "joined with uid 0, for which Agora makes one up"),
     (Reason.WRONG_USER, of(t007(rtm("bob")), user_account="al"), "logged in as 'al', and the"),
@@ -611,6 +793,11 @@ SAYINGS: list[tuple[Reason, Trial, str]] = [
         Reason.PREFIX_RELABELLED,
         of(relabelled(whiteboard("sdk"), "NETLESSROOM")),
         "By its prefix this is a room token, and its content names neither a room nor a task",
+    ),
+    (
+        Reason.UUID_SHORT,
+        of(ROOM_TOKEN[:-16], keys=()),
+        "The token's uuid has 20 hex digits, and Agora's have 32: it looks as if its end is",
     ),
     (Reason.ROLE_UNKNOWN, of(whiteboard(content={"uuid": ROOM})), "The token has no role, which"),
     (
@@ -666,4 +853,31 @@ SAYINGS: list[tuple[Reason, Trial, str]] = [
         of(t007(rtm()), error_code=5, user_account="alice"),
         "nothing in it explains that. To say more takes the App ID of the SDK.",
     ),
+    (
+        Reason.REFUSED_UNEXPLAINED,
+        of(t007(app_certificate=UNKNOWN_CERTIFICATE), keys=(), error_code=110, app_id=APP_ID),
+        "nothing in it explains that, and its signature was not checked. To say more takes the "
+        "channel and the user.",
+    ),
+    (
+        Reason.CODE_NOT_ABOUT_TOKENS,
+        of(GOOD, error_code=-10006),
+        "Code -10006 is none of those that Agora gives for tokens: 101, 109, 110, 118 and 119 for "
+        "RTC, 5 and 6, or -10005 and -10009, for RTM.",
+    ),
+    *[
+        (
+            Reason.CODE_NOT_ABOUT_TOKENS,
+            of(GOOD, error_code=code, **RTC_USE),
+            f"Code {code} is about tokens only where renewToken answers it: there it says that "
+            f"the new token {said}.",
+        )
+        for code, said in (
+            (2, "had expired"),
+            (3, "is invalid"),
+            (4, "is for another channel"),
+            (5, "is for another App ID"),
+            (6, "was superseded by a newer one"),
+        )
+    ],
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from token_authority_server.inspection.case import Case, Check
+from token_authority_server.inspection.case import Case, Check, LastCheck
 from token_authority_server.inspection.checks import (
     channel,
     codes,
@@ -13,7 +13,7 @@ from token_authority_server.inspection.checks import (
     times,
     user,
 )
-from token_authority_server.inspection.reasons import Finding, Severity
+from token_authority_server.inspection.reasons import Finding, Reason, Severity
 
 # In the order of the answer, among findings that matter alike.
 CHECKS: Final[Sequence[Check]] = (
@@ -24,6 +24,7 @@ CHECKS: Final[Sequence[Check]] = (
     *user.CHECKS,
     *times.CHECKS,
 )
+LAST_CHECKS: Final[Sequence[LastCheck]] = (*times.LAST_CHECKS, *codes.CHECKS)
 
 
 def diagnose(case: Case) -> tuple[Finding, ...]:
@@ -32,10 +33,8 @@ def diagnose(case: Case) -> tuple[Finding, ...]:
     for reason, severity, look in CHECKS:
         if words := look(case):
             findings.append(Finding(reason, severity, *words))
-    errors = frozenset(
-        [finding.reason for finding in findings if finding.severity is Severity.ERROR]
-    )
-    for reason, severity, look_last in codes.CHECKS:
-        if words := look_last(case, errors):
+    for reason, severity, look_last in LAST_CHECKS:
+        found: dict[Reason, Severity] = {finding.reason: finding.severity for finding in findings}
+        if words := look_last(case, found):
             findings.append(Finding(reason, severity, *words))
     return tuple(sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR))

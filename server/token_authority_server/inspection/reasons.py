@@ -115,6 +115,8 @@ class Reason(StrEnum):
     """It is a whiteboard SDK token, which no client may have."""
     PREFIX_RELABELLED = "PREFIX_RELABELLED"
     """Its prefix says another kind of whiteboard token than its content."""
+    UUID_SHORT = "UUID_SHORT"
+    """The uuid of a whiteboard token looks cut off, and no key vouches for it."""
     ROLE_UNKNOWN = "ROLE_UNKNOWN"
     """A whiteboard token whose role is none of admin, writer and reader."""
 
@@ -152,9 +154,9 @@ class Reason(StrEnum):
     CERTIFICATE_NOT_ENABLED = "CERTIFICATE_NOT_ENABLED"
     """Code 119: a token was sent to a project that has no certificate enabled."""
     REFUSED_UNEXPLAINED = "REFUSED_UNEXPLAINED"
-    """Code 110, or 5 of RTM, and nothing in the token explains it."""
+    """Code 110, or 5 or -10005 of RTM, and nothing in the token explains it."""
     CODE_NOT_ABOUT_TOKENS = "CODE_NOT_ABOUT_TOKENS"
-    """The code is none of those that Agora gives for tokens."""
+    """The code is none of those that Agora gives for tokens to who joins or logs in."""
 
 
 class Severity(StrEnum):

@@ -3,36 +3,32 @@
 import re
 from typing import Final
 
-from token_authority_server.inspection.case import Case, Check, Words
+from token_authority_server.inspection.case import EVERY, Case, Check, Words, opens
 from token_authority_server.inspection.decoded import Service
 from token_authority_server.inspection.reasons import Reason, Severity
 from token_authority_server.inspection.words import quoted
 
 # What Agora allows, by joinChannel's page.
 _LEGAL: Final = re.compile(r"[-a-zA-Z0-9 !#$%&()+:;<=.>?@\[\]^_{}|~,]{1,64}")
-_EVERY: Final = "*"
 
 
 def _others(case: Case) -> list[Service]:
     """Returns the services for other channels, where none is for the one that was joined."""
-    used, services = case.expected.channel_name, case.with_channel
-    if not used or any(_opens(service, used) for service in services):
+    used, services = case.expected.channel_name, case.joined
+    if not used or any(opens(service, used) for service in services):
         return []
     return services
-
-
-def _opens(service: Service, channel: str) -> bool:
-    name = service.channel
-    return name is not None and (name.matches(channel) or name.text == _EVERY)
 
 
 def _wrong_channel(case: Case) -> Words | None:
     services, used = _others(case), case.expected.channel_name
     if not services or any(_resembles(service, used) for service in services):
         return None
+    # The few spellings that are tried on a CRC are not all there are.
+    spelling = ", or for another spelling of it" if case.decoded.format == "006" else ""
     return Words(
         f"The client joined the channel {quoted(used)}, and the token is for "
-        f"{services[0].channel}.",
+        f"{services[0].channel}{spelling}.",
         "Make the token for the channel that the client joins.",
     )
 
@@ -57,7 +53,7 @@ def _channel_name_invalid(case: Case) -> Words | None:
     for service in case.with_channel:
         assert service.channel
         text = service.channel.text
-        if text is not None and text != _EVERY and not _LEGAL.fullmatch(text):
+        if text is not None and text != EVERY and not _LEGAL.fullmatch(text):
             return Words(
                 f"The token is for the channel {quoted(text)}, which Agora does not allow.",
                 "Name channels with 1 to 64 ASCII letters, digits, spaces, and the punctuation "
@@ -69,7 +65,7 @@ def _channel_name_invalid(case: Case) -> Words | None:
 def _wildcard_channel(case: Case) -> Words | None:
     for service in case.with_channel:
         assert service.channel
-        if service.channel.text == _EVERY:
+        if service.channel.text == EVERY:
             return Words(
                 "The token opens every channel of the project.",
                 "Web clients need USE_NEW_TOKEN for it; where one channel is enough, name it.",
@@ -81,7 +77,7 @@ def _wildcard_needs_007(case: Case) -> Words | None:
     if case.decoded.format != "006" or not case.rtc:
         return None
     name = case.rtc[0].channel
-    if name is None or not name.matches(_EVERY):
+    if name is None or not name.matches(EVERY):
         return None
     return Words(
         "The token is for the channel '*', which in 006 is no more than a channel of that name.",

@@ -1,16 +1,17 @@
 """Says what an error code means that nothing in the token explains."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from token_authority_server.inspection.case import (
-    INVALID_CODES,
+    RENEWAL_CODES,
     RTC_CODES,
-    RTM_CODES,
     Case,
     LastCheck,
     Words,
 )
 from token_authority_server.inspection.reasons import Reason, Severity
+from token_authority_server.inspection.verify import Verdict
 
 _ABOUT_THE_APP: Final = frozenset(
     [
@@ -20,10 +21,23 @@ _ABOUT_THE_APP: Final = frozenset(
         Reason.SECRET_IN_TOKEN,
     ]
 )
+# Warnings, for the token may work; and enough to refuse it where it does not.
+_MAY_EXPLAIN: Final = frozenset(
+    [
+        Reason.WHITESPACE,
+        Reason.QUOTED,
+        Reason.URL_ENCODED,
+        Reason.SURROUNDED,
+        Reason.KEY_UNKNOWN,
+        Reason.SIGNATURE_UNCHECKED,
+        Reason.LEGACY_FORMAT_006,
+    ]
+)
+_Found = Mapping[Reason, Severity]
 
 
-def _app_id_refused(case: Case, found: frozenset[Reason]) -> Words | None:
-    if case.expected.error_code != 101 or found & _ABOUT_THE_APP:
+def _app_id_refused(case: Case, found: _Found) -> Words | None:
+    if case.expected.error_code != 101 or found.keys() & _ABOUT_THE_APP:
         return None
     return Words(
         "Agora does not know the App ID that the SDK was initialised with (code 101).",
@@ -31,7 +45,7 @@ def _app_id_refused(case: Case, found: frozenset[Reason]) -> Words | None:
     )
 
 
-def _certificate_not_enabled(case: Case, _: frozenset[Reason]) -> Words | None:
+def _certificate_not_enabled(case: Case, _: _Found) -> Words | None:
     if case.expected.error_code != 119:
         return None
     return Words(
@@ -41,9 +55,11 @@ def _certificate_not_enabled(case: Case, _: frozenset[Reason]) -> Words | None:
     )
 
 
-def _refused_unexplained(case: Case, found: frozenset[Reason]) -> Words | None:
+def _refused_unexplained(case: Case, found: _Found) -> Words | None:
     code, expected = case.expected.error_code, case.expected
-    if code not in INVALID_CODES or found:
+    if not case.is_called_invalid:
+        return None
+    if Severity.ERROR in found.values() or found.keys() & _MAY_EXPLAIN:
         return None
     lacking = [
         name
@@ -54,22 +70,34 @@ def _refused_unexplained(case: Case, found: frozenset[Reason]) -> Words | None:
         )
         if not is_given
     ]
+    unchecked, compare = "", "Compare"
+    if case.signature.verdict is not Verdict.VALID:
+        unchecked = ", and its signature was not checked"
+        compare = "Inspect it with a server that has the project's keys; compare"
     more = f" To say more takes {' and '.join(lacking)}." if lacking else ""
     return Words(
-        f"Agora calls the token invalid (code {code}), and nothing in it explains that.{more}",
-        "Compare App ID, channel and user with what the client really used, to the letter; check "
-        "that the key that signed is still enabled in Agora's console, that the client's SDK "
+        f"Agora calls the token invalid (code {code}), and nothing in it explains "
+        f"that{unchecked}.{more}",
+        f"{compare} App ID, channel and user with what the client really used, to the letter; "
+        "check that the key that signed is still enabled in Agora's console, that the client's SDK "
         "reads this format, and that it was this token that the client passed.",
     )
 
 
-def _code_not_about_tokens(case: Case, _: frozenset[Reason]) -> Words | None:
+def _code_not_about_tokens(case: Case, _: _Found) -> Words | None:
     code = case.expected.error_code
-    if not code or code in RTC_CODES or code in RTM_CODES:
+    if not code or code in RTC_CODES or case.for_rtm:
         return None
+    if code in RENEWAL_CODES:
+        return Words(
+            f"Code {code} is about tokens only where renewToken answers it: there it says that the "
+            f"new token {RENEWAL_CODES[code]}.",
+            "Inspect the token that was passed to renewToken; if the code came from elsewhere, "
+            "look it up in the SDK's reference.",
+        )
     return Words(
         f"Code {code} is none of those that Agora gives for tokens: 101, 109, 110, 118 and 119 for "
-        "RTC, 5 and 6 for RTM.",
+        "RTC, 5 and 6, or -10005 and -10009, for RTM.",
         "Look the code up in the SDK's reference.",
     )
 

@@ -1,5 +1,6 @@
 """Looks at which product the token is for, and with which rights."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,6 +17,7 @@ from token_authority_server.inspection.services import (
     RTM2,
     SERVICES,
 )
+from token_authority_server.inspection.verify import Verdict
 from token_authority_server.inspection.words import quoted
 
 # The rights with which nobody has to be named.
@@ -25,6 +27,8 @@ _NOUNS: Final = {
     "whiteboard.room": "a room",
     "whiteboard.task": "a task",
 }
+# Agora's rooms and tasks have 32.
+_SHORT_UUID: Final = re.compile(r"[0-9a-f]{1,31}")
 _MUST_LOG_IN: Final = frozenset([RTM, CHAT, EDUCATION, RTM2])
 
 
@@ -44,7 +48,7 @@ def _rtc_token_for_rtm(case: Case) -> Words | None:
 
 
 def _rtm_token_for_rtc(case: Case) -> Words | None:
-    if not case.for_rtc or not case.decoded.kind or case.with_channel or not case.rtm:
+    if not case.for_rtc or not case.decoded.kind or case.joined or not case.rtm:
         return None
     return Words(
         "The token logs in to RTM (Signaling), and the client joined an RTC channel with it.",
@@ -62,7 +66,7 @@ def _wrong_product(case: Case) -> Words | None:
     used = ""
     if case.for_rtm and not case.rtc:
         used = "to log in to RTM (Signaling)"
-    elif case.for_rtc and not case.with_channel:
+    elif case.for_rtc and not case.joined:
         used = "to join an RTC channel"
     elif case.expected.room_uuid and not has_room:
         used = "to enter a room"
@@ -168,6 +172,22 @@ def _prefix_relabelled(case: Case) -> Words | None:
     )
 
 
+def _uuid_short(case: Case) -> Words | None:
+    whiteboard = case.decoded.whiteboard
+    if whiteboard is None or case.decoded.sealed is None:
+        return None
+    # The uuid stands last, behind the signature: only a key can tell that some of it is missing.
+    uuid = whiteboard.get("uuid", "")
+    if case.signature.verdict is Verdict.VALID or not _SHORT_UUID.fullmatch(uuid):
+        return None
+    return Words(
+        f"The token's uuid has {len(uuid)} hex digits, and Agora's have 32: it looks as if its end "
+        "is missing.",
+        "Compare the uuid with the room's or task's; if it is shorter, look for what cuts the "
+        "token on the way.",
+    )
+
+
 def _role_unknown(case: Case) -> Words | None:
     whiteboard = case.decoded.whiteboard
     if whiteboard is None or case.decoded.sealed is None or whiteboard.get("role") in ROLES:
@@ -191,5 +211,6 @@ CHECKS: Final = (
     Check(Reason.APP_TOKEN_SERVER_SIDE_ONLY, Severity.WARNING, _app_token),
     Check(Reason.LEGACY_FORMAT_006, Severity.WARNING, _legacy_format_006),
     Check(Reason.SUBSCRIBER_NOT_ENFORCED, Severity.WARNING, _subscriber_not_enforced),
+    Check(Reason.UUID_SHORT, Severity.WARNING, _uuid_short),
     Check(Reason.ROLE_UNKNOWN, Severity.WARNING, _role_unknown),
 )

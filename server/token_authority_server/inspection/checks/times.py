@@ -1,9 +1,9 @@
 """Looks at when the token and its rights began and end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from token_authority_server.inspection.case import EXPIRED_CODES, Case, Check, Words
+from token_authority_server.inspection.case import Case, Check, LastCheck, Words
 from token_authority_server.inspection.decode_007 import DAY_SECONDS
 from token_authority_server.inspection.reasons import Reason, Severity
 from token_authority_server.inspection.services import JOIN, RTC, SERVICES, UNKNOWN
@@ -37,24 +37,24 @@ def _expired(case: Case) -> Words | None:
 
 
 def _join_ended(case: Case) -> Words | None:
-    decoded = case.decoded
-    if decoded.expire_ms is None or not case.is_expired or _expired(case):
+    expire_ms = case.expire_ms
+    if expire_ms is None or not case.had_ended or _expired(case):
         return None
     return Words(
-        f"The right to join or log in had ended at {moment(decoded.expire_ms)}, "
-        f"{span(case.at_ms - decoded.expire_ms)} before it was used, though the token itself "
-        "lives on.",
+        f"The right to join or log in had ended at {moment(expire_ms)}, "
+        f"{span(case.at_ms - expire_ms)} before it was used, though the token itself lives on.",
         "Give that right the life of the token.",
     )
 
 
 def _publish_ended(case: Case) -> Words | None:
-    if case.is_expired:
+    if case.had_ended:
         return None
     names = SERVICES[RTC].rights
     ended = [
         f"{names[right]} at {moment(end_ms)}"
-        for service in case.rtc
+        for service in case.used
+        if service.type == RTC
         for right, end_ms in service.ends_ms.items()
         if right in names and end_ms <= case.at_ms
     ]
@@ -66,7 +66,7 @@ def _publish_ended(case: Case) -> Words | None:
     )
 
 
-def _clock_skew(case: Case) -> Words | None:
+def _clock_skew(case: Case, found: Mapping[Reason, Severity]) -> Words | None:
     decoded, code = case.decoded, case.expected.error_code
     if decoded.issue_ms is not None and decoded.issue_ms > case.at_ms + _SKEW_MS:
         return Words(
@@ -75,7 +75,10 @@ def _clock_skew(case: Case) -> Words | None:
             "Set the clocks by NTP, first of all that of the machine that makes tokens, and mind "
             "time zones: tokens count in UTC.",
         )
-    if code not in EXPIRED_CODES or decoded.sealed is None or case.is_expired:
+    if not case.is_called_expired or decoded.sealed is None:
+        return None
+    # Only what nothing else explains is for the clocks to explain.
+    if Severity.ERROR in found.values() or Reason.PUBLISH_ENDED in found:
         return None
     return Words(
         f"Agora says by code {code} that the token had expired, and it had not: it is likely that "
@@ -160,10 +163,10 @@ def _zero_life(case: Case) -> Words | None:
 
 
 def _short_life(case: Case) -> Words | None:
-    decoded = case.decoded
-    if decoded.issue_ms is None or decoded.expire_ms is None:
+    issue_ms, expire_ms = case.decoded.issue_ms, case.expire_ms
+    if issue_ms is None or expire_ms is None:
         return None
-    life_ms = decoded.expire_ms - decoded.issue_ms
+    life_ms = expire_ms - issue_ms
     if not 0 < life_ms <= _SHORT_MS:
         return None
     return Words(
@@ -174,9 +177,20 @@ def _short_life(case: Case) -> Words | None:
 
 
 def _join_ends_before_publish(case: Case) -> Words | None:
+    decoded = case.decoded
+    if decoded.issue_ms is None:
+        return None
+    # Whatever the numbers, all rights are over with the token, and 0 stands for its end in 007.
+    life = min(decoded.expire_seconds or DAY_SECONDS, DAY_SECONDS)
+    last_ms = decoded.issue_ms + life * 1000
+    zero_ms = last_ms if decoded.format == "007" else 0
     for service in case.rtc:
-        ends_ms = {right: service.ends_ms.get(right, 0) for right in SERVICES[RTC].rights}
-        join_ms = ends_ms[JOIN]
+        ends_ms = {
+            right: min(service.ends_ms.get(right, zero_ms), last_ms)
+            for right in service.rights
+            if right in SERVICES[RTC].rights
+        }
+        join_ms = ends_ms.get(JOIN)
         if join_ms and max(ends_ms.values()) > join_ms:
             return Words(
                 f"The right to join ends at {moment(join_ms)}, before a right to publish: the user "
@@ -216,7 +230,6 @@ CHECKS: Final = (
     Check(Reason.EXPIRY_IN_SECONDS, Severity.ERROR, _expiry_in_seconds),
     Check(Reason.EXPIRED, Severity.ERROR, _expired),
     Check(Reason.JOIN_ENDED, Severity.ERROR, _join_ended),
-    Check(Reason.CLOCK_SKEW, Severity.ERROR, _clock_skew),
     Check(Reason.PUBLISH_ENDED, Severity.WARNING, _publish_ended),
     Check(Reason.JOIN_ENDS_BEFORE_PUBLISH, Severity.WARNING, _join_ends_before_publish),
     Check(Reason.NON_EXPIRING, Severity.WARNING, _non_expiring),
@@ -225,3 +238,4 @@ CHECKS: Final = (
     Check(Reason.SHORT_LIFE, Severity.WARNING, _short_life),
     Check(Reason.PRIVILEGE_OUTLIVES_TOKEN, Severity.WARNING, _privilege_outlives_token),
 )
+LAST_CHECKS: Final = (LastCheck(Reason.CLOCK_SKEW, Severity.ERROR, _clock_skew),)

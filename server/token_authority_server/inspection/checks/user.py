@@ -1,12 +1,11 @@
 """Looks at the user that the token is for."""
 
 import re
-from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
 from token_authority_server.inspection.case import Case, Check, Words
-from token_authority_server.inspection.decoded import Name, Service
+from token_authority_server.inspection.decoded import Name
 from token_authority_server.inspection.reasons import Reason, Severity
 from token_authority_server.inspection.words import quoted
 
@@ -26,16 +25,9 @@ class _Difference(Enum):
     ANOTHER = auto()
 
 
-def _services(case: Case) -> Sequence[Service]:
-    """Returns the services that it was used for."""
-    if case.for_rtm:
-        return case.rtm
-    return case.with_channel if case.for_rtc else case.decoded.services
-
-
 def _names(case: Case) -> list[Name]:
     """Returns the users that the token is for, in what it was used for."""
-    return [service.user for service in _services(case) if service.user]
+    return [service.user for service in case.used if service.user]
 
 
 def _difference(case: Case) -> _Difference | None:
@@ -56,7 +48,7 @@ def _of_another_kind(case: Case, used: str) -> _Difference | None:
 
     006 keeps nothing to tell it by.
     """
-    users = [service.user for service in _services(case) if service.channel]
+    users = [service.user for service in case.used if service.channel]
     texts = [user.text for user in users if user and user.text is not None]
     numbers = [_INTEGER.fullmatch(text) is not None for text in texts]
     if not texts:
@@ -116,7 +108,8 @@ def _uid_for_account(case: Case) -> Words | None:
 
 
 def _uid_zero_as_text(case: Case) -> Words | None:
-    names = [service.user for service in case.with_channel if service.user]
+    services = case.used if case.for_rtc else case.with_channel
+    names = [service.user for service in services if service.user]
     if case.expected.user_account == _ZERO or not any(name.matches(_ZERO) for name in names):
         return None
     return Words(
