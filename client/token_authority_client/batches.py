@@ -24,7 +24,9 @@ _MEMBERS: Final = {
     for field in IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
     if field.message_type
 }
-_ENTRY: Final = re.compile(r"\brequests\[(\d+)\]")
+# A path where errors put them: a channel may be called requests[3] too.
+_ENTRY: Final = re.compile(r"(^|; |,|^invalid request: )requests\[(\d+)\]")
+_PATHS: Final = ("entry", "fields", "advice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,14 @@ def _part(first: int, entries: list[IssueTokenRequest], validate_only: bool) -> 
 
 def _renumber(error: TokenAuthorityError, first: int) -> None:
     def in_list(text: str) -> str:
-        return _ENTRY.sub(lambda entry: f"requests[{first + int(entry[1])}]", text)
+        return _ENTRY.sub(lambda entry: f"{entry[1]}requests[{first + int(entry[2])}]", text)
 
     error.message = in_list(error.message)
     error.args = (error.message,)
     error.advice = in_list(error.advice)
-    error.metadata = {name: in_list(value) for name, value in error.metadata.items()}
+    error.metadata = {
+        name: in_list(value) if name in _PATHS else value for name, value in error.metadata.items()
+    }
     error.violations = tuple(
         [
             dataclasses.replace(violation, field=in_list(violation.field))

@@ -42,7 +42,8 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
             user_account: Or the string account, or the RTM, Chat or education user.
             room_uuid: The whiteboard or classroom room.
             at_time: When it was used; with a time zone. Unset: now, by the server's clock.
-            error_code: The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119; RTM 5, 6.
+            error_code: The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119;
+                RTM 5, 6, -10005, -10009.
 
         Raises:
             TokenAuthorityError: No explanation; see its subclasses.

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
+from support import granting
 from support.clients import Either, answering
 from support.decoding import decode
 from support.keys import CERTIFICATE
@@ -171,6 +172,18 @@ async def test_any_other_refusal_names_the_entry_of_the_list(either: Either) -> 
     assert caught.value.reason == "GRANT_MISSING"
     assert caught.value.metadata["entry"].startswith("requests[612]")
     assert caught.value.metadata["project"] == "nowhere"
+
+
+async def test_a_channel_that_is_called_like_an_entry_keeps_its_name(client_type: Any) -> None:
+    narrow = granting.callers(granting.caller(granting.grant(channels=("lesson-*",))))
+    async with running(who=narrow) as server:
+        either = Either(client_type(server.address))
+        requests = [rtc(channel="lesson-1")] * MAX_REQUESTS + [rtc(channel="requests[3]")]
+        with pytest.raises(PermissionDenied, match=r"^requests\[500\]") as caught:
+            await either.issue_many(requests)
+        assert "'requests[3]'" in str(caught.value)
+        assert "requests[3]" in caught.value.metadata["wanted"]
+        await either.close()
 
 
 async def test_hundreds_of_violations_arrive(either: Either) -> None:

@@ -139,7 +139,9 @@ class Expected(_message.Message):
     room_uuid: _builtins.str
     """The whiteboard or classroom room. Empty: any."""
     error_code: _builtins.int
-    """The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119; RTM 5, 6. Unset: none."""
+    """The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119; RTM 5, 6, -10005, -10009. Unset:
+    none.
+    """
     @_builtins.property
     def at_time(self) -> _timestamp_pb2.Timestamp:
         """When the token was used. Unset: now, by the server's clock."""
@@ -334,7 +336,9 @@ class InspectTokenResponse(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When joining or logging in with it stops to work. Unset for never, or where it is not known."""
+        """When joining or logging in with it stops to work, in what it was used for (`expected`). Unset for
+        never, or where it is not known.
+        """
 
     @_builtins.property
     def signature(self) -> Global___Signature:

@@ -152,9 +152,10 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchIssueTokens(self, request, context):
-        """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
-        like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
-        the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
+        """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
+        entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
+        35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
+        other refusal is that of the first entry that is refused, whose path is there under "entry".
 
         Who may call it: callers with the grants that each entry would need alone.
         """

@@ -90,9 +90,10 @@ class TokenServiceStub:
     Who may call it: callers with a grant for `access_token` and for each of the services in it.
     """
     BatchIssueTokens: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]
-    """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
-    like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
-    the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
+    """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
+    entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
+    35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
+    other refusal is that of the first entry that is refused, whose path is there under "entry".
 
     Who may call it: callers with the grants that each entry would need alone.
     """
@@ -144,9 +145,10 @@ class TokenServiceAsyncStub(TokenServiceStub):
     Who may call it: callers with a grant for `access_token` and for each of the services in it.
     """
     BatchIssueTokens: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]  # type: ignore[assignment]
-    """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
-    like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
-    the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
+    """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
+    entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
+    35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
+    other refusal is that of the first entry that is refused, whose path is there under "entry".
 
     Who may call it: callers with the grants that each entry would need alone.
     """
@@ -237,9 +239,10 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _batch_pb2.BatchIssueTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_batch_pb2.BatchIssueTokensResponse, _abc.Awaitable[_batch_pb2.BatchIssueTokensResponse]]:
-        """Issues up to 500 tokens of any kinds, in order: all of them, or none. An invalid entry is named
-        like `requests[3].rtc.channel_name`, and all of them are named; any other refusal is that of
-        the first entry that is refused, whose path is in the ErrorInfo's metadata under "entry".
+        """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
+        entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
+        35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
+        other refusal is that of the first entry that is refused, whose path is there under "entry".
 
         Who may call it: callers with the grants that each entry would need alone.
         """

@@ -51,7 +51,8 @@ class Inspection:
     issue_ms: int | None
     """Milliseconds since 1970; None where the token does not say."""
     expire_ms: int | None
-    """When joining or logging in stops; None for never, or where the token does not say."""
+    """When joining or logging in stops, in what it was used for; None for never, or where the token
+    does not say."""
     expired: bool
     """Whether that was over when it was used."""
     time_summary: str
@@ -86,8 +87,8 @@ def inspect_token(
         fields=decoded.fields,
         omitted_field_count=decoded.omitted_field_count,
         issue_ms=decoded.issue_ms,
-        expire_ms=decoded.expire_ms,
-        expired=case.is_expired,
+        expire_ms=case.expire_ms,
+        expired=case.had_ended,
         time_summary=_time_summary(case, now_ms),
         signature=signature,
         findings=diagnose(case),
@@ -141,7 +142,7 @@ def _time_summary(case: Case, now_ms: int) -> str:
     words: list[str] = []
     for ms, past, future in (
         (decoded.issue_ms, "issued", "issued"),
-        (decoded.expire_ms, "expired", "expires"),
+        (case.expire_ms, "expired", "expires"),
     ):
         if ms is not None:
             when = before if ms <= at_ms else after

@@ -124,12 +124,6 @@ class Case:
         """Whether joining or logging in was over, in what it was used for."""
         return self.expire_ms is not None and self.expire_ms <= self.at_ms
 
-    @property
-    def is_expired(self) -> bool:
-        """Whether `decoded.expire_ms` was over: joining or logging in, in any of its services."""
-        expire_ms = self.decoded.expire_ms
-        return expire_ms is not None and expire_ms <= self.at_ms
-
 
 def opens(service: Service, channel: str) -> bool:
     """Tells whether it is for this channel, or for every one."""
