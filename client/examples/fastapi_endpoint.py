@@ -1,6 +1,10 @@
 """FastAPI: an endpoint that hands the browser of a signed-in user its RTC token.
 
-uvicorn examples.fastapi_endpoint:app
+It needs `pip install fastapi uvicorn`, and runs in the folder client:
+
+    uvicorn examples.fastapi_endpoint:app
+
+It answers 401 to everybody until you write `signed_in_uid`.
 """
 
 import os

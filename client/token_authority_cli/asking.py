@@ -27,6 +27,9 @@ from token_authority_client import (
 AnswerT = TypeVar("AnswerT")
 
 USAGE: Final = 2
+_TLS_VARIABLE: Final = "TOKEN_AUTHORITY_TLS"
+_YES: Final = frozenset({"1", "true", "yes"})
+_NO: Final = frozenset({"0", "false", "no", ""})
 _EXIT_CODES: Final[tuple[tuple[type[TokenAuthorityError], int], ...]] = (
     (ConfigurationError, USAGE),
     (InvalidRequest, USAGE),
@@ -55,8 +58,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     server.add_argument(
         "--tls",
         action="store_true",
-        default=bool(os.environ.get("TOKEN_AUTHORITY_TLS")),
-        help="speak TLS, with a server whose certificate is of a public CA [$TOKEN_AUTHORITY_TLS]",
+        help=f"speak TLS, with a server whose certificate is of a public CA [${_TLS_VARIABLE}=1]",
     )
     _add(server, "--ca", "FILE", "speak TLS, and trust the CAs of this PEM file instead")
     _add(server, "--cert", "FILE", "show this client certificate, a PEM file")
@@ -104,10 +106,12 @@ def tls(arguments: argparse.Namespace) -> Tls | None:
     """Returns the TLS settings of the options; None: plaintext.
 
     Raises:
-        ValueError: One of --cert and --key is there without the other.
+        ValueError: One of --cert and --key is there without the other, or the variable for --tls
+            says neither yes nor no.
     """
-    wanted = (arguments.ca, arguments.cert, arguments.key, arguments.server_name)
-    if not arguments.tls and not any(wanted):
+    is_wanted = arguments.tls or _tls_by_environment()
+    settings = (arguments.ca, arguments.cert, arguments.key, arguments.server_name)
+    if not is_wanted and not any(settings):
         return None
     return Tls(
         ca=arguments.ca,
@@ -115,6 +119,17 @@ def tls(arguments: argparse.Namespace) -> Tls | None:
         private_key=arguments.key,
         server_name=arguments.server_name,
     )
+
+
+def _tls_by_environment() -> bool:
+    """Whether the variable asks for TLS. What it may mean is not guessed: either is a surprise."""
+    value = os.environ.get(_TLS_VARIABLE, "")
+    if value.lower() not in _YES | _NO:
+        raise ValueError(
+            f"{_TLS_VARIABLE} is {value!r}: write 1, true or yes for TLS, "
+            "0, false, no or nothing for none"
+        )
+    return value.lower() in _YES
 
 
 def credential(arguments: argparse.Namespace) -> ApiKeyFile | None:

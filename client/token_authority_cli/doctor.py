@@ -23,7 +23,7 @@ from token_authority_client import (
     Unimplemented,
 )
 from token_authority_client.diagnosis import Diagnosed
-from token_authority_client.probe import connect, greet, resolve
+from token_authority_client.probe import connect, greet, resolve, speaks_http2
 from token_authority_client.security import Security
 from token_authority_client.target import Endpoint, Target, parse
 from token_authority_client.transport import HEALTH_PATH, Channel
@@ -164,6 +164,8 @@ class _Examination:
             failed: Any = error
             if failed.code() is grpc.StatusCode.UNIMPLEMENTED:
                 raise _Skipped("the server does not serve grpc.health.v1") from None
+            if failed.code() is grpc.StatusCode.UNAVAILABLE:
+                self._expect_http2()
             advice = "look at the server's log"
             raise Unavailable(f"{failed.code().name}: {advice}", advice=advice) from None
         finally:
@@ -172,6 +174,21 @@ class _Examination:
             advice = "it is shutting down or not ready: ask again, or look at its log"
             raise Unavailable(f"the server says that it does not serve: {advice}", advice=advice)
         return "serving"
+
+    def _expect_http2(self) -> None:
+        """Says so where something else answers: its failure looks like that of a server in trouble.
+
+        Only for what grpc could not ask: a server that is merely slow would seem to be silent.
+        """
+        if not self._security.is_plaintext:
+            return
+        for endpoint in self._target.endpoints:
+            if not speaks_http2(endpoint):
+                raise Diagnosed(
+                    "NO_GRPC",
+                    f"{endpoint} answers, and not with gRPC",
+                    "correct the port: is that admin_listen?",
+                )
 
     def _ask_who(self) -> str:
         asked_at = time.time()

@@ -40,7 +40,8 @@ def add_commands(commands: Any) -> None:
     )
     kinds = issue.add_subparsers(metavar="KIND", required=True)
     for command in COMMANDS:
-        command.add_request_to(kinds).set_defaults(
+        description = f"Say whether the caller would get {command.noun}. Asks no server."
+        command.add_request_to(kinds, description).set_defaults(
             run=needs_server(_explain), request=command.request
         )
 

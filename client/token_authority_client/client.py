@@ -60,7 +60,8 @@ class BaseClient(
             target: Where the server is: "host:port", "unix:/path", "dns:///name:port" for all
                 addresses of a name, IP addresses with ports and commas between them, or any other
                 target of grpc's.
-            project: The project to ask for where a call names none; "": the server's only one.
+            project: The project to ask for where a call names none; "": your default project, else
+                the only one you have grants for.
             timeout: How long a call may take, retries included, before DeadlineExceeded.
             tls: How to secure the connection; None: not at all, for loopback and unix sockets.
             credential: What shows who calls: an API key, `ApiKeyFile`, `JwtFile`, or a function
@@ -71,7 +72,8 @@ class BaseClient(
             credentials: grpc's own channel credentials, instead of `tls`.
 
         Raises:
-            ValueError: One of them cannot be used, or the credential would travel in plaintext.
+            ValueError: One of them cannot be used (a ConfigurationError where its type is wrong),
+                or the credential would travel in plaintext.
         """
         options = CallOptions(timeout, wait_for_ready)
         where = parse(target)

@@ -19,7 +19,7 @@ from grpc import aio
 from token_authority_client import failures, probe, telemetry
 from token_authority_client.diagnosis import Diagnosis
 from token_authority_client.errors import ClientClosed, TokenAuthorityError
-from token_authority_client.security import Security
+from token_authority_client.security import Security, unusable
 from token_authority_client.target import Target
 from token_authority_client.transport import PATHS, Transport
 
@@ -37,10 +37,17 @@ class CallOptions:
 
     def __post_init__(self) -> None:
         """Refuses what grpc would not send."""
+        _check_type(self.timeout)
         if not timedelta(0) < self.timeout <= timedelta(days=1):
             raise ValueError("timeout must be longer than nothing and at most a day")
         if self.request_id and not _REQUEST_ID.fullmatch(self.request_id):
             raise ValueError("request_id must be 1 to 128 visible ASCII characters without spaces")
+
+
+def _check_type(timeout: object) -> None:
+    """Refuses numbers: of what, seconds or milliseconds?"""
+    if not isinstance(timeout, timedelta):
+        raise unusable("timeout must be a timedelta", "write timedelta(seconds=5), say")
 
 
 class Connection:

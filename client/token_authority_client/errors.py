@@ -144,7 +144,7 @@ class ClientClosed(TokenAuthorityError):
 
 
 class ConfigurationError(TokenAuthorityError, ValueError):
-    """A file that the client was told to use cannot be used. Nothing was sent."""
+    """What the client was told to use, a file say, cannot be used. Nothing was sent."""
 
     code = "FAILED_PRECONDITION"
 

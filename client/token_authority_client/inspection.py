@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from token_authority.v1 import inspection_pb2
-from token_authority_client.building import build, one_of, timestamp
+from token_authority_client.building import build, invalid, one_of, timestamp
+from token_authority_client.values import IssuedToken
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
@@ -48,6 +49,7 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
         Raises:
             TokenAuthorityError: No explanation; see its subclasses.
         """
+        _check_type(token)
         one_of("expected.user", uid=uid, user_account=user_account)
         expected = build(
             inspection_pb2.Expected,
@@ -62,3 +64,9 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
         )
         message = build(inspection_pb2.InspectTokenRequest, "", token=token, expected=expected)
         return self._inspect(message)
+
+
+def _check_type(token: object) -> None:
+    """Refuses what `issue_…_token` returned: not all of it is the token."""
+    if isinstance(token, IssuedToken):
+        raise invalid("token", "INVALID_VALUE", "must be text: pass issued.token")

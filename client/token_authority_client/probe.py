@@ -139,14 +139,8 @@ def greet(connection: socket.socket, endpoint: Endpoint, security: Security) -> 
 
 
 def _greet_in_plaintext(connection: socket.socket, endpoint: Endpoint) -> None:
-    connection.settimeout(LIMIT_SECONDS / 4)
-    try:
-        connection.sendall(_PREFACE)
-        answer = connection.recv(9)
-    except OSError:
-        answer = b""
-    # A frame of settings: its type is the fourth byte.
-    if answer[3:4] == b"\x04":
+    answer = _answer_to_preface(connection)
+    if _is_settings(answer):
         return
     if answer.startswith(b"HTTP/"):
         raise diagnosis.no_grpc(endpoint)
@@ -156,6 +150,30 @@ def _greet_in_plaintext(connection: socket.socket, endpoint: Endpoint) -> None:
             f"{endpoint} speaks TLS, and no plaintext",
             "ask for TLS: tls=Tls(ca=…) in Python, --tls or --ca on the command line",
         )
+
+
+def speaks_http2(endpoint: Endpoint) -> bool:
+    """Whether HTTP/2 is spoken there, in plaintext. A server that takes its time does not, here.
+
+    Raises:
+        Diagnosed: No connection can be made.
+    """
+    with connect(endpoint) as connection:
+        return _is_settings(_answer_to_preface(connection))
+
+
+def _answer_to_preface(connection: socket.socket) -> bytes:
+    connection.settimeout(LIMIT_SECONDS / 4)
+    try:
+        connection.sendall(_PREFACE)
+        return connection.recv(9)
+    except OSError:
+        return b""
+
+
+def _is_settings(answer: bytes) -> bool:
+    """Whether it is a frame of settings, by its type: the fourth byte."""
+    return answer[3:4] == b"\x04"
 
 
 def _speaks_tls(endpoint: Endpoint) -> bool:

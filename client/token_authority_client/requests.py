@@ -71,7 +71,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             ttl: How long it lives: 1 ms to 10 years, whole milliseconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.
             non_expiring: Or never: it lives as long as the key pair that signed it.
-            project: The project's name on the server; "": the client's, else the server's only one.
+            project: The project's name on the server; "": the client's, else your default project,
+                else the only one you have grants for.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -117,7 +118,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             expire_time: Or when it ends; with a time zone.
             format: How to encode it; unset: 007.
             rtm: An RTM login in the same token; 007 only.
-            project: The project's name on the server; "": the client's, else the server's only one.
+            project: The project's name on the server; "": the client's, else your default project,
+                else the only one you have grants for.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -156,7 +158,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.
             format: How to encode it; unset: 007.
-            project: The project's name on the server; "": the client's, else the server's only one.
+            project: The project's name on the server; "": the client's, else your default project,
+                else the only one you have grants for.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -191,7 +194,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             app: Or the app, which may call Chat's REST API with all rights: for servers only.
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.
-            project: The project's name on the server; "": the client's, else the server's only one.
+            project: The project's name on the server; "": the client's, else your default project,
+                else the only one you have grants for.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -228,7 +232,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             app: The app, which may call the REST API with all rights: for servers only.
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.
-            project: The project's name on the server; "": the client's, else the server's only one.
+            project: The project's name on the server; "": the client's, else your default project,
+                else the only one you have grants for.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.
@@ -258,7 +263,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: the longest lifetime of a
                 service; where none has one, an hour, or 24 hours for FPA alone.
             expire_time: Or when it ends; with a time zone.
-            project: The project's name on the server; "": the client's, else the server's only one.
+            project: The project's name on the server; "": the client's, else your default project,
+                else the only one you have grants for.
 
         Raises:
             TokenAuthorityError: No token; see its subclasses.

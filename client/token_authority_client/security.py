@@ -96,6 +96,7 @@ class Security:
         credentials: grpc's own, instead of `tls`.
 
     Raises:
+        ConfigurationError: One of them is not of its type, or the API key cannot be sent.
         ValueError: These do not go together, or would show the credential to the network.
     """
 
@@ -107,6 +108,7 @@ class Security:
         credential: Credential | None,
         credentials: grpc.ChannelCredentials | None,
     ) -> None:
+        _check_types(tls, credential)
         if tls is not None and credentials is not None:
             raise ValueError("give tls or credentials, not both")
         if tls is not None and tls.server_name is None and len(target.endpoints) > 1:
@@ -124,7 +126,7 @@ class Security:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._next_reading: float | None = None
-        self._bearer = _checked("the API key", credential) if isinstance(credential, str) else ""
+        self._bearer = _api_key(credential) if isinstance(credential, str) else ""
         self.material: TlsMaterial | None = None
         """What TLS is made of; None without `tls`."""
         self.server_name: str | None = tls.server_name if tls is not None else None
@@ -192,12 +194,33 @@ class Security:
         try:
             text = _usable(what, lambda: _text(what, credential.path))
             if isinstance(credential, JwtFile) and not _JWT.fullmatch(text):
-                raise _unusable(f"{what} holds no JWT", "check which file that is")
+                raise unusable(f"{what} holds no JWT", "check which file that is")
         except ConfigurationError:
             if not self._bearer:
                 raise
             return self._bearer
         return text
+
+
+def _check_types(tls: object, credential: object) -> None:
+    """Refuses what would fail at the first call only, or be left out in silence."""
+    if tls is not None and not isinstance(tls, Tls):
+        raise unusable("tls must be Tls(…)", "Tls() trusts public CAs, Tls(ca=…) one of yours")
+    is_known = isinstance(credential, str | ApiKeyFile | JwtFile) or callable(credential)
+    if credential is not None and not is_known:
+        raise unusable(
+            "credential must be text or say where it is",
+            "give an API key as str, ApiKeyFile(path), JwtFile(path), or a function that returns "
+            "one",
+        )
+
+
+def _api_key(text: str) -> str:
+    try:
+        return _checked("the API key", text)
+    except ValueError as error:
+        advice = "strip the line break, or use ApiKeyFile(path)"
+        raise unusable(str(error), advice) from None
 
 
 def _authorization(bearer: str) -> tuple[tuple[str, str], ...]:
@@ -207,7 +230,7 @@ def _authorization(bearer: str) -> tuple[tuple[str, str], ...]:
 def _checked(what: str, credential: object) -> str:
     """Returns a credential if it can be sent; what it is, is never said."""
     if not isinstance(credential, str) or not _VISIBLE_ASCII.fullmatch(credential):
-        raise ValueError(f"{what} must be visible ASCII characters without spaces, and some")
+        raise ValueError(f"{what} must be visible ASCII characters without spaces, and not empty")
     return credential
 
 
@@ -217,7 +240,7 @@ def _usable(what: str, find: Callable[[], object]) -> str:
     except ValueError as error:
         if isinstance(error, ConfigurationError):
             raise
-        raise _unusable(str(error), "check where it comes from") from None
+        raise unusable(str(error), "check where it comes from") from None
 
 
 def _text(what: str, path: str | PathLike[str]) -> str:
@@ -229,7 +252,7 @@ def _bytes(what: str, path: str | PathLike[str]) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         advice = "check that it is there and may be read"
-        raise _unusable(f"{what} cannot be read ({error.strerror})", advice) from None
+        raise unusable(f"{what} cannot be read ({error.strerror})", advice) from None
 
 
 def _pem(name: str, source: PemSource | None) -> bytes | None:
@@ -241,11 +264,12 @@ def _pem(name: str, source: PemSource | None) -> bytes | None:
         what = f"the {name} file {source}"
         content = _bytes(what, source)
     if _PEM not in content:
-        raise _unusable(f"{what} is not PEM", f"it must have a line like {_PEM.decode()}…")
+        raise unusable(f"{what} is not PEM", f"it must have a line like {_PEM.decode()}…")
     return content
 
 
-def _unusable(problem: str, advice: str) -> ConfigurationError:
+def unusable(problem: str, advice: str) -> ConfigurationError:
+    """Returns the error for what the client was told to use and cannot."""
     return ConfigurationError(
         f"{problem}: {advice}", reason="UNUSABLE_CONFIGURATION", advice=advice
     )

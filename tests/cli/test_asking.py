@@ -146,3 +146,33 @@ async def test_options_that_cannot_be_used_are_code_2_in_one_line(
     ran = await run(*RTC, *options, "--json")
     assert (ran.code, ran.err) == (2, "")
     assert problem in json.loads(ran.out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("1", True),
+        ("true", True),
+        ("YES", True),
+        *[(text, False) for text in ("0", "false", "no", "")],
+    ],
+)
+async def test_the_variable_for_tls_says_yes_or_no(value: str, wanted: bool) -> None:
+    async def answer(_: bytes, __: Any) -> bytes:
+        return TOKEN
+
+    async with answering(answer) as target:
+        ran = await run(*RTC, "--target", target, TOKEN_AUTHORITY_TLS=value)
+    assert (ran.code, "does not speak TLS" in ran.err) == ((7, True) if wanted else (0, False))
+
+
+async def test_any_other_value_of_the_variable_for_tls_is_refused() -> None:
+    for command in (RTC, ["doctor"]):
+        ran = await run(*command, TOKEN_AUTHORITY_TLS="off")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == (
+            "token-authority: TOKEN_AUTHORITY_TLS is 'off': write 1, true or yes for TLS, "
+            "0, false, no or nothing for none\n"
+        )
+    ran = await run(*RTC, "--target", "127.0.0.1:1", "--tls", TOKEN_AUTHORITY_TLS="off")
+    assert ran.code == 7

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -155,6 +156,21 @@ async def test_a_server_that_is_something_else() -> None:
         ran, steps = await doctor("--target", target)
     assert (ran.code, list(steps)[-1]) == (1, "token")
     assert "is there a token authority at" in steps["token"]["advice"]
+
+
+@pytest.mark.parametrize("answer", [b"<!DOCTYPE HTML>\n<html>", b""], ids=["a page", "nothing"])
+async def test_a_port_where_something_else_than_grpc_answers(answer: bytes) -> None:
+    async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(turn_away, "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        ran, steps = await doctor("--target", f"127.0.0.1:{port}")
+    assert (ran.code, list(steps)[-1]) == (7, "health")
+    assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, and not with gRPC"
+    assert steps["health"]["advice"] == "correct the port: is that admin_listen?"
 
 
 async def test_options_that_cannot_be_used_are_code_2() -> None:

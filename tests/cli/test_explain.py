@@ -116,3 +116,11 @@ async def test_every_kind_can_be_explained() -> None:
         )
         assert ran.code == 0
         assert f"issue {command.name}" in ran.out
+
+
+async def test_the_help_for_a_kind_does_not_say_that_a_server_is_asked() -> None:
+    for command in COMMANDS:
+        ran = await run("explain", "issue", command.name, "--help")
+        text = " ".join(ran.out.split())
+        assert f"Say whether the caller would get {command.noun}. Asks no server." in text
+        assert "Ask a server" not in text

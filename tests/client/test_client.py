@@ -21,6 +21,7 @@ from token_authority.v1.rtc_pb2 import IssueRtcTokenResponse
 from token_authority_client import (
     AsyncTokenAuthorityClient,
     ClientClosed,
+    ConfigurationError,
     DeadlineExceeded,
     Decision,
     FailedPrecondition,
@@ -54,6 +55,15 @@ def test_there_is_a_method_for_each_rpc() -> None:
             name = other_names.get(method.name, method_name(method.name))
             for client in CLIENTS:
                 assert callable(getattr(client, name))
+
+
+@pytest.mark.parametrize("timeout", [5, 2.5, "5s", None])
+def test_a_timeout_of_another_type_is_refused(client_type: Any, timeout: Any) -> None:
+    with pytest.raises(ConfigurationError, match="timeout must be a timedelta"):
+        client_type("127.0.0.1:1", timeout=timeout)
+    if timeout is not None:
+        with pytest.raises(ConfigurationError, match=r"timedelta\(seconds=5\)"):
+            client_type("127.0.0.1:1").with_options(timeout=timeout)
 
 
 async def test_an_rtc_token_is_a_small_frozen_value(either: Either) -> None:

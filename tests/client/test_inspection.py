@@ -230,3 +230,10 @@ async def test_an_empty_text_is_an_invalid_request(either: Either) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await either.inspect_token("")
     assert [violation.field for violation in caught.value.violations] == ["token"]
+
+
+async def test_an_issued_token_is_told_where_its_text_is(either: Either) -> None:
+    issued = await either.issue_rtc_token(**RTC, project="classroom")
+    with pytest.raises(InvalidRequest, match=r"token must be text: pass issued\.token") as caught:
+        await either.inspect_token(issued)
+    assert issued.token not in str(caught.value)

@@ -127,6 +127,32 @@ def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
     assert not credential or credential not in str(caught.value)
 
 
+def test_a_key_with_a_line_break_says_what_to_do(client_type: Any) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        client_type("127.0.0.1:1", credential=f"{KEY}\n")
+    assert str(caught.value) == (
+        "the API key must be visible ASCII characters without spaces, and not empty: "
+        "strip the line break, or use ApiKeyFile(path)"
+    )
+
+
+@pytest.mark.parametrize("credential", [KEY.encode(), Path("key.txt"), 7, {"key": KEY}, False])
+@pytest.mark.parametrize("target", ["127.0.0.1:1", "ta.example.com:1"])
+def test_a_credential_of_another_type_is_refused_without_showing_it(
+    client_type: Any, credential: Any, target: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="credential must be") as caught:
+        client_type(target, tls=Tls(), credential=credential)
+    assert "ApiKeyFile(path)" in caught.value.advice
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("tls", [True, False, "ca.pem", Path("ca.pem"), {"ca": "ca.pem"}])
+def test_tls_settings_of_another_type_are_refused(client_type: Any, tls: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"tls must be Tls\(…\)"):
+        client_type("ta.example.com:1", tls=tls)
+
+
 @pytest.mark.parametrize("returned", ["", 7, None])
 async def test_a_function_that_returns_no_credential_is_told_so(
     client_type: Any, returned: Any

@@ -27,7 +27,7 @@ class Command:
 
     def add_to(self, kinds: Any) -> None:
         """Adds the command; argparse keeps the type of its subparsers to itself."""
-        parser = self.add_request_to(kinds)
+        parser = self.add_request_to(kinds, f"Ask a server for {self.noun}.")
         parser.add_argument(
             "--validate-only",
             action="store_true",
@@ -36,12 +36,12 @@ class Command:
         asking.add_options(parser)
         parser.set_defaults(run=self._run)
 
-    def add_request_to(self, kinds: Any) -> argparse.ArgumentParser:
+    def add_request_to(self, kinds: Any, description: str) -> argparse.ArgumentParser:
         """Adds the command with what to ask for, but not whom; `request` reads it."""
         parser: argparse.ArgumentParser = kinds.add_parser(
             self.name,
             help=self.noun,
-            description=f"Ask a server for {self.noun}.",
+            description=description,
             epilog=self.epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
@@ -50,7 +50,8 @@ class Command:
             "--project",
             default="",
             metavar="NAME",
-            help="the project, as the server's configuration names it; needed where it has several",
+            help="the project, as the server's configuration names it; by default the caller's "
+            "default project, or else the only one it has grants for",
         )
         self.add_options(parser)
         parser.set_defaults(parser=parser)
