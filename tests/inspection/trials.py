@@ -225,6 +225,11 @@ TRIALS: list[tuple[Reason, Trial, Trial]] = [
         of(t007(app_certificate=CERTIFICATE)),
     ),
     (Reason.SIGNATURE_UNCHECKED, of(t006()), of(t006(), channel_name="lesson-1", uid=7)),
+    (
+        Reason.SIGNATURE_UNCHECKED,
+        of(t006(), keys=(), channel_name="lesson-1", uid=8),
+        of(t006(), keys=(), channel_name="lesson-1", uid=7),
+    ),
     # Which app.
     (Reason.WRONG_APP_ID, of(GOOD, app_id=OTHER_APP_ID), of(GOOD, app_id=APP_ID)),
     (Reason.APP_ID_SPELLING, of(GOOD, app_id=f" {APP_ID}"), of(GOOD, app_id=APP_ID)),
