@@ -9,7 +9,7 @@ from token_authority_server.rpc.contract import kinds_by_entry
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 _NAME: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR.full_name
-# What an entry adds to its request: a tag of one byte, and a length of three at most.
+# What an entry adds to the largest request: a tag of one byte, and a length of three.
 _FRAME_BYTES: Final = 4
 _OWN_VALIDATE_ONLY: Final = FieldViolation(
     "validate_only", "VALIDATE_ONLY_IN_BATCH", "must be false: set the batch's own validate_only"
@@ -51,7 +51,6 @@ class EntryReader:
         if name is None:
             raise invalid_request(self._parser.violations(entry))
         request = getattr(entry, name)
-        check_issue_size(request.ByteSize())
         violations = self._parser.violations(request, briefly=briefly)
         if request.validate_only:
             violations.append(_OWN_VALIDATE_ONLY)
