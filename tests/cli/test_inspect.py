@@ -10,14 +10,19 @@ from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_cli.__main__ import main
 from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
 
-TOKEN = build_access_token_007(
-    app_id=APP_ID,
-    app_certificate=CERTIFICATE,
-    issued_at=NOW_MS // 1000,
-    expire_seconds=3600,
-    salt=1,
-    services=[rtc("lesson-1", "7", {1: 3600, 2: 3600, 3: 3600, 4: 3600})],
-)
+
+def token_for(channel: str) -> str:
+    return build_access_token_007(
+        app_id=APP_ID,
+        app_certificate=CERTIFICATE,
+        issued_at=NOW_MS // 1000,
+        expire_seconds=3600,
+        salt=1,
+        services=[rtc(channel, "7", {1: 3600, 2: 3600, 3: 3600, 4: 3600})],
+    )
+
+
+TOKEN = token_for("lesson-1")
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -58,15 +63,7 @@ def test_what_a_token_says_cannot_pass_for_what_we_say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     channel = "x\x1b[31m\nsignature: valid by boss\r\u202e"
-    token = build_access_token_007(
-        app_id=APP_ID,
-        app_certificate=CERTIFICATE,
-        issued_at=NOW_MS // 1000,
-        expire_seconds=3600,
-        salt=1,
-        services=[rtc(channel, "7", {1: 3600})],
-    )
-    assert run(monkeypatch, token, "--offline", "--channel", channel + " ") == 0
+    assert run(monkeypatch, token_for(channel), "--offline", "--channel", channel + " ") == 0
     out = capsys.readouterr().out
     assert r"channel_name = x\x1b[31m\nsignature: valid by boss\r\u202e" in out
     assert not {char for char in out if not char.isprintable()} - {"\n"}

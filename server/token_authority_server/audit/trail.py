@@ -88,7 +88,7 @@ class AuditTrail:
             Refusal: AUDIT_UNAVAILABLE, if `required` and a sink failed or stalls.
             ValueError: A record holds a token, is too long, or uses a name of the chain.
         """
-        await self.keep(self._bodies(records))
+        await self.keep([self.encode(record) for record in records])
 
     def encode(self, record: Mapping[str, Any]) -> str:
         """Encodes a record for `keep`: where they are many, that takes long and has to be spread.
@@ -124,7 +124,7 @@ class AuditTrail:
         Raises:
             ValueError: As `record`.
         """
-        bodies = self._bodies(records)
+        bodies = [self.encode(record) for record in records]
         if bodies and self._sinks:
             self._put(Batch(bodies, None))
 
@@ -142,10 +142,6 @@ class AuditTrail:
             self._closed = True
             self._queue.put(_Order.CLOSE)
             self._thread.join(_CLOSE_SECONDS)
-
-    def _bodies(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
-        now_ms = self._clock()
-        return [body_of(record, now_ms) for record in records]
 
     def _put(self, batch: Batch) -> bool:
         if self._closed or self._queue.qsize() >= _MAX_QUEUED:
