@@ -8,27 +8,27 @@ from support.granting import all_powerful, caller, callers, everything, grant
 from support.keys import APP_ID, CERTIFICATE, OLD_CERTIFICATE, Moments, certificate, keyring
 from support.serving import no_limits, no_trail
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.authority import Allowed, Authority, Policy
+from token_authority_server.authority import Allowed, Authority, PolicySnapshot
 from token_authority_server.errors import Reason, Refusal
+from token_authority_server.families.rtc import Rtc
 from token_authority_server.formats import access_token_007
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.keyring import Keyring, KeyState, Project
-from token_authority_server.kinds.rtc import Rtc
 
 REQUEST = IssueRtcTokenRequest(
     project="classroom", channel_name="lesson-1", uid=1, role=RTC_ROLE_PUBLISHER
 )
 
 
-def policy(keys: Keyring | None = None, **changes: Any) -> Policy:
-    return Policy(keys or keyring(), callers(caller(grant(**changes))))
+def policy(keys: Keyring | None = None, **changes: Any) -> PolicySnapshot:
+    return PolicySnapshot(keys or keyring(), callers(caller(grant(**changes))))
 
 
-def authority(first: Policy) -> Authority:
+def authority(first: PolicySnapshot) -> Authority:
     return Authority(first, Moments(), no_limits(), no_trail())
 
 
-def allowed_by(first: Policy) -> tuple[Authority, Allowed]:
+def allowed_by(first: PolicySnapshot) -> tuple[Authority, Allowed]:
     """What a policy allows, and who has yet to sign it."""
     signing = authority(first)
     return signing, signing.allow(first.callers.by_name["tester"], Rtc(), REQUEST)
@@ -48,12 +48,12 @@ def project(*keys: Any) -> Keyring:
 
 TAKEN_AWAY = {
     "the caller": (
-        Policy(keyring(), callers(caller(grant(), name="other"))),
+        PolicySnapshot(keyring(), callers(caller(grant(), name="other"))),
         Reason.CREDENTIAL_INVALID,
     ),
     "the grant": (policy(channels=("office",)), Reason.GRANT_MISSING),
     "the grant's project": (
-        Policy(keyring(), callers(caller(everything("rtc-only")))),
+        PolicySnapshot(keyring(), callers(caller(everything("rtc-only")))),
         Reason.GRANT_MISSING,
     ),
     "the project": (policy(Keyring([])), Reason.GRANT_MISSING),
@@ -63,10 +63,10 @@ TAKEN_AWAY = {
 
 
 @pytest.mark.parametrize(("later", "reason"), TAKEN_AWAY.values(), ids=TAKEN_AWAY)
-def test_what_a_new_policy_takes_away_is_not_signed(later: Policy, reason: Reason) -> None:
+def test_what_a_new_policy_takes_away_is_not_signed(later: PolicySnapshot, reason: Reason) -> None:
     first = policy()
     signing, allowed = allowed_by(first)
-    signing.adopt(later)
+    signing.apply(later)
     with pytest.raises(Refusal) as at_signature:
         signing.sign(allowed)
     # Nor is it allowed to a caller who was identified by the policy before.
@@ -81,7 +81,7 @@ def test_a_new_key_signs_what_was_allowed_with_the_old_one() -> None:
     old = certificate("cert-1", OLD_CERTIFICATE)
     signing, allowed = allowed_by(policy(project(old)))
     retired = dataclasses.replace(old, state=KeyState.DISABLED)
-    signing.adopt(policy(project(retired, certificate()), max_ttl="10m"))
+    signing.apply(policy(project(retired, certificate()), max_ttl="10m"))
     issued = signing.sign(allowed)
     assert issued.allowed.key.key_id == "cert-2"
     token = decode(issued.token)
@@ -96,7 +96,7 @@ def test_nothing_derived_of_a_certificate_outlives_its_policy() -> None:
     signing.sign(allowed)
     held = access_token_007._key_of_second.cache_info  # nothing else shows it
     assert held().currsize
-    signing.adopt(policy())
+    signing.apply(policy())
     assert not held().currsize
 
 
@@ -106,6 +106,6 @@ def test_the_same_policy_is_not_asked_twice() -> None:
 
 
 def test_an_all_powerful_caller_may_have_any_project() -> None:
-    first = Policy(keyring(), all_powerful(keyring().project_names))
+    first = PolicySnapshot(keyring(), all_powerful(keyring().project_names))
     _, allowed = allowed_by(first)
     assert (allowed.caller, allowed.grant.name) == ("tester", "all-of-classroom")

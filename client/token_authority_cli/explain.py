@@ -47,7 +47,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from token_authority_server import config, main  # noqa: PLC0415  # lazily, as in server
+    from token_authority_server import config  # noqa: PLC0415  # lazily, as in server
+    from token_authority_server.errors import Refusal  # noqa: PLC0415
+    from token_authority_server.process.explain import explain  # noqa: PLC0415
 
     try:
         settings = config.load(arguments.config, os.environ)
@@ -56,10 +58,10 @@ def _explain(arguments: argparse.Namespace) -> int:
             complain(f"there is no caller {arguments.caller!r}: one of {', '.join(names)}")
             return 2
         entry = batches.entry_of(arguments.request(arguments), "")
-        allowed = main.explain(settings, arguments.caller, entry.SerializeToString())
+        allowed = explain(settings, arguments.caller, entry.SerializeToString())
     except config.ConfigError as error:
         return complain_of_config(error)
-    except (main.Refusal, InvalidRequest) as refusal:
+    except (Refusal, InvalidRequest) as refusal:
         return _refused(arguments, refusal)
     ttl_ms = allowed.terms.ttl_ms
     _print(

@@ -84,11 +84,12 @@ class _WithoutServer(InspectionMethods[Inspection]):
     """Answers in this process, without a key."""
 
     def _inspect(self, message: InspectTokenRequest) -> Inspection:
-        from token_authority_server import main  # noqa: PLC0415  # lazily, as in server
+        from token_authority_server.errors import Refusal  # noqa: PLC0415  # lazily, as in server
+        from token_authority_server.process.explain import inspect_without_keys  # noqa: PLC0415
 
         try:
-            response = main.inspect_without_keys(message.SerializeToString())
-        except main.Refusal as refusal:
+            response = inspect_without_keys(message.SerializeToString())
+        except Refusal as refusal:
             raise InvalidRequest(refusal.message) from None
         return answers.inspection(InspectTokenResponse.FromString(response))
 

@@ -81,7 +81,7 @@ def needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
     def checked(arguments: argparse.Namespace) -> int:
         try:
-            importlib.import_module("token_authority_server.main")
+            importlib.import_module("token_authority_server.process.serve")
         except ModuleNotFoundError as error:
             complain(
                 f"this command needs the server, whose package {error.name} is not installed: "
@@ -94,20 +94,23 @@ def needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from token_authority_server import config, main  # noqa: PLC0415  # lazily: see the module
+    from token_authority_server import config  # noqa: PLC0415  # lazily: see the module
+    from token_authority_server.audit import AuditError  # noqa: PLC0415
+    from token_authority_server.process.serve import serve  # noqa: PLC0415
+    from token_authority_server.rpc.unix_socket import ListenError  # noqa: PLC0415
 
     if arguments.listen and not arguments.dev:
         arguments.parser.error("--listen goes with --dev; a file says it in server.listen")
     try:
         if arguments.dev:
             settings = config.dev_settings(arguments.listen or [DEFAULT_TARGET], os.environ)
-            main.serve(settings, None, _print_banner)
+            serve(settings, None, _print_banner)
         else:
             file = config.ConfigFile(arguments.config, os.environ)
-            main.serve(file.load(), file, lambda _: None)
+            serve(file.load(), file, lambda _: None)
     except config.ConfigError as error:
         return complain_of_config(error)
-    except (main.ListenError, main.AuditError) as error:
+    except (ListenError, AuditError) as error:
         complain(str(error))
         return 1
     return 0
@@ -136,11 +139,13 @@ def _this_command() -> str:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    from token_authority_server import config, main  # noqa: PLC0415  # lazily: see the module
+    from token_authority_server import config  # noqa: PLC0415  # lazily: see the module
+    from token_authority_server.process.explain import check_expectations  # noqa: PLC0415
+    from token_authority_server.process.moments import read_moment  # noqa: PLC0415
 
     try:
         settings = config.load(arguments.file, os.environ)
-        main.check_expectations(settings, main.moment)
+        check_expectations(settings, read_moment)
     except config.ConfigError as error:
         if arguments.json:
             print(as_json({"error": {"mistakes": str(error).splitlines()}}))

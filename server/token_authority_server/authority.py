@@ -9,24 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from token_authority_server.access.callers import Caller
+from token_authority_server.access.grants import AccessRequest, Allowance, Grant
+from token_authority_server.access.key_retirement import KeyReport, key_report
 from token_authority_server.audit import AuditTrail, rfc_3339, without_token
-from token_authority_server.callers import Caller, Callers
 from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
+from token_authority_server.families.base import Moment, ServiceAccess, Terms, TokenFamily
 from token_authority_server.formats.access_token_007 import forget_keys
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.grants import Allowance, Grant, Wanted
+from token_authority_server.identity.directory import Callers
 from token_authority_server.inspection import Expected, Inspection, inspect_token
 from token_authority_server.keyring import Keyring, SigningKey
-from token_authority_server.kinds.base import Kind, Moment, Part, Terms
 from token_authority_server.limits import RateLimiter
-from token_authority_server.retirement import KeyReport, key_report
 
 # Agora's SDKs call back this long before the end (onTokenPrivilegeWillExpire).
 _RENEW_BEFORE_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class CallContext:
     """Who asks, and by which call: for the decision and for the audit trail."""
 
     caller: Caller
@@ -50,16 +51,16 @@ class Asker:
 class Allowed(NamedTuple):
     """A request that may be signed, with all that signing takes."""
 
-    kind: Kind[Any, Any]
+    kind: TokenFamily[Any, Any]
     request: Any
-    policy: "Policy"
+    policy: "PolicySnapshot"
     """What it was decided by."""
     caller: str
     grant: Grant
     project: str
     key: SigningKey
     terms: Terms
-    parts: Sequence[Part]
+    parts: Sequence[ServiceAccess]
     moment: Moment
 
     def __repr__(self) -> str:
@@ -103,7 +104,7 @@ class Issued(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class PolicySnapshot:
     """What a configuration comes to: who may ask, and what signs. Replaced as one."""
 
     keyring: Keyring
@@ -114,7 +115,7 @@ class Authority:
     """Signs for callers, by their grants.
 
     Args:
-        policy: Who may have what, until `adopt` replaces it.
+        policy: Who may have what, until `apply` replaces it.
         moments: Reads clock and entropy, afresh for each token.
         limiter: Counts tokens.
         trail: Gets a record of each decision.
@@ -122,7 +123,7 @@ class Authority:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: PolicySnapshot,
         moments: Callable[[], Moment],
         limiter: RateLimiter,
         trail: AuditTrail,
@@ -132,39 +133,41 @@ class Authority:
         self._limiter = limiter
         self._trail = trail
 
-    def adopt(self, policy: Policy) -> None:
+    def apply(self, policy: PolicySnapshot) -> None:
         """Goes on with another configuration: what it takes away is not signed any more."""
         self._policy = policy
         forget_keys()
 
-    async def issue(self, asker: Asker, kind: Kind[Any, Any], request: Any) -> Issued:
+    async def issue(
+        self, context: CallContext, kind: TokenFamily[Any, Any], request: Any
+    ) -> Issued:
         """Issues one token; see `allow`.
 
         Raises:
             Refusal: With the reason, and what to do.
         """
-        allowed = self.allow(asker.caller, kind, request)
-        await self.charge(asker, [allowed])
+        allowed = self.allow(context.caller, kind, request)
+        await self.charge(context, [allowed])
         issued = self.sign(allowed)
-        await self.keep([self.record(asker, issued)] if self.keeps_records else [])
+        await self.persist([self.record(context, issued)] if self.records_are_kept else [])
         return issued
 
-    def allow(self, caller: Caller, kind: Kind[Any, Any], request: Any) -> Allowed:
+    def allow(self, caller: Caller, kind: TokenFamily[Any, Any], request: Any) -> Allowed:
         """Decides on one request whose single fields are valid, and takes nothing for it.
 
         Raises:
             Refusal: With the reason, and what to do; `about` says what it was for.
         """
-        return decide(self._policy, caller.name, kind, request, self._moments())
+        return authorize(self._policy, caller.name, kind, request, self._moments())
 
-    async def charge(self, asker: Asker, allowed: Sequence[Allowed]) -> None:
+    async def charge(self, context: CallContext, allowed: Sequence[Allowed]) -> None:
         """Takes tokens off the caller's quota, for all of them or none.
 
         Raises:
             Refusal: RATE_LIMITED or BATCH_EXCEEDS_LIMIT.
         """
         try:
-            await self._limiter.spend(asker.caller.name, asker.caller.quota, len(allowed))
+            await self._limiter.spend(context.caller.name, context.caller.quota, len(allowed))
         except Refusal as refusal:
             refusal.about = {"project": allowed[0].project, "count": len(allowed)}
             raise
@@ -176,41 +179,41 @@ class Authority:
             Refusal: It is not allowed any more, by a policy that was adopted meanwhile.
         """
         if allowed.policy is not self._policy:
-            allowed = decide(
+            allowed = authorize(
                 self._policy, allowed.caller, allowed.kind, allowed.request, allowed.moment
             )
         token = allowed.kind.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
         return Issued(allowed, token, fingerprint(token))
 
     @property
-    def keeps_records(self) -> bool:
+    def records_are_kept(self) -> bool:
         """Whether there is an audit trail: if not, records need not be made."""
         return self._trail.is_kept
 
-    def record(self, asker: Asker, issued: Issued) -> str:
+    def record(self, context: CallContext, issued: Issued) -> str:
         """Makes the record of a token, for `keep`."""
-        return self._trail.encode(_issued_record(asker, issued))
+        return self._trail.encode(_issued_record(context, issued))
 
-    async def keep(self, records: Sequence[str]) -> None:
+    async def persist(self, records: Sequence[str]) -> None:
         """Puts tokens on record; until that is done they must not leave.
 
         Raises:
             Refusal: AUDIT_UNAVAILABLE, where the trail is required and cannot be written.
         """
-        await self._trail.keep(records)
+        await self._trail.persist(records)
 
-    async def inspect(self, asker: Asker, text: str, expected: Expected) -> Inspection:
+    async def inspect(self, context: CallContext, text: str, expected: Expected) -> Inspection:
         """Explains any token, by the keys of the projects that the caller may inspect.
 
         Raises:
             Refusal: GRANT_MISSING: there is no such project.
         """
-        keys = self._policy.keyring.keys(_projects(asker.caller, "inspect"))
+        keys = self._policy.keyring.keys(_projects(context.caller, "inspect"))
         inspection = inspect_token(text, expected, keys, self._moments().now_ms)
         await self._trail.record(
             [
                 {
-                    **asker.record("inspected"),
+                    **context.record("inspected"),
                     "kind": inspection.kind,
                     "token_id": inspection.token_id,
                     "project": inspection.signature.project,
@@ -245,17 +248,21 @@ class Authority:
         return self._moments().now_ms
 
 
-def decide(
-    policy: Policy, caller_name: str, kind: Kind[Any, Any], request: Any, moment: Moment
+def authorize(
+    policy: PolicySnapshot,
+    caller_name: str,
+    kind: TokenFamily[Any, Any],
+    request: Any,
+    moment: Moment,
 ) -> Allowed:
     """Decides on one request; see Authority.allow."""
     parts = kind.parts(request)
     try:
         caller = policy.callers.named(caller_name)
-        wanted = Wanted(parts, kind.terms(request, moment.now_ms))
+        wanted = AccessRequest(parts, kind.terms(request, moment.now_ms))
         project_name = caller.project(request.project)
         grant = caller.grant(project_name, wanted)
-        terms = grant.settle(wanted.terms, kind.max_ttl_ms)
+        terms = grant.resolve_ttl(wanted.terms, kind.max_ttl_ms)
         project = policy.keyring.project(project_name)
         key = project.active_key(kind.key_type)
     except Refusal as refusal:
@@ -273,7 +280,7 @@ def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     return projects
 
 
-def _about(parts: Sequence[Part]) -> Mapping[str, Any]:
+def _about(parts: Sequence[ServiceAccess]) -> Mapping[str, Any]:
     """Says for the record what a token is for; lists where its parts differ."""
     about: dict[str, Any] = {"kind": parts[0].kind}
     if len(parts) > 1:
@@ -290,10 +297,10 @@ def _about(parts: Sequence[Part]) -> Mapping[str, Any]:
     return about
 
 
-def _issued_record(asker: Asker, issued: Issued) -> dict[str, Any]:
+def _issued_record(context: CallContext, issued: Issued) -> dict[str, Any]:
     allowed = issued.allowed
     return {
-        **asker.record("issued"),
+        **context.record("issued"),
         **_about(allowed.parts),
         "project": allowed.project,
         "grant": allowed.grant.name,

@@ -29,13 +29,13 @@ from calls import (  # type: ignore[import-not-found]  # beside this script
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_server.audit import AuditTrail, FileSink
-from token_authority_server.authority import Asker, Authority, Policy
+from token_authority_server.authority import Authority, CallContext, PolicySnapshot
 from token_authority_server.config.dev import dev_settings
-from token_authority_server.kinds.base import Moment
+from token_authority_server.families.base import Moment
 from token_authority_server.limits import RateLimiter
-from token_authority_server.metrics import Metrics
 from token_authority_server.rpc.batch import BatchIssueTokens
 from token_authority_server.rpc.validation import RequestParser
+from token_authority_server.telemetry.metrics import Metrics
 
 MEMBERS = {"IssueRtcToken": "rtc", "IssueWhiteboardToken": "whiteboard"}
 BATCH, ROUNDS, BATCHES, CALLS, SINGLES = 100, 9, 40, 1600, 2000
@@ -144,7 +144,7 @@ async def longest_hold(trail: AuditTrail) -> float:
     settings = dev_settings(["127.0.0.1:0"], {})
     callers = settings.callers_by_identity()
     authority = Authority(
-        Policy(settings.keyring(), callers),
+        PolicySnapshot(settings.keyring(), callers),
         lambda: Moment(time.time_ns() // 1_000_000, 1, bytes(16)),
         RateLimiter("memory", on_degraded=print, on_recovered=print),
         trail,
@@ -152,14 +152,14 @@ async def longest_hold(trail: AuditTrail) -> float:
     batch = BatchIssueTokens(authority, RequestParser(), Metrics())
     data = batch_of("IssueRtcToken", 500)
     who = callers.local()
-    asker = Asker(who.caller, who.identity, "", "BatchIssueTokens")
-    await batch(data, asker)
+    context = CallContext(who.caller, who.identity, "", "BatchIssueTokens")
+    await batch(data, context)
     # As the server does, or a full collection is what gets measured.
     gc.freeze()
 
     async def batches() -> None:
         for _ in range(20):
-            await batch(data, asker)
+            await batch(data, context)
 
     task = asyncio.create_task(batches())
     longest, last = 0.0, time.perf_counter()

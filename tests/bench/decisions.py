@@ -3,8 +3,8 @@
     python tests/bench/decisions.py
 
 Timed is what the authority does for grants and nothing else: finding out what a request needs
-(`Kind.parts`) and which grant covers it (`Caller.grant`). Of 20 grants all but the last are for the
-same kinds of token and for other channels and users, so that each has to be looked at.
+(`TokenFamily.parts`) and which grant covers it (`Caller.grant`). Of 20 grants all but the last are
+for the same types of token and for other channels and users, so that each has to be looked at.
 """
 
 import statistics
@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from token_authority.v1.access_token_pb2 import AccessTokenService, IssueAccessTokenRequest
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest, RtmLogin
-from token_authority_server.callers import Caller
+from token_authority_server.access.callers import Caller
+from token_authority_server.access.grants import AccessRequest
 from token_authority_server.config.callers import CallerSettings
 from token_authority_server.errors import Refusal
-from token_authority_server.grants import Wanted
-from token_authority_server.kinds.access_token import AccessToken
-from token_authority_server.kinds.base import Kind
-from token_authority_server.kinds.rtc import Rtc
+from token_authority_server.families.access_token import AccessToken
+from token_authority_server.families.base import TokenFamily
+from token_authority_server.families.rtc import Rtc
 
 COUNT, ROUNDS = 10_000, 9
 LIMIT_US: Final = 10
@@ -46,7 +46,7 @@ def grant(name: str, channel: str, users: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def asker(count: int) -> Caller:
+def context(count: int) -> Caller:
     """A caller of whose grants the last one covers the requests above."""
     others = [
         grant(f"room-{n}", f"room-{n}-*", ("uid:*", f"account:room-{n}-*"))
@@ -57,28 +57,28 @@ def asker(count: int) -> Caller:
     return CallerSettings.model_validate(row).caller()
 
 
-def microseconds(who: Caller, kind: Kind[Any, Any], request: Any) -> float:
+def microseconds(who: Caller, kind: TokenFamily[Any, Any], request: Any) -> float:
     """Times decisions on one request; the median of some rounds."""
     terms = kind.terms(request, NOW_MS)
 
-    def decide() -> None:
+    def authorize() -> None:
         try:
-            who.grant("classroom", Wanted(kind.parts(request), terms))
+            who.grant("classroom", AccessRequest(kind.parts(request), terms))
         except Refusal:
             assert request is FOREIGN
 
-    rounds = timeit.repeat(decide, number=COUNT, repeat=ROUNDS)
+    rounds = timeit.repeat(authorize, number=COUNT, repeat=ROUNDS)
     return statistics.median(rounds) / COUNT * 1e6
 
 
 if __name__ == "__main__":
-    cases: list[tuple[str, Kind[Any, Any], Any]] = [
+    cases: list[tuple[str, TokenFamily[Any, Any], Any]] = [
         ("RTC", Rtc(), RTC),
         ("RTC with an RTM login", Rtc(), WITH_RTM),
         ("a composition of 4 services", AccessToken(), COMPOSED),
         ("RTC, refused and explained", Rtc(), FOREIGN),
     ]
     for title, kind, request in cases:
-        one, twenty = [microseconds(asker(count), kind, request) for count in (1, 20)]
+        one, twenty = [microseconds(context(count), kind, request) for count in (1, 20)]
         wanted = f" (≤ {LIMIT_US})" if request is RTC else ""
         print(f"{title:28} 1 grant {one:5.1f} µs, 20 grants {twenty:5.1f} µs{wanted}")

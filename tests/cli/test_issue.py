@@ -13,8 +13,8 @@ from support.decoding import decode
 from support.serving import Running
 from token_authority.v1.access_token_pb2 import AccessTokenService
 from token_authority_cli.issue import COMMANDS
-from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Kind
+from token_authority_server.families import FAMILIES
+from token_authority_server.families.base import TokenFamily
 
 Ask = Callable[..., Awaitable[Ran]]
 
@@ -135,21 +135,21 @@ def ask(server: Running, folder: Path) -> Ask:  # noqa: ARG001  # the command ru
     return ask
 
 
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+every_kind = pytest.mark.parametrize("kind", FAMILIES, ids=lambda kind: kind.name)
 
 
-def command_of(kind: Kind[Any, Any]) -> str:
+def command_of(kind: TokenFamily[Any, Any]) -> str:
     return kind.name.replace("_", "-")
 
 
 @every_kind
-def test_every_kind_has_a_command_and_cases(kind: Kind[Any, Any]) -> None:
+def test_every_kind_has_a_command_and_cases(kind: TokenFamily[Any, Any]) -> None:
     assert command_of(kind) in {command.name for command in COMMANDS}
     assert CASES[kind.name]
 
 
 @every_kind
-async def test_every_kind_explains_itself_by_examples(kind: Kind[Any, Any]) -> None:
+async def test_every_kind_explains_itself_by_examples(kind: TokenFamily[Any, Any]) -> None:
     ran = await run("issue", command_of(kind), "--help")
     assert (ran.code, ran.err) == (0, "")
     _, _, examples = ran.out.partition("\nexamples:\n")
@@ -161,12 +161,12 @@ async def test_every_kind_explains_itself_by_examples(kind: Kind[Any, Any]) -> N
     ("kind", "arguments", "holds"),
     [
         pytest.param(kind, arguments, holds, id=f"{kind.name} {arguments}")
-        for kind in KINDS
+        for kind in FAMILIES
         for arguments, holds in CASES.get(kind.name, [])
     ],
 )
 async def test_every_kind_is_issued(
-    ask: Ask, kind: Kind[Any, Any], arguments: str, holds: Any
+    ask: Ask, kind: TokenFamily[Any, Any], arguments: str, holds: Any
 ) -> None:
     ran = await ask(command_of(kind), *arguments.split())
     assert ran.code == 0, ran.err
@@ -181,7 +181,7 @@ async def test_every_kind_is_issued(
 
 @every_kind
 async def test_every_kind_answers_programs_and_may_only_validate(
-    ask: Ask, kind: Kind[Any, Any]
+    ask: Ask, kind: TokenFamily[Any, Any]
 ) -> None:
     arguments = [command_of(kind), *CASES[kind.name][0][0].split()]
     issued = json.loads((await ask(*arguments, "--json")).out)
@@ -288,7 +288,7 @@ async def test_the_help_names_every_service_and_its_members() -> None:
 
 
 @every_kind
-async def test_the_examples_of_the_help_work(ask: Ask, kind: Kind[Any, Any]) -> None:
+async def test_the_examples_of_the_help_work(ask: Ask, kind: TokenFamily[Any, Any]) -> None:
     _, _, text = (await run("issue", command_of(kind), "--help")).out.partition("\nexamples:\n")
     document = ""
     if "<<'END'" in text:

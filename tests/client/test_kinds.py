@@ -31,8 +31,8 @@ from token_authority_client import (
     SttService,
     prepare,
 )
-from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Kind
+from token_authority_server.families import FAMILIES
+from token_authority_server.families.base import TokenFamily
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 NOW = datetime.fromtimestamp(NOW_MS // 1000, UTC)
@@ -248,7 +248,7 @@ CASES: dict[str, list[Case]] = {
 }
 
 
-def method_of(kind: Kind[Any, Any]) -> str:
+def method_of(kind: TokenFamily[Any, Any]) -> str:
     """Returns the name of the clients' method for a kind, from the RPC that has its request."""
     (rpc,) = [
         method.name
@@ -263,14 +263,14 @@ every_case = pytest.mark.parametrize(
     ("kind", "case"),
     [
         pytest.param(kind, case, id=f"{kind.name}-{number}")
-        for kind in KINDS
+        for kind in FAMILIES
         for number, case in enumerate(CASES.get(kind.name, []))
     ],
 )
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_kind_has_cases(kind: Kind[Any, Any]) -> None:
+@pytest.mark.parametrize("kind", FAMILIES, ids=lambda kind: kind.name)
+def test_every_kind_has_cases(kind: TokenFamily[Any, Any]) -> None:
     assert CASES[kind.name]
 
 
@@ -288,7 +288,7 @@ def test_the_cases_have_every_service_and_every_permission() -> None:
 
 @every_case
 async def test_the_token_holds_what_was_asked_for(
-    either: Either, kind: Kind[Any, Any], case: Case
+    either: Either, kind: TokenFamily[Any, Any], case: Case
 ) -> None:
     issued = await getattr(either, method_of(kind))(**case.arguments, project="classroom")
     decoded = decode(issued.token)
@@ -301,7 +301,7 @@ async def test_the_token_holds_what_was_asked_for(
 
 @every_case
 async def test_validation_says_what_would_be_issued(
-    either: Either, kind: Kind[Any, Any], case: Case
+    either: Either, kind: TokenFamily[Any, Any], case: Case
 ) -> None:
     ask = getattr(either.validate_only, method_of(kind))
     decision: Decision = await ask(**case.arguments, project="classroom")
@@ -313,7 +313,7 @@ async def test_validation_says_what_would_be_issued(
 
 @every_case
 async def test_a_prepared_request_brings_the_same(
-    either: Either, kind: Kind[Any, Any], case: Case
+    either: Either, kind: TokenFamily[Any, Any], case: Case
 ) -> None:
     request = getattr(prepare, method_of(kind))(**case.arguments, project="classroom")
     issued = await either.issue(request)

@@ -11,7 +11,7 @@ from support.serving import write_config
 from token_authority_server import config
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.callers import GrantSettings
-from token_authority_server.kinds import KINDS
+from token_authority_server.families import FAMILIES
 
 GRANT = """
 [[callers.grants]]
@@ -316,7 +316,7 @@ def test_a_family_leaves_out_what_opens_all_of_a_project(
 
 
 def test_what_opens_all_of_a_project_is_explicit() -> None:
-    explicit = {one.name for kind in KINDS for one in kind.token_kinds if one.explicit}
+    explicit = {one.name for kind in FAMILIES for one in kind.token_types if one.explicit}
     assert explicit == {"whiteboard.sdk", "chat.app", "education.app", "access_token"}
 
 

@@ -12,8 +12,8 @@ from token_authority_server import config
 from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.callers import CallerSettings, GrantSettings
 from token_authority_server.config.values import signature
-from token_authority_server.expectations import check_expectations
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
+from token_authority_server.process.explain import check_expectations
 
 ROOT = Path(__file__).parents[2]
 CALLER = """

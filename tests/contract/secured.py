@@ -11,8 +11,8 @@ import trustme
 from support.granting import API_KEY, API_KEY_IDENTITY, caller, callers, grant
 from support.keys import access_key, certificate
 from support.serving import running
+from token_authority_server.config.server_identity import ServerIdentity
 from token_authority_server.keyring import Keyring, Project, Secret
-from token_authority_server.server_identity import ServerIdentity
 
 __all__ = ["API_KEY", "KEYS", "Secured", "secured"]
 

@@ -25,15 +25,15 @@ from differential.drawing import (
     raw,
     service,
 )
-from kinds.cases import DAY, HOUR
+from families.cases import DAY, HOUR
 from token_authority.v1 import rtc_pb2
-from token_authority_server.kinds.base import Moment
+from token_authority_server.families.base import Moment
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Part:
+class ServiceAccess:
     """One entry of `services`, and the same in Agora's words once the token's life is known."""
 
     fields: dict[str, Any]
@@ -59,7 +59,7 @@ CHANNELLED = {
 
 
 @st.composite
-def channelled(draw: DrawFn) -> Part:
+def channelled(draw: DrawFn) -> ServiceAccess:
     kind = draw(st.sampled_from([*CHANNELLED]))
     name, fields = CHANNELLED[kind]
     (channel, channel_text), (user, user_text) = draw(PLACES)
@@ -67,31 +67,33 @@ def channelled(draw: DrawFn) -> Part:
     rights = granted(values)
     row = service(name, [channel_text, user_text], rights)
     part = {kind: {**channel, **user, **lifetimes(fields, values)}}
-    return Part(part, lambda _: row, tuple(rights.values()))
+    return ServiceAccess(part, lambda _: row, tuple(rights.values()))
 
 
 @st.composite
-def login(draw: DrawFn) -> Part:
+def login(draw: DrawFn) -> ServiceAccess:
     user, ttl = draw(NAMES), draw(MAYBE)
     fields = {"user_id": user, **lifetimes(("login_ttl",), (ttl,))}
     if draw(st.booleans()):
-        return Part({"rtm": fields}, unset_means_life("ServiceRtm", [user], 1, ttl), own(ttl))
+        return ServiceAccess(
+            {"rtm": fields}, unset_means_life("ServiceRtm", [user], 1, ttl), own(ttl)
+        )
     ours, theirs = draw(permissions())
     row = unset_means_life("ServiceRtm2", [user, theirs], 1, ttl)
-    return Part({"rtm2": {**fields, "permissions": ours}}, row, own(ttl))
+    return ServiceAccess({"rtm2": {**fields, "permissions": ours}}, row, own(ttl))
 
 
 @st.composite
-def chat(draw: DrawFn) -> Part:
+def chat(draw: DrawFn) -> ServiceAccess:
     user, ttl = draw(st.none() | UUIDS), draw(MAYBE)
     fields = lifetimes(("ttl",), (ttl,))
     subject: dict[str, Any] = {"app": {}} if user is None else {"user": {"user_id": user}}
     row = unset_means_life("ServiceChat", [user or ""], 2 if user is None else 1, ttl)
-    return Part({"chat": {**subject, **fields}}, row, own(ttl))
+    return ServiceAccess({"chat": {**subject, **fields}}, row, own(ttl))
 
 
 @st.composite
-def education(draw: DrawFn) -> Part:
+def education(draw: DrawFn) -> ServiceAccess:
     ttl, room, user = draw(MAYBE), draw(NAMES), draw(NAMES)
     subject: dict[str, Any]
     match draw(st.sampled_from(["room_user", "user", "app"])):
@@ -104,14 +106,14 @@ def education(draw: DrawFn) -> Part:
         case _:
             subject, args, privilege, role = {"app": {}}, ["", ""], 3, -1
     row = unset_means_life("ServiceApaas", args, privilege, ttl, role=role)
-    return Part({"education": {**subject, **lifetimes(("ttl",), (ttl,))}}, row, own(ttl))
+    return ServiceAccess({"education": {**subject, **lifetimes(("ttl",), (ttl,))}}, row, own(ttl))
 
 
-BARE: SearchStrategy[Part] = st.sampled_from(
+BARE: SearchStrategy[ServiceAccess] = st.sampled_from(
     [
-        Part({"fpa": {}}, lambda _: service("ServiceFpa", [], {1: 0})),
-        Part({"convo_ai": {}}, lambda _: service("ServiceConvoAI", [], {})),
-        Part({"stt": {}}, lambda _: service("ServiceStt", [], {})),
+        ServiceAccess({"fpa": {}}, lambda _: service("ServiceFpa", [], {1: 0})),
+        ServiceAccess({"convo_ai": {}}, lambda _: service("ServiceConvoAI", [], {})),
+        ServiceAccess({"stt": {}}, lambda _: service("ServiceStt", [], {})),
     ]
 )
 

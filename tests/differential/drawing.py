@@ -11,10 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from kinds.cases import DAY, LEGAL
+from families.cases import DAY, LEGAL
 from support.keys import APP_ID, CERTIFICATE
 from token_authority.v1 import rtc_pb2, rtm_pb2
-from token_authority_server.kinds.base import Moment
+from token_authority_server.families.base import Moment
 
 SEED: Final = int(os.environ.get("DIFFERENTIAL_SEED") or secrets.randbelow(2**32))
 MAX_U32 = 2**32 - 1

@@ -21,13 +21,13 @@ from differential import cases
 from differential.compositions import access_token
 from differential.drawing import MOMENTS, SEED, Case
 from differential.node import Node, node
-from kinds.cases import filled, method_of
+from families.cases import filled, method_of
 from support.decoding import decode, inflate
 from support.installing import npm_install
 from support.keys import CHANCE, NOW_MS, Moments
 from support.serving import Running, running
-from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Kind, Moment
+from token_authority_server.families import FAMILIES
+from token_authority_server.families.base import Moment, TokenFamily
 
 
 def rtc(moment: Moment) -> SearchStrategy[Case]:
@@ -84,7 +84,7 @@ def services(token: str) -> dict[int, dict[str, Any]]:
 
 
 async def compare(
-    server: Running, agora: Node, kind: Kind[Any, Any], moment: Moment, case: Case
+    server: Running, agora: Node, kind: TokenFamily[Any, Any], moment: Moment, case: Case
 ) -> None:
     """Checks that both make the same token."""
     server.moments.moment = moment  # type: ignore[attr-defined]  # Pinned has it
@@ -105,9 +105,9 @@ def moments_and_cases(draw: DrawFn, drawn: Drawn) -> tuple[Moment, Case]:
     return moment, draw(drawn(moment))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", FAMILIES, ids=lambda kind: kind.name)
 async def test_a_random_request_gets_the_token_that_agoras_package_makes(
-    server: Running, agora: Node, kind: Kind[Any, Any]
+    server: Running, agora: Node, kind: TokenFamily[Any, Any]
 ) -> None:
     count, drawn = PLAN[kind.name]
     loop = asyncio.get_running_loop()

@@ -154,7 +154,7 @@ def education(right: int) -> v007.Service:
     return v007.education("", "", -1, {right: HOUR})
 
 
-KINDS = [
+FAMILIES = [
     (t007(rtc()), "rtc"),
     (t007(rtc(), rtm()), "rtc"),
     (t007(rtm()), "rtm"),
@@ -181,7 +181,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("token", "kind"), KINDS)
+@pytest.mark.parametrize(("token", "kind"), FAMILIES)
 def test_the_kind_comes_from_the_content(token: str, kind: str) -> None:
     assert decode(token).kind == kind
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
-from kinds.cases import method_of
+from families.cases import method_of
 from support import granting
 from support.serving import Running
 from token_authority.v1.access_token_pb2 import AccessTokenService
@@ -21,14 +21,14 @@ from token_authority.v1.whiteboard_pb2 import (
     WhiteboardSdkScope,
 )
 from token_authority_server.config.callers import TOKEN_KINDS
-from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Dimension
+from token_authority_server.families import FAMILIES
+from token_authority_server.families.base import Dimension
 
 Parts = Mapping[str, Mapping[str, str]]
 Row = dict[str, Any]
 
 TOKEN_DIMENSIONS: Final = get_args(Dimension)
-KIND_OF: Final = {kind.name: kind for kind in KINDS}
+KIND_OF: Final = {kind.name: kind for kind in FAMILIES}
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Sample:
 
     name: str
     kind: str
-    """The Kind that answers it."""
+    """The TokenFamily that answers it."""
     fields: Mapping[str, Any]
     parts: Parts
     """By the names of TokenKinds: what of each dimension it carries."""
@@ -165,7 +165,7 @@ ALONE: Final[dict[str, Sample]] = {
     "convo_ai": composed("convo_ai", [{"convo_ai": {}}], {"convo_ai": {}}),
     "stt": composed("stt", [{"stt": {}}], {"stt": {}}),
 }
-"""For each TokenKind a request that needs it."""
+"""For each TokenType a request that needs it."""
 
 MEMBERS: Final[dict[str, tuple[Row, Parts]]] = {
     "rtc": ({**_IN_CHANNEL, **_JOIN}, {"rtc": {**_PUBLISHER, "roles": "subscriber"}}),

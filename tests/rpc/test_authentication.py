@@ -30,9 +30,9 @@ from support.serving import Running, refused, running
 from token_authority.v1 import authority_pb2
 from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.jwks import FixedKeys, KeySource, RemoteKeys, parse
-from token_authority_server.jwks_request import Location
-from token_authority_server.jwt_bearer import JwtPolicy, JwtVerifier
+from token_authority_server.identity.jwks import FixedKeys, KeySource, RemoteKeys, parse
+from token_authority_server.identity.jwks_fetch import Location
+from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier
 
 VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 OTHER_KEY: Final = "tak_" + "z" * 43

@@ -30,7 +30,7 @@ from token_authority.v1.whiteboard_pb2 import (
     IssueWhiteboardTokenRequest,
     WhiteboardRoomScope,
 )
-from token_authority_server.authority import Policy
+from token_authority_server.authority import PolicySnapshot
 
 
 def rtc(uid: int = 1, channel_name: str = "c", project: str = "classroom") -> IssueTokenRequest:
@@ -231,7 +231,7 @@ class Adopting:
     async def spend(self, *_: object) -> None:
         assert self.server
         narrow = granting.callers(granting.caller(granting.grant(channels=("other",))))
-        self.server.authority.adopt(Policy(keyring(), narrow))
+        self.server.authority.apply(PolicySnapshot(keyring(), narrow))
 
 
 async def test_an_entry_that_is_not_allowed_any_more_is_named() -> None:

@@ -33,7 +33,7 @@ from support.serving import no_trail, refused, running
 from token_authority.v1.access_token_pb2 import AccessTokenService
 from token_authority_server.audit import AuditTrail, FileSink
 from token_authority_server.config.callers import TOKEN_KINDS
-from token_authority_server.kinds import KINDS
+from token_authority_server.families import FAMILIES
 
 HOUR = Duration(seconds=3600)
 # For an entry that is allowed, whatever a test denies.
@@ -69,7 +69,7 @@ def test_there_is_a_sample_for_every_kind_that_knows_an_allowance() -> None:
         ("non_expiring", FOR_EVER),
     ):
         having = {
-            kind.name for kind in KINDS if field in kind.request_type.DESCRIPTOR.fields_by_name
+            kind.name for kind in FAMILIES if field in kind.request_type.DESCRIPTOR.fields_by_name
         }
         assert {sample.kind for sample in samples} == having
 
@@ -109,12 +109,12 @@ async def test_all_but_one_thing_is_not_enough(denial: Denial) -> None:
         assert {line["event"] for line in server.log} == {"refused"}
 
 
-KIND_SAMPLES = {kind.name: ALONE[kind.token_kinds[-1].name] for kind in KINDS}
+KIND_SAMPLES = {kind.name: ALONE[kind.token_types[-1].name] for kind in FAMILIES}
 KIND_SAMPLES["access_token"] = composed("rtm", [{"rtm": {"user_id": "al"}}], {"rtm": {}})
 MAX_S = 60
 LIMITED = {"max_ttl": f"{MAX_S}s"}
 CLAMPING = {**LIMITED, "above_max_ttl": "clamp"}
-each_kind = pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+each_kind = pytest.mark.parametrize("kind", [kind.name for kind in FAMILIES])
 
 
 @each_kind
@@ -243,7 +243,7 @@ async def test_the_rights_of_a_token_are_cut_down_too(
         assert issued.expire_time.seconds == NOW_MS // 1000 + MAX_S
 
 
-@pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
+@pytest.mark.parametrize("kind", [kind.name for kind in FAMILIES])
 async def test_no_default_makes_a_token_live_longer_than_its_kind_may(kind: str) -> None:
     # The grant is for whiteboard tokens too, which may live that long.
     entry = KIND_SAMPLES[kind].entry()

@@ -15,7 +15,7 @@ from support.waiting import until
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-from token_authority_server.callers import Callers
+from token_authority_server.identity.directory import Callers
 
 VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 
@@ -94,7 +94,7 @@ class Gate:
         assert record
         return "{"
 
-    async def keep(self, bodies: object) -> None:
+    async def persist(self, bodies: object) -> None:
         assert bodies
         self.waiting += 1
         await self.event.wait()

@@ -81,7 +81,7 @@ ELSEWHERE: Final = {
     Reason.AUDIT_UNAVAILABLE: "tests/rpc/full_disk.py::main",
     Reason.DRAINING: "tests/rpc/test_server.py::"
     "test_draining_finishes_what_has_begun_and_refuses_what_comes",
-    Reason.INTERNAL_ERROR: "tests/rpc/test_service.py::test_a_defect_shows_an_id_and_nothing_else",
+    Reason.INTERNAL_ERROR: "tests/rpc/test_methods.py::test_a_defect_shows_an_id_and_nothing_else",
 }
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import trustme
 
+from token_authority_server.config.server_identity import ServerIdentity
 from token_authority_server.keyring import Secret
-from token_authority_server.server_identity import ServerIdentity
 
 
 def server_identity(

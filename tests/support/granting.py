@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
-from token_authority_server.callers import LOCAL, Callers
+from token_authority_server.access.grants import Allowance
 from token_authority_server.config.callers import TOKEN_KINDS, CallerSettings, GrantSettings
-from token_authority_server.grants import Allowance
-from token_authority_server.kinds.base import Dimension
+from token_authority_server.families.base import Dimension
+from token_authority_server.identity.directory import LOCAL, Callers
 
 ALL_ALLOWANCES: Final = tuple(get_args(Allowance))
 EVERY_DIMENSION: Final[Mapping[str, Any]] = dict.fromkeys(get_args(Dimension), ("*",))

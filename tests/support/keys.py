@@ -2,6 +2,7 @@
 
 import itertools
 
+from token_authority_server.families.base import Moment
 from token_authority_server.keyring import (
     AccessKey,
     AppCertificate,
@@ -10,7 +11,6 @@ from token_authority_server.keyring import (
     Project,
     Secret,
 )
-from token_authority_server.kinds.base import Moment
 
 APP_ID = "970CA35de60c44645bbae8a215061b33"
 CERTIFICATE = "5CFd2fd1755d40ecb72977518be15d3b"

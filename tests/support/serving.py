@@ -28,22 +28,22 @@ from support.keys import (
 )
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_server.audit import AuditTrail
-from token_authority_server.authority import Authority, Policy
-from token_authority_server.callers import Callers
-from token_authority_server.jwt_bearer import JwtVerifier
+from token_authority_server.authority import Authority, PolicySnapshot
+from token_authority_server.config.server_identity import ServerIdentity
+from token_authority_server.identity.directory import Callers
+from token_authority_server.identity.jwt_bearer import JwtVerifier
 from token_authority_server.keyring import Keyring
 from token_authority_server.limits import InFlight, RateLimiter
-from token_authority_server.log import make_logger
-from token_authority_server.metrics import Metrics
-from token_authority_server.rpc.about import ServerFacts
 from token_authority_server.rpc.authentication import Authenticator
+from token_authority_server.rpc.authority_service import ServerFacts
 from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
-from token_authority_server.rpc.observe import Observer
+from token_authority_server.rpc.methods import methods
+from token_authority_server.rpc.observability import Observer
 from token_authority_server.rpc.server import Server
-from token_authority_server.rpc.service import methods
 from token_authority_server.rpc.validation import RequestParser
-from token_authority_server.server_identity import ServerIdentity
+from token_authority_server.telemetry.log import make_logger
+from token_authority_server.telemetry.metrics import Metrics
 
 PATH: Final = "/token_authority.v1.TokenService/"
 # Reads a file, which a running event loop must not wait for: so it is made before there is one.
@@ -112,7 +112,7 @@ async def running(
     trail = trail or no_trail()
     output = io.StringIO()
     metrics = Metrics()
-    authority = Authority(Policy(keys, who), moments, limiter or no_limits(), trail)
+    authority = Authority(PolicySnapshot(keys, who), moments, limiter or no_limits(), trail)
     logger = make_logger("json", "debug", output)
     in_flight = InFlight(max_in_flight)
     metrics.watch_calls(lambda: in_flight.total)

@@ -88,7 +88,7 @@ class AuditTrail:
             Refusal: AUDIT_UNAVAILABLE, if `required` and a sink failed or stalls.
             ValueError: A record holds a token, is too long, or uses a name of the chain.
         """
-        await self.keep([self.encode(record) for record in records])
+        await self.persist([self.encode(record) for record in records])
 
     def encode(self, record: Mapping[str, Any]) -> str:
         """Encodes a record for `keep`: where they are many, that takes long and has to be spread.
@@ -98,7 +98,7 @@ class AuditTrail:
         """
         return body_of(record, self._clock())
 
-    async def keep(self, bodies: Sequence[str]) -> None:
+    async def persist(self, bodies: Sequence[str]) -> None:
         """Does what `record` does, for records that are encoded.
 
         Raises:

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from token_authority_server.config.section import Section
+from token_authority_server.config.server_identity import ServerIdentity
 from token_authority_server.config.values import DurationText, FilePath, sources_of, up_to
-from token_authority_server.jwks import VerificationKey, parse
-from token_authority_server.jwks_request import JwksError, Location
+from token_authority_server.identity.jwks import VerificationKey, parse
+from token_authority_server.identity.jwks_fetch import JwksError, Location
 from token_authority_server.keyring import Secret
-from token_authority_server.server_identity import ServerIdentity
 
 
 def _file(value: object, info: ValidationInfo) -> bytes:

@@ -8,26 +8,21 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from token_authority_server.callers import (
-    API_KEY,
-    CLAIM,
-    DNS,
-    LOCAL,
-    SPIFFE,
-    Caller,
-)
+from token_authority_server.access.callers import Caller
+from token_authority_server.access.grants import Allowance, Grant
+from token_authority_server.access.patterns import Patterns
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.values import DurationText, NotEmpty, up_to
-from token_authority_server.grants import Allowance, Grant, Patterns
-from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Dimension, TokenKind, TtlUnit
+from token_authority_server.families import FAMILIES
+from token_authority_server.families.base import Dimension, TokenType, TtlUnit
+from token_authority_server.identity.directory import API_KEY, CLAIM, DNS, LOCAL, SPIFFE
 from token_authority_server.limits import Quota
 
-TOKEN_KINDS: Final[Mapping[str, TokenKind]] = {
-    token_kind.name: token_kind for kind in KINDS for token_kind in kind.token_kinds
+TOKEN_KINDS: Final[Mapping[str, TokenType]] = {
+    token_kind.name: token_kind for kind in FAMILIES for token_kind in kind.token_types
 }
 _UNITS: Final[Mapping[str, TtlUnit]] = {
-    token_kind.name: kind.unit for kind in KINDS for token_kind in kind.token_kinds
+    token_kind.name: kind.unit for kind in FAMILIES for token_kind in kind.token_types
 }
 _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     family: frozenset(

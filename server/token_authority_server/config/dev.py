@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from token_authority_server.access.grants import Allowance
 from token_authority_server.config.callers import TOKEN_KINDS
 from token_authority_server.config.load import settings_of
 from token_authority_server.config.projects import (
@@ -15,9 +16,8 @@ from token_authority_server.config.projects import (
     WhiteboardSettings,
 )
 from token_authority_server.config.settings import Settings
-from token_authority_server.grants import Allowance
+from token_authority_server.families.base import Dimension
 from token_authority_server.keyring import KeyState, Secret
-from token_authority_server.kinds.base import Dimension
 
 _EVERYTHING: Final[Mapping[str, Any]] = {
     "name": "everything",

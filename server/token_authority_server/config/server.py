@@ -19,7 +19,7 @@ from token_authority_server.config.values import (
 )
 from token_authority_server.keyring import Secret
 from token_authority_server.limits import check_redis
-from token_authority_server.log import LogFormat, LogLevel
+from token_authority_server.telemetry.log import LogFormat, LogLevel
 
 
 class ServerSettings(Section):

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from token_authority_server.callers import CLAIM, DNS, LOCAL, SPIFFE, Callers
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
 from token_authority_server.config.expectations import ExpectationSettings
@@ -18,6 +17,7 @@ from token_authority_server.config.server import (
     ServerSettings,
 )
 from token_authority_server.config.values import NotEmpty
+from token_authority_server.identity.directory import CLAIM, DNS, LOCAL, SPIFFE, Callers
 from token_authority_server.keyring import Keyring, KeyState, Project
 
 

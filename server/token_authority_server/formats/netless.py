@@ -117,8 +117,8 @@ def _utf16(name: str) -> bytes:
     return name.encode("utf-16-be", "surrogatepass")
 
 
-def nonce_text(chance: bytes) -> str:
+def nonce_text(random_bytes: bytes) -> str:
     """Returns a UUIDv4 of 16 random bytes, as `str(uuid.UUID(bytes=…, version=4))` but faster."""
-    digits = chance.hex()
-    variant = "89ab"[chance[8] >> 4 & 3]
+    digits = random_bytes.hex()
+    variant = "89ab"[random_bytes[8] >> 4 & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -14,14 +14,14 @@ from typing import Any, Final, TypeAlias
 from grpc import aio
 
 from token_authority_server.audit import without_token
-from token_authority_server.callers import Callers, Identified
 from token_authority_server.errors import (
     credential_expired,
     credential_invalid,
     credential_missing,
 )
-from token_authority_server.jwt_bearer import JwtVerifier
-from token_authority_server.rpc.client_certificate import client_certificate
+from token_authority_server.identity.client_certificate import client_certificate
+from token_authority_server.identity.directory import AuthenticatedCaller, Callers
+from token_authority_server.identity.jwt_bearer import JwtVerifier
 
 Context: TypeAlias = "aio.ServicerContext[bytes, bytes]"
 
@@ -72,7 +72,7 @@ class Authenticator:
         self._jwt = jwt
         self._clock = clock
 
-    async def identify(self, brought: Credentials, context: Context) -> Identified:
+    async def identify(self, brought: Credentials, context: Context) -> AuthenticatedCaller:
         """Returns who asks.
 
         Raises:
@@ -88,7 +88,7 @@ class Authenticator:
             return self._callers.local()
         raise credential_missing(self._accepted())
 
-    async def _of_bearer(self, values: list[str]) -> Identified:
+    async def _of_bearer(self, values: list[str]) -> AuthenticatedCaller:
         if len(values) > 1:
             raise credential_invalid("several authorization headers")
         value = values[0]
@@ -102,7 +102,7 @@ class Authenticator:
             raise credential_invalid("a JWT, and [authentication.jwt] is not configured")
         return self._callers.of_claims(await self._jwt.claims(token))
 
-    def _of_certificate(self, pem: bytes) -> Identified:
+    def _of_certificate(self, pem: bytes) -> AuthenticatedCaller:
         shown = client_certificate(pem)
         if not shown.names:
             raise credential_invalid("a certificate without a SPIFFE id or DNS name")

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, TypeVar
 
 from token_authority.v1 import batch_pb2
-from token_authority_server.authority import Allowed, Asker, Authority, Issued
-from token_authority_server.callers import Caller
+from token_authority_server.access.callers import Caller
+from token_authority_server.authority import Allowed, Authority, CallContext, Issued
 from token_authority_server.errors import (
     FieldViolation,
     Reason,
@@ -20,11 +20,11 @@ from token_authority_server.errors import (
     invalid_request,
     of_entry,
 )
-from token_authority_server.metrics import Metrics
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.entries import EntryReader
 from token_authority_server.rpc.handlers import Answer
 from token_authority_server.rpc.validation import RequestParser
+from token_authority_server.telemetry.metrics import Metrics
 
 # More violations than this, and the first of each further entry has to do: each takes some 20 µs.
 _MAX_EXPLAINED: Final = 2000
@@ -45,7 +45,7 @@ class BatchIssueTokens:
         self._entries = EntryReader(parser)
         self._turn = asyncio.Lock()
 
-    async def __call__(self, data: bytes, asker: Asker) -> Answer:
+    async def __call__(self, data: bytes, context: CallContext) -> Answer:
         """Answers a batch.
 
         Raises:
@@ -54,16 +54,16 @@ class BatchIssueTokens:
         """
         async with self._turn:
             batch = self._decode(data)
-            allowed = await self._allow_all(asker.caller, batch.requests)
+            allowed = await self._allow_all(context.caller, batch.requests)
             if batch.validate_only:
                 return await _decisions(allowed)
         # Turns are for work: no batch waits for another one's Redis or disk.
-        await self._authority.charge(asker, allowed)
+        await self._authority.charge(context, allowed)
         async with self._turn:
             issued = await self._sign(allowed)
-            records = await self._records(asker, issued)
-        await self._authority.keep(records)
-        return await self._answer(asker, issued)
+            records = await self._records(context, issued)
+        await self._authority.persist(records)
+        return await self._answer(context, issued)
 
     async def _allow_all(self, caller: Caller, entries: Sequence[bytes]) -> list[Allowed]:
         allowed: list[Allowed] = []
@@ -98,18 +98,18 @@ class BatchIssueTokens:
                 raise of_entry(refusal, path) from None
         return issued
 
-    async def _records(self, asker: Asker, issued: Sequence[Issued]) -> list[str]:
-        if not self._authority.keeps_records:
+    async def _records(self, context: CallContext, issued: Sequence[Issued]) -> list[str]:
+        if not self._authority.records_are_kept:
             return []
-        return [self._authority.record(asker, one) async for one in _in_slices(issued)]
+        return [self._authority.record(context, one) async for one in _in_slices(issued)]
 
-    async def _answer(self, asker: Asker, issued: Sequence[Issued]) -> Answer:
+    async def _answer(self, context: CallContext, issued: Sequence[Issued]) -> Answer:
         response = batch_pb2.BatchIssueTokensResponse()
         async for one in _in_slices(issued):
             messages.describe(response.issued_tokens.add(), one)
         counts = Counter((one.allowed.project, one.allowed.kind.name) for one in issued)
         for (project, kind), count in counts.items():
-            self._metrics.tokens.labels(asker.caller.name, project, kind).inc(count)
+            self._metrics.tokens.labels(context.caller.name, project, kind).inc(count)
         about = {
             **_about([one.allowed for one in issued]),
             "token_ids": [one.token_id for one in issued],

@@ -13,8 +13,8 @@ from token_authority.v1 import (
     inspection_service_pb2,
     token_service_pb2,
 )
-from token_authority_server.kinds import KINDS
-from token_authority_server.kinds.base import Kind
+from token_authority_server.families import FAMILIES
+from token_authority_server.families.base import TokenFamily
 
 SERVICES: Final = tuple(
     service
@@ -26,7 +26,7 @@ INSPECTION_SERVICE: Final = inspection_service_pb2.DESCRIPTOR.services_by_name["
 AUTHORITY_SERVICE: Final = authority_service_pb2.DESCRIPTOR.services_by_name["AuthorityService"]
 _ENTRY: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR
 
-Kinds = Iterable[Kind[Any, Any]]
+Kinds = Iterable[TokenFamily[Any, Any]]
 
 
 def paths() -> set[str]:
@@ -36,7 +36,7 @@ def paths() -> set[str]:
     }
 
 
-def kinds_by_method(kinds: Kinds = KINDS) -> Mapping[str, Kind[Any, Any]]:
+def families_by_method(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
     """Pairs each Issue method of TokenService with the one kind that has exactly its messages.
 
     Raises:
@@ -53,7 +53,7 @@ def kinds_by_method(kinds: Kinds = KINDS) -> Mapping[str, Kind[Any, Any]]:
     )
 
 
-def kinds_by_entry(kinds: Kinds = KINDS) -> Mapping[str, Kind[Any, Any]]:
+def kinds_by_entry(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
     """Pairs each member of a batch's entry with the kind whose request it is.
 
     Raises:
@@ -64,10 +64,10 @@ def kinds_by_entry(kinds: Kinds = KINDS) -> Mapping[str, Kind[Any, Any]]:
 
 
 def _paired(
-    places: Mapping[Any, str], kinds: Iterable[tuple[Any, Kind[Any, Any]]]
-) -> Mapping[str, Kind[Any, Any]]:
+    places: Mapping[Any, str], kinds: Iterable[tuple[Any, TokenFamily[Any, Any]]]
+) -> Mapping[str, TokenFamily[Any, Any]]:
     """Pairs places in the contract with kinds, both by the descriptors of their messages."""
-    paired: dict[str, Kind[Any, Any]] = {}
+    paired: dict[str, TokenFamily[Any, Any]] = {}
     for messages, kind in kinds:
         place = places.get(messages)
         if place is None:

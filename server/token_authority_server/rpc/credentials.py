@@ -4,7 +4,7 @@ from typing import Any
 
 import grpc
 
-from token_authority_server.server_identity import ServerIdentity
+from token_authority_server.config.server_identity import ServerIdentity
 
 
 class ServerCertificates:

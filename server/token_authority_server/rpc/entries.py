@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.errors import FieldViolation, invalid_request
-from token_authority_server.kinds.base import Kind
+from token_authority_server.families.base import TokenFamily
 from token_authority_server.rpc.contract import kinds_by_entry
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
@@ -33,11 +33,11 @@ class EntryReader:
         check_issue_size(len(data) - _FRAME_BYTES)
         return self._decode(data)
 
-    def name_of(self, kind: Kind[Any, Any]) -> str:
+    def name_of(self, kind: TokenFamily[Any, Any]) -> str:
         """Returns the field that an entry has for requests of a kind."""
         return next(name for name, one in self._kinds.items() if one is kind)
 
-    def read(self, entry: Any, *, briefly: bool = False) -> tuple[Kind[Any, Any], Any]:
+    def read(self, entry: Any, *, briefly: bool = False) -> tuple[TokenFamily[Any, Any], Any]:
         """Returns the kind and its request; the paths of a refusal begin inside that.
 
         Args:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 
-from token_authority_server.authority import Asker
+from token_authority_server.authority import CallContext
 from token_authority_server.errors import (
     Refusal,
     draining,
@@ -22,7 +22,7 @@ from token_authority_server.errors import (
 from token_authority_server.limits import InFlight
 from token_authority_server.rpc import contract, status
 from token_authority_server.rpc.authentication import Authenticator, Context, credentials
-from token_authority_server.rpc.observe import Call, Observer
+from token_authority_server.rpc.observability import Call, Observer
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
@@ -38,7 +38,7 @@ class Answer:
     """What it was about: no token, no secret."""
 
 
-Method = Callable[[bytes, Asker], Coroutine[Any, Any, Answer]]
+Method = Callable[[bytes, CallContext], Coroutine[Any, Any, Answer]]
 """Answers a request of a caller, or raises Refusal."""
 
 
@@ -122,10 +122,12 @@ class Handlers(grpc.GenericRpcHandler):
                 this.request_id = brought.request_id
                 who = await self._authenticator.identify(brought, context)
                 caller = who.caller
-                this.asker = Asker(caller, who.identity, this.peer, name, brought.request_id)
+                this.context = CallContext(
+                    caller, who.identity, this.peer, name, brought.request_id
+                )
                 self._check_size(data)
                 with self._in_flight.enter(caller.name, caller.quota):
-                    answer = await method(data, this.asker)
+                    answer = await method(data, this.context)
                 self._observer.answered(this, answer.event, answer.fields)
             except asyncio.CancelledError:
                 self._observer.cancelled(this)

@@ -1,0 +1,22 @@
+"""Projects, their signing keys, and the type that keeps secrets out of sight."""
+
+from token_authority_server.keyring.keyring import Keyring, Project
+from token_authority_server.keyring.keys import (
+    AccessKey,
+    AppCertificate,
+    KeyState,
+    KeyT,
+    SigningKey,
+)
+from token_authority_server.keyring.secret import Secret
+
+__all__ = [
+    "AccessKey",
+    "AppCertificate",
+    "KeyState",
+    "KeyT",
+    "Keyring",
+    "Project",
+    "Secret",
+    "SigningKey",
+]

@@ -1,0 +1,63 @@
+"""Projects and the keys that sign for them. Pure values; `config` builds them."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from token_authority_server.errors import (
+    no_active_key,
+    project_lacks_product,
+    project_not_granted,
+)
+from token_authority_server.keyring.keys import KeyState, KeyT, SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """An Agora project, by the name the configuration gives it."""
+
+    name: str
+    keys: tuple[SigningKey, ...]
+
+    def active_key(self, key_type: type[KeyT]) -> KeyT:
+        """Returns the key that signs for a product.
+
+        Raises:
+            Refusal: PROJECT_LACKS_PRODUCT or NO_ACTIVE_KEY.
+        """
+        for key in self.keys:
+            if key.state is KeyState.ACTIVE and isinstance(key, key_type):
+                return key
+        if any(isinstance(key, key_type) for key in self.keys):
+            raise no_active_key(self.name, key_type.product)
+        raise project_lacks_product(self.name, key_type.product)
+
+
+class Keyring:
+    """All projects of the server."""
+
+    def __init__(self, projects: Iterable[Project]) -> None:
+        self._projects = {project.name: project for project in projects}
+
+    def project(self, name: str) -> Project:
+        """Returns a project by a name that a grant has.
+
+        Raises:
+            Refusal: GRANT_MISSING: it has been removed since, with the grant.
+        """
+        if name not in self._projects:
+            raise project_not_granted(name)
+        return self._projects[name]
+
+    def keys(self, projects: Collection[str]) -> list[tuple[str, SigningKey]]:
+        """Returns every key of some projects, whatever its state, with the project's name."""
+        return [
+            (project.name, key)
+            for project in self._projects.values()
+            if project.name in projects
+            for key in project.keys
+        ]
+
+    @property
+    def project_names(self) -> Collection[str]:
+        """The names of all projects."""
+        return self._projects.keys()

@@ -1,0 +1,93 @@
+"""Decisions without a server: `explain`, and the `[[tests]]` of a configuration."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from token_authority.v1 import inspection_pb2
+from token_authority_server.authority import Allowed, PolicySnapshot, authorize
+from token_authority_server.config import ConfigError, Settings
+from token_authority_server.config.expectations import ALLOW
+from token_authority_server.errors import Reason, Refusal
+from token_authority_server.families.base import Moment
+from token_authority_server.inspection import inspect_token
+from token_authority_server.process.moments import read_moment
+from token_authority_server.rpc.entries import EntryReader
+from token_authority_server.rpc.inspection_service import expected_of, response_of
+from token_authority_server.rpc.validation import RequestParser
+
+_INSPECT: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
+
+
+class Explainer:
+    """Says what a server with some settings would decide.
+
+    Args:
+        settings: The settings.
+        moments: Reads clock and entropy.
+    """
+
+    def __init__(self, settings: Settings, moments: Callable[[], Moment]) -> None:
+        self._moments = moments
+        self._policy = PolicySnapshot(settings.keyring(), settings.callers_by_identity())
+        self._entries = EntryReader(RequestParser())
+
+    def explain(self, caller: str, entry: bytes) -> Allowed:
+        """Decides on one request, an encoded IssueTokenRequest.
+
+        Raises:
+            Refusal: As the server would.
+        """
+        kind, request = self._entries.read(self._entries.decode(entry))
+        return authorize(self._policy, caller, kind, request, self._moments())
+
+
+def check_expectations(settings: Settings, moments: Callable[[], Moment]) -> None:
+    """Holds callers and grants against the `[[tests]]` of their configuration.
+
+    Raises:
+        ConfigError: With one line for each that does not hold.
+    """
+    if not settings.tests:
+        return
+    if failures := list(_failures(settings, Explainer(settings, moments))):
+        raise ConfigError("\n".join(failures))
+
+
+def _failures(settings: Settings, explainer: Explainer) -> Iterator[str]:
+    for number, test in enumerate(settings.tests, 1):
+        try:
+            explainer.explain(test.caller, test.request)
+            outcome, why = ALLOW, ""
+        except Refusal as refusal:
+            if refusal.reason is Reason.NO_ACTIVE_KEY and test.expect == ALLOW:
+                # Who may ask is what is tested: a leaked key must be possible to disable before
+                # its successor is there.
+                continue
+            outcome, why = refusal.reason.value, f": {refusal.message}"
+        if outcome != test.expect:
+            yield (
+                f"[[tests]] number {number}: {test.caller} was to get {test.expect}, and gets "
+                f"{outcome}{why}"
+            )
+
+
+def explain(settings: Settings, caller: str, entry: bytes) -> Allowed:
+    """Decides on an encoded IssueTokenRequest as a server with these settings would.
+
+    Raises:
+        Refusal: As the server would.
+    """
+    return Explainer(settings, read_moment).explain(caller, entry)
+
+
+def inspect_without_keys(data: bytes) -> bytes:
+    """Answers InspectToken in this process: what can be said of a token without a key.
+
+    Raises:
+        Refusal: As the method.
+    """
+    request = RequestParser().parser(_INSPECT)(data)
+    expected = expected_of(request.expected)
+    return response_of(
+        inspect_token(request.token, expected, [], read_moment().now_ms)
+    ).SerializeToString()

@@ -1,0 +1,108 @@
+"""InspectToken: what the core says of a token, as a message of the contract."""
+
+from typing import Any, Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from token_authority.v1 import inspection_pb2, issued_token_pb2
+from token_authority_server.authority import Authority, CallContext
+from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.inspection import Expected, Inspection
+from token_authority_server.rpc.handlers import Answer, Method
+from token_authority_server.rpc.messages import enum_of, set_ms
+from token_authority_server.rpc.validation import RequestParser
+
+_NAME: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
+_FORMATS: Final = {
+    "006": issued_token_pb2.TOKEN_FORMAT_V006,
+    "007": issued_token_pb2.TOKEN_FORMAT_V007,
+    "netless": issued_token_pb2.TOKEN_FORMAT_NETLESS,
+    "": issued_token_pb2.TOKEN_FORMAT_UNSPECIFIED,
+}
+# What google.protobuf.Timestamp allows: the years 1 to 9999.
+_FIRST: Final = -62_135_596_800
+_LAST: Final = 253_402_300_799
+
+
+def inspect_token(authority: Authority, parser: RequestParser) -> Method:
+    """Returns the method."""
+    parse = parser.parser(_NAME)
+
+    async def inspect(data: bytes, context: CallContext) -> Answer:
+        request = parse(data)
+        inspection = await authority.inspect(context, request.token, expected_of(request.expected))
+        about = {
+            "token_id": inspection.token_id,
+            "kind": inspection.kind,
+            "verdict": inspection.signature.verdict.value,
+            "findings": [finding.reason.value for finding in inspection.findings],
+        }
+        return Answer(response_of(inspection).SerializeToString(), "inspected", about)
+
+    return inspect
+
+
+def expected_of(message: Any) -> Expected:
+    """Reads what a token was used for.
+
+    Raises:
+        Refusal: INVALID_REQUEST: `at_time` is none.
+    """
+    at_ms = None
+    if message.HasField("at_time"):
+        at_ms = _ms(message.at_time)
+    return Expected(
+        app_id=message.app_id,
+        channel_name=message.channel_name,
+        uid=message.uid if message.HasField("uid") else None,
+        user_account=message.user_account if message.HasField("user_account") else None,
+        room_uuid=message.room_uuid,
+        at_ms=at_ms,
+        error_code=message.error_code,
+    )
+
+
+def _ms(at_time: Timestamp) -> int:
+    if not (_FIRST <= at_time.seconds <= _LAST and 0 <= at_time.nanos < 1_000_000_000):
+        problem = "must be a valid Timestamp: years 1 to 9999, nanos from 0 to 999999999"
+        raise invalid_request([FieldViolation("expected.at_time", "TIMESTAMP_INVALID", problem)])
+    return at_time.seconds * 1000 + at_time.nanos // 1_000_000
+
+
+def response_of(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
+    """Writes an inspection as the answer to InspectTokenRequest."""
+    signature = inspection.signature
+    message = inspection_pb2.InspectTokenResponse(
+        format=_FORMATS[inspection.format],
+        kind=inspection.kind,
+        token_id=inspection.token_id,
+        fields=[
+            inspection_pb2.DecodedField(path=path, value=value, meaning=meaning)
+            for path, value, meaning in inspection.fields
+        ],
+        omitted_field_count=inspection.omitted_field_count,
+        expired=inspection.expired,
+        time_summary=inspection.time_summary,
+        signature=inspection_pb2.Signature(
+            verdict=enum_of(inspection_pb2.SignatureVerdict, signature.verdict),
+            project=signature.project,
+            key_id=signature.key_id,
+            key_state=enum_of(inspection_pb2.KeyState, signature.key_state or "unspecified"),
+        ),
+        findings=[
+            inspection_pb2.Finding(
+                reason=finding.reason,
+                severity=enum_of(inspection_pb2.FindingSeverity, finding.severity),
+                problem=finding.problem,
+                advice=finding.advice,
+            )
+            for finding in inspection.findings
+        ],
+    )
+    for timestamp, ms in (
+        ("issue_time", inspection.issue_ms),
+        ("expire_time", inspection.expire_ms),
+    ):
+        if ms is not None:
+            set_ms(getattr(message, timestamp), ms)
+    return message

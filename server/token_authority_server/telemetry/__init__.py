@@ -1,0 +1,1 @@
+"""Telemetry: log, metrics, health, and the admin HTTP listener."""
