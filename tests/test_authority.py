@@ -74,7 +74,7 @@ def test_what_a_new_policy_takes_away_is_not_signed(later: PolicySnapshot, reaso
         signing.allow(first.callers.by_name["tester"], Rtc(), REQUEST)
     for caught in (at_signature, at_decision):
         assert caught.value.reason is reason
-        assert caught.value.about["channel"] == "lesson-1"
+        assert caught.value.audit_fields["channel"] == "lesson-1"
 
 
 def test_a_new_key_signs_what_was_allowed_with_the_old_one() -> None:

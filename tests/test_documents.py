@@ -15,7 +15,6 @@ from support.ports import free_port
 from support.serving import command, serving
 from token_authority_cli.commands import EXIT_CODES
 from token_authority_server.errors import Reason
-from token_authority_server.rpc.status import CODES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -144,7 +143,7 @@ def test_every_linked_file_exists() -> None:
 def test_the_table_of_refusals_is_complete_and_right() -> None:
     rows = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \|", README, re.MULTILINE)
     assert {reason: code for code, reason in rows} == {
-        reason.value: CODES[reason].name for reason in Reason
+        reason.value: reason.code.value for reason in Reason
     }
 
 

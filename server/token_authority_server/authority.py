@@ -156,7 +156,7 @@ class Authority:
         """Decides on one request whose single fields are valid, and takes nothing for it.
 
         Raises:
-            Refusal: With the reason, and what to do; `about` says what it was for.
+            Refusal: With the reason, and what to do; `audit_fields` has what it was for.
         """
         return authorize(self._policy, caller.name, kind, request, self._moments())
 
@@ -169,8 +169,8 @@ class Authority:
         try:
             await self._limiter.spend(context.caller.name, context.caller.quota, len(allowed))
         except Refusal as refusal:
-            refusal.about = {"project": allowed[0].project, "count": len(allowed)}
-            raise
+            fields = {"project": allowed[0].project, "count": len(allowed)}
+            raise refusal.with_audit_fields(fields) from None
 
     def sign(self, allowed: Allowed) -> Issued:
         """Signs what was allowed.
@@ -266,8 +266,8 @@ def authorize(
         project = policy.keyring.project(project_name)
         key = project.active_key(kind.key_type)
     except Refusal as refusal:
-        refusal.about = {"project": request.project, **_about(parts)}
-        raise
+        fields = {"project": request.project, **_audit_fields(parts)}
+        raise refusal.with_audit_fields(fields) from None
     return Allowed(
         kind, request, policy, caller_name, grant, project_name, key, terms, parts, moment
     )
@@ -280,7 +280,7 @@ def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     return projects
 
 
-def _about(parts: Sequence[ServiceAccess]) -> Mapping[str, Any]:
+def _audit_fields(parts: Sequence[ServiceAccess]) -> Mapping[str, Any]:
     """Says for the record what a token is for; lists where its parts differ."""
     about: dict[str, Any] = {"kind": parts[0].kind}
     if len(parts) > 1:
@@ -301,7 +301,7 @@ def _issued_record(context: CallContext, issued: Issued) -> dict[str, Any]:
     allowed = issued.allowed
     return {
         **context.record("issued"),
-        **_about(allowed.parts),
+        **_audit_fields(allowed.parts),
         "project": allowed.project,
         "grant": allowed.grant.name,
         "key_id": allowed.key.key_id,

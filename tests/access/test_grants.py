@@ -272,7 +272,7 @@ def test_a_refusal_says_what_is_missing_and_what_to_do(
         "wanted": wanted,
     }
     is_allowance = missing in ("any_channel", "any_user", "v006", "non_expiring")
-    cure = f'"{missing}" added to its `allow`' if is_allowance else f"its `{missing}` widened"
+    cure = f'add "{missing}" to its `allow`' if is_allowance else f"widen its `{missing}`"
     assert cure in told.advice
 
 

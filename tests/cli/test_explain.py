@@ -46,9 +46,11 @@ async def test_what_would_be_refused_is_explained(config: Path) -> None:
     ran = await explain(config, *RTC, "--channel", "office")
     assert (ran.code, ran.out) == (1, "")
     (line,) = ran.err.splitlines()
-    assert line.startswith("token-authority: your grant 'in-lessons' for project 'classroom'")
+    assert line.startswith(
+        "token-authority: permission denied: the closest grant, 'in-lessons' (project 'classroom')"
+    )
     assert "does not cover rtc tokens for the channel 'office'" in line
-    assert "its `channels` widened" in line
+    assert "widen its `channels`" in line
     assert line.endswith(" [GRANT_MISSING]")
     # What the server would find wrong, and what already the client does.
     for arguments in (["--channel", "ä"], ["--channel", "x", "--project", "Not-A-Name"]):
@@ -79,7 +81,7 @@ async def test_an_explanation_as_json(config: Path) -> None:
     assert answer["reason"] == "GRANT_MISSING"
     assert answer["metadata"]["missing"] == "channels"
     assert answer["metadata"]["grant"] == "in-lessons"
-    assert answer["message"].startswith("your grant 'in-lessons'")
+    assert answer["message"].startswith("permission denied: the closest grant, 'in-lessons'")
 
 
 async def test_an_unknown_caller_is_told_who_there_is(config: Path) -> None:

@@ -10,7 +10,7 @@ from token_authority_client import (
     TokenAuthorityError,
 )
 from token_authority_client.errors import BY_CODE, BY_REASON
-from token_authority_server.errors import Reason
+from token_authority_server.errors import Code, Reason
 
 
 def test_errors_survive_pickling_whole() -> None:
@@ -50,4 +50,8 @@ def test_a_denial_names_the_grant_that_comes_closest() -> None:
 @pytest.mark.parametrize("reason", BY_REASON)
 def test_what_has_an_exception_of_its_own_is_still_what_it_was(reason: str) -> None:
     assert issubclass(BY_REASON[reason], BY_CODE[BY_REASON[reason].code])
-    assert Reason(reason)
+    assert BY_REASON[reason].code == Reason[reason].code
+
+
+def test_every_status_code_of_the_server_has_an_exception() -> None:
+    assert {code.value for code in Code} <= set(BY_CODE)

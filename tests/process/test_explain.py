@@ -26,15 +26,15 @@ HOLDS = (
 BROKEN = {
     "too little": (
         expectation("office", "allow"),
-        "lessons was to get allow, and gets GRANT_MISSING: your grant 'in-lessons'",
+        "expected allow, got GRANT_MISSING: permission denied: the closest grant, 'in-lessons'",
     ),
     "too much": (
         expectation("lesson-1", "GRANT_MISSING"),
-        "lessons was to get GRANT_MISSING, and gets allow",
+        "expected GRANT_MISSING, got allow",
     ),
     "another reason": (
         expectation("office", "WILDCARD_FORBIDDEN"),
-        "lessons was to get WILDCARD_FORBIDDEN, and gets GRANT_MISSING: ",
+        "expected WILDCARD_FORBIDDEN, got GRANT_MISSING: ",
     ),
 }
 
@@ -64,7 +64,7 @@ async def test_a_file_whose_tests_fail_is_refused_by_check_config_and_serve(
         ran = await run(*command)
         assert (ran.code, ran.out) == (2, "")
         (line,) = ran.err.splitlines()
-        assert line.startswith(f"token-authority: [[tests]] number 5: {expected}")
+        assert line.startswith(f"token-authority: [[tests]] test 5 (caller lessons): {expected}")
         assert not any(secret in ran.err for secret in SECRETS)
 
 
@@ -72,5 +72,5 @@ async def test_every_test_that_fails_has_its_line(tmp_path: Path) -> None:
     config = write_config(tmp_path, CONFIG + LESSONS + "".join(test for test, _ in BROKEN.values()))
     ran = await run("check-config", str(config))
     assert [line.partition(": ")[2][:18] for line in ran.err.splitlines()] == [
-        f"[[tests]] number {number}" for number in (1, 2, 3)
+        f"[[tests]] test {number} " for number in (1, 2, 3)
     ]

@@ -158,7 +158,7 @@ async def test_keys_are_listed_for_the_projects_with_the_allowance_only() -> Non
         without = await refused(keys_of(server, project="rtc-only"))
         assert (without.code, without.reason) == (StatusCode.PERMISSION_DENIED, "GRANT_MISSING")
         assert without.metadata["missing"] == "list_keys"
-        assert '"list_keys" added to `allow`' in without.metadata["advice"]
+        assert 'add "list_keys" to `allow`' in without.metadata["advice"]
 
 
 async def test_a_foreign_project_has_no_keys_whether_it_exists_or_not() -> None:

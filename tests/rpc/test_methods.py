@@ -85,7 +85,7 @@ async def test_undecodable_bytes_are_an_invalid_argument(
 ) -> None:
     answer = await refused(server.channel.unary_unary(PATH + method)(data))
     assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert "generate the client" in answer.metadata["advice"]
+    assert "generate the stubs" in answer.metadata["advice"]
 
 
 async def test_an_unknown_method_is_unimplemented(server: Running) -> None:
@@ -106,7 +106,8 @@ async def test_a_defect_shows_an_id_and_nothing_else() -> None:
         assert (answer.code, answer.reason) == (StatusCode.INTERNAL, "INTERNAL_ERROR")
         error_id = answer.metadata["error_id"]
         assert answer.message == (
-            f"internal error {error_id}: the server's log has the details under this id"
+            f"internal error {error_id}: report this id to the server's operator: its log "
+            "has the details"
         )
         (line,) = server.log
         assert line["error_id"] == error_id

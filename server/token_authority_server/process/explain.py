@@ -66,7 +66,7 @@ def _failures(settings: Settings, explainer: Explainer) -> Iterator[str]:
             outcome, why = refusal.reason.value, f": {refusal.message}"
         if outcome != test.expect:
             yield (
-                f"[[tests]] number {number}: {test.caller} was to get {test.expect}, and gets "
+                f"[[tests]] test {number} (caller {test.caller}): expected {test.expect}, got "
                 f"{outcome}{why}"
             )
 

@@ -18,7 +18,6 @@ from token_authority_server.errors import (
     Reason,
     Refusal,
     invalid_request,
-    of_entry,
 )
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.entries import EntryReader
@@ -80,7 +79,7 @@ class BatchIssueTokens:
             except Refusal as refusal:
                 path = _path(index, entry)
                 violations += _violations(refusal, path)
-                first = first or of_entry(refusal, path)
+                first = first or refusal.for_entry(path)
         if violations:
             raise invalid_request(violations)
         if first:
@@ -95,7 +94,7 @@ class BatchIssueTokens:
             except Refusal as refusal:
                 # By a policy that was adopted meanwhile.
                 path = f"requests[{len(issued)}].{self._entries.name_of(one.kind)}"
-                raise of_entry(refusal, path) from None
+                raise refusal.for_entry(path) from None
         return issued
 
     async def _records(self, context: CallContext, issued: Sequence[Issued]) -> list[str]:

@@ -154,7 +154,7 @@ def _handler(call: "Callable[[bytes, Context], Awaitable[bytes]]") -> "Handler":
 
 async def _abort(refusal: Refusal, context: Context) -> NoReturn:
     await context.abort(
-        status.CODES[refusal.reason],
+        status.status_code(refusal.reason),
         refusal.message,
         (("grpc-status-details-bin", status.details(refusal)),),
     )

@@ -14,7 +14,6 @@ from structlog.typing import FilteringBoundLogger
 from token_authority_server.audit import AuditTrail, without_token
 from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
-from token_authority_server.rpc import status
 from token_authority_server.telemetry.metrics import Metrics
 
 # Not decisions about a caller: the log alone has them.
@@ -86,7 +85,7 @@ class Observer:
         # Merged, not passed side by side: some names, like `caller`, both have.
         line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
         self._logger.info("refused", **line)
-        self._count(call, status.CODES[reason].name)
+        self._count(call, reason.code.value)
         self._metrics.refusals.labels(call.caller, reason.value).inc()
         if reason not in _NOT_ON_RECORD and (call.context or self._is_worth_a_record()):
             context = call.context
@@ -100,7 +99,7 @@ class Observer:
                     {
                         **record,
                         **_metadata(refusal),
-                        **refusal.about,
+                        **refusal.audit_fields,
                         **detail,
                         "reason": reason.value,
                     }

@@ -1,6 +1,6 @@
 """Refusals as gRPC statuses, with the details of google.rpc (AIP-193)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -8,38 +8,22 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
-from token_authority_server.errors import FieldViolation, Reason, Refusal
+from token_authority_server.errors import Code, FieldViolation, Reason, Refusal
 
 DOMAIN: Final = "token-authority"
 
 # gRPC clients refuse trailers of more than 8 KiB, base64 included, by default.
 _MAX_BAD_REQUEST_BYTES: Final = 3_500
 
-CODES: Final[Mapping[Reason, StatusCode]] = {
-    Reason.CREDENTIAL_MISSING: StatusCode.UNAUTHENTICATED,
-    Reason.CREDENTIAL_INVALID: StatusCode.UNAUTHENTICATED,
-    Reason.CREDENTIAL_EXPIRED: StatusCode.UNAUTHENTICATED,
-    Reason.CREDENTIAL_UNVERIFIABLE: StatusCode.UNAVAILABLE,
-    Reason.INVALID_REQUEST: StatusCode.INVALID_ARGUMENT,
-    Reason.BATCH_EXCEEDS_LIMIT: StatusCode.INVALID_ARGUMENT,
-    Reason.GRANT_MISSING: StatusCode.PERMISSION_DENIED,
-    Reason.TTL_FORBIDDEN: StatusCode.PERMISSION_DENIED,
-    Reason.NON_EXPIRING_FORBIDDEN: StatusCode.PERMISSION_DENIED,
-    Reason.WILDCARD_FORBIDDEN: StatusCode.PERMISSION_DENIED,
-    Reason.SDK_SCOPE_FORBIDDEN: StatusCode.PERMISSION_DENIED,
-    Reason.NO_ACTIVE_KEY: StatusCode.FAILED_PRECONDITION,
-    Reason.PROJECT_LACKS_PRODUCT: StatusCode.FAILED_PRECONDITION,
-    Reason.RATE_LIMITED: StatusCode.RESOURCE_EXHAUSTED,
-    Reason.TOO_MANY_IN_FLIGHT: StatusCode.RESOURCE_EXHAUSTED,
-    Reason.AUDIT_UNAVAILABLE: StatusCode.UNAVAILABLE,
-    Reason.DRAINING: StatusCode.UNAVAILABLE,
-    Reason.INTERNAL_ERROR: StatusCode.INTERNAL,
-}
+
+def status_code(reason: Reason) -> StatusCode:
+    """Returns the gRPC status code of a reason."""
+    return StatusCode[reason.code]
 
 
 def details(refusal: Refusal) -> bytes:
     """Returns the google.rpc.Status that travels as `grpc-status-details-bin`."""
-    number, _ = CODES[refusal.reason].value
+    number, _ = status_code(refusal.reason).value
     status = status_pb2.Status(code=number, message=refusal.message)
     for detail in _details(refusal):
         status.details.add().Pack(detail)
@@ -56,7 +40,7 @@ def _details(refusal: Refusal) -> list[Message]:
     ]
     if refusal.violations:
         found.append(_bad_request(refusal.violations))
-    if CODES[refusal.reason] is StatusCode.FAILED_PRECONDITION:
+    if refusal.reason.code is Code.FAILED_PRECONDITION:
         found.append(
             error_details_pb2.PreconditionFailure(
                 violations=[
@@ -66,7 +50,7 @@ def _details(refusal: Refusal) -> list[Message]:
                 ]
             )
         )
-    if CODES[refusal.reason] is StatusCode.RESOURCE_EXHAUSTED:
+    if refusal.reason.code is Code.RESOURCE_EXHAUSTED:
         found.append(
             error_details_pb2.QuotaFailure(
                 violations=[

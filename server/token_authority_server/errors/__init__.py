@@ -1,0 +1,65 @@
+"""Errors: every way in which a request can be refused, without transport, by area."""
+
+from token_authority_server.errors.access import (
+    allowance_missing,
+    no_active_key,
+    not_granted,
+    project_lacks_product,
+    project_not_granted,
+)
+from token_authority_server.errors.authentication import (
+    credential_expired,
+    credential_invalid,
+    credential_missing,
+    credential_unverifiable,
+)
+from token_authority_server.errors.availability import (
+    audit_unavailable,
+    draining,
+    internal_error,
+)
+from token_authority_server.errors.limits import (
+    batch_exceeds_limit,
+    rate_limited,
+    too_many_in_flight,
+)
+from token_authority_server.errors.refusal import (
+    Code,
+    FieldViolation,
+    Reason,
+    Refusal,
+)
+from token_authority_server.errors.requests import (
+    invalid_request,
+    oversized_issue_request,
+    oversized_request,
+    undecodable_request,
+    unknown_fields,
+)
+
+__all__ = [
+    "Code",
+    "FieldViolation",
+    "Reason",
+    "Refusal",
+    "allowance_missing",
+    "audit_unavailable",
+    "batch_exceeds_limit",
+    "credential_expired",
+    "credential_invalid",
+    "credential_missing",
+    "credential_unverifiable",
+    "draining",
+    "internal_error",
+    "invalid_request",
+    "no_active_key",
+    "not_granted",
+    "oversized_issue_request",
+    "oversized_request",
+    "project_lacks_product",
+    "project_not_granted",
+    "rate_limited",
+    "too_many_in_flight",
+    "undecodable_request",
+    "unknown_fields",
+]
