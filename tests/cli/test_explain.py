@@ -49,7 +49,7 @@ async def test_what_would_be_refused_is_explained(config: Path) -> None:
     assert line.startswith(
         "token-authority: permission denied: the closest grant, 'in-lessons' (project 'classroom')"
     )
-    assert "does not cover rtc tokens for the channel 'office'" in line
+    assert "does not allow rtc tokens for the channel 'office'" in line
     assert "widen its `channels`" in line
     assert line.endswith(" [GRANT_MISSING]")
     # What the server would find wrong, and what already the client does.

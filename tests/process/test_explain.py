@@ -72,5 +72,5 @@ async def test_every_test_that_fails_has_its_line(tmp_path: Path) -> None:
     config = write_config(tmp_path, CONFIG + LESSONS + "".join(test for test, _ in BROKEN.values()))
     ran = await run("check-config", str(config))
     assert [line.partition(": ")[2][:18] for line in ran.err.splitlines()] == [
-        f"[[tests]] test {number} " for number in (1, 2, 3)
+        f"[[tests]] test {number} (" for number in (1, 2, 3)
     ]
