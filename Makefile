@@ -48,6 +48,9 @@ fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 polyglot: .venv/dev.stamp ## Prove the contract in every language, and write the table of them
 	$(BIN)/python client/polyglot/run.py
 
+kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API server
+	$(BIN)/python tests/deploy/kubernetes.py
+
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows
 	tests/lock.sh
 
@@ -73,4 +76,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot lock clean
+.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot kubernetes lock clean

@@ -56,7 +56,7 @@ async def test_keys_are_fetched_when_they_are_first_needed(server: KeyServer) ->
     fetching = Fetching(Location(server.url))
     assert not server.requests
     assert await fetching.fetch() == ["key-1"]
-    assert server.requests[0]["Accept"] == "application/json"
+    assert server.requests[0]["Accept"] == "application/jwk-set+json, application/json"
     assert "Authorization" not in server.requests[0]
 
 

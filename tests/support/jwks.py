@@ -18,6 +18,7 @@ ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 AUDIENCE: Final = "token-authority"
 SUBJECT: Final = "system:serviceaccount:prod:lessons"
 IDENTITY: Final = f"jwt:sub={SUBJECT}"
+_MEDIA_TYPE: Final = "application/jwk-set+json"  # RFC 7517, section 8.5
 
 
 class Signer:
@@ -107,8 +108,11 @@ class KeyServer:
         self.requests.append({":path": handler.path, **dict(handler.headers.items())})
         if self.answer:
             self.answer(handler)
+        elif _MEDIA_TYPE not in handler.headers.get("Accept", _MEDIA_TYPE):
+            # As a Kubernetes API server answers.
+            send(handler, b"406: Not Acceptable", 406)
         else:
-            send(handler, self.body)
+            send(handler, self.body, **{"Content-Type": _MEDIA_TYPE})
 
 
 def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:

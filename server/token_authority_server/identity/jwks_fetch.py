@@ -17,6 +17,8 @@ TIMEOUT_SECONDS: Final = 3.0
 """How long a request may take, all in all."""
 # A key set of a large provider has some ten keys of 2 KB.
 _MAX_BYTES: Final = 1_048_576
+# RFC 7517, section 8.5; a Kubernetes API server answers 406 to application/json alone.
+_ACCEPT: Final = "application/jwk-set+json, application/json"
 
 
 class JwksError(Exception):
@@ -105,7 +107,7 @@ class JwksRequest:
         return self._socket
 
     def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Connection": "close"}
+        headers = {"Accept": _ACCEPT, "Connection": "close"}
         if file := self._location.token_file:
             token = file.read_bytes().strip()
             # http.client would quote the whole of it.

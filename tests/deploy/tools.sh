@@ -1,0 +1,34 @@
+#!/bin/sh
+# Builds helm and kube-apiserver from the Go module proxy into a cache, unless they are there, and
+# prints the cache's folder. Needs Go; the first run takes some fifteen minutes.
+set -eu
+KUBERNETES=1.37.2
+HELM=v3.22.0
+tools=${TOKEN_AUTHORITY_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/token-authority-tools}
+mkdir -p "$tools"
+export GOBIN="$tools" GOFLAGS="-buildvcs=false"
+if ! [ -x "$tools/helm" ]; then
+    go install "helm.sh/helm/v3/cmd/helm@$HELM" >&2
+fi
+if ! [ -x "$tools/kube-apiserver-$KUBERNETES" ]; then
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cd "$work"
+    printf 'module build\n\ngo 1.26\n\nrequire k8s.io/kubernetes v%s\n' "$KUBERNETES" > go.mod
+    gomod=$(go mod download -json "k8s.io/kubernetes@v$KUBERNETES" |
+        sed -n 's/^\t"GoMod": "\(.*\)",*$/\1/p')
+    # The staging modules are replaced by folders there; outside, by their published versions.
+    sed -n 's/^\t\(k8s.io\/[^ ]*\) => \.\/.*/\1/p' "$gomod" | sort -u |
+        sed "s/.*/replace & => & v0.${KUBERNETES#1.}/" >> go.mod
+    cat > tools.go <<'GO'
+package main
+
+import _ "k8s.io/kubernetes/cmd/kube-apiserver/app"
+
+func main() {}
+GO
+    GOFLAGS="-buildvcs=false -mod=mod" go build -o "$tools/kube-apiserver-$KUBERNETES" \
+        k8s.io/kubernetes/cmd/kube-apiserver >&2
+fi
+ln -sf "kube-apiserver-$KUBERNETES" "$tools/kube-apiserver"
+printf '%s\n' "$tools"
