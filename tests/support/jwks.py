@@ -112,7 +112,7 @@ class KeyServer:
             # As a Kubernetes API server answers.
             send(handler, b"406: Not Acceptable", 406)
         else:
-            send(handler, self.body, **{"Content-Type": _MEDIA_TYPE})
+            send(handler, self.body, 200, **{"Content-Type": _MEDIA_TYPE})
 
 
 def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
