@@ -48,6 +48,12 @@ fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 polyglot: .venv/dev.stamp ## Prove the contract in every language, and write the table of them
 	$(BIN)/python client/polyglot/run.py
 
+wheel: .venv/dev.stamp ## Build the wheel into dist/
+	@rm -f dist/*.whl && $(BIN)/python -m build --wheel --outdir dist . > /dev/null
+
+image: wheel ## Build the container image and run it as a runtime would (root, buildah)
+	tests/deploy/image.sh
+
 kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API server
 	$(BIN)/python tests/deploy/kubernetes.py
 
@@ -76,4 +82,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot kubernetes lock clean
+.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot wheel image kubernetes lock clean
