@@ -42,6 +42,10 @@ bench: .venv/dev.stamp ## Measure all that has to be fast
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
 	$(BIN)/python tests/bench/authentication.py
 
+bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go, Node.js, h2load)
+	tests/bench/peers/build.sh
+	$(BIN)/python tests/bench/compare.py
+
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
@@ -82,4 +86,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot wheel image kubernetes lock clean
+.PHONY: help run demo test check format proto proto-check contract bench bench-peers fuzz polyglot wheel image kubernetes lock clean
