@@ -297,7 +297,7 @@ def ask(subject: Subject, server: Running) -> bytes:
         if credentials
         else grpc.insecure_channel(address) as channel
     ):
-        method = channel.unary_unary(subject.path)
+        method: Any = channel.unary_unary(subject.path)
         try:
             data = method(subject.body[5:], timeout=10, metadata=metadata)
         except grpc.RpcError as error:

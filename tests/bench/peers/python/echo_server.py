@@ -1,6 +1,7 @@
 """A bare grpc.aio server that answers IssueRtcToken with fixed bytes: the floor of this runtime."""
 
 import os
+from typing import Any
 
 import grpc
 import uvloop
@@ -15,7 +16,7 @@ async def _serve() -> None:
         return _ANSWER
 
     server = aio.server()
-    methods = {"IssueRtcToken": grpc.unary_unary_rpc_method_handler(call)}
+    methods: Any = {"IssueRtcToken": grpc.unary_unary_rpc_method_handler(call)}
     name = "token_authority.v1.TokenService"
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
     server.add_insecure_port(os.environ["LISTEN"])
