@@ -58,9 +58,9 @@ class Ran:
         return issued
 
 
-async def run(block: str, *, folder: Path | None = None, **environment: str) -> Ran:
-    """Runs a block unchanged, in the top folder of the repository; `folder` comes first in PATH."""
-    path = os.pathsep.join(map(str, filter(None, (folder, TOOLS, os.environ["PATH"]))))
+async def run(block: str, **environment: str) -> Ran:
+    """Runs a block unchanged, in the top folder of the repository."""
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
         "sh",
         "-eu",
@@ -212,27 +212,27 @@ async def envoy(upstream: Secured, ca: Path) -> AsyncGenerator[int]:
 
 
 @pytest.fixture(params=[pytest.param("curl", marks=pytest.mark.needs("curl")), "stand-in"])
-def curl(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
-    """The folder of a stand-in for curl; None for curl itself."""
+def curl(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What to put before a block: it puts a stand-in into PATH, or nothing."""
     if request.param == "curl":
-        return None
+        return ""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "curl"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/contract/curl.py "$@"\n')
     program.chmod(0o755)
-    return folder
+    return f"PATH={folder}:$PATH\n"
 
 
-async def test_envoy_translates_json(guarded: Secured, curl: Path | None) -> None:
+async def test_envoy_translates_json(guarded: Secured, curl: str) -> None:
     async with envoy(guarded, guarded.ca) as port:
-        call = JSON_CALL.replace("8080", str(port))
-        in_url = f"curl --silent --fail http://127.0.0.1:{port}/{METHOD}?uid=7"
-        assert (await run(call, folder=curl)).issued["keyId"] == "cert-2"
-        refused = await run(call.replace('"uid": 7', '"uid": 0'), folder=curl)
-        dropped = await run(call.replace('"role"', '"ttI": "9s", "role"'), folder=curl)
-        no_key = await run(call, folder=curl, TOKEN_AUTHORITY_API_KEY="another")
-        in_a_url = await run(in_url, folder=curl)
+        call = curl + JSON_CALL.replace("8080", str(port))
+        in_url = f"{curl}curl --silent --fail http://127.0.0.1:{port}/{METHOD}?uid=7"
+        assert (await run(call)).issued["keyId"] == "cert-2"
+        refused = await run(call.replace('"uid": 7', '"uid": 0'))
+        dropped = await run(call.replace('"role"', '"ttI": "9s", "role"'))
+        no_key = await run(call, TOKEN_AUTHORITY_API_KEY="another")
+        in_a_url = await run(in_url)
     assert refused.code == 22
     info, request = json.loads(refused.out)["details"]
     assert info["reason"] == "INVALID_REQUEST"
@@ -242,8 +242,8 @@ async def test_envoy_translates_json(guarded: Secured, curl: Path | None) -> Non
     assert in_a_url.code == 22
 
 
-async def test_envoy_trusts_no_other_authority(guarded: Secured, curl: Path | None) -> None:
+async def test_envoy_trusts_no_other_authority(guarded: Secured, curl: str) -> None:
     async with envoy(guarded, guarded.wrong_ca) as port:
-        answer = await run(JSON_CALL.replace("8080", str(port)), folder=curl)
+        answer = await run(curl + JSON_CALL.replace("8080", str(port)))
     assert answer.code == 22
     assert "issuedToken" not in answer.out
