@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer (PYTHON=python3.12 make … for another) and nothing else.
+# Needs Python 3.11 or newer with venv (PYTHON=python3.12 make … for another), git and make.
 PYTHON ?= python3
 BIN := .venv/bin
 PROTO := PATH="$(CURDIR)/.venv-proto/bin:$$PATH"
@@ -9,7 +9,7 @@ help: ## List the targets
 run: .venv/run.stamp ## Start the development server on 127.0.0.1:50051
 	@$(BIN)/token-authority serve --dev
 
-demo: .venv/run.stamp ## Issue every kind of token against a server of its own
+demo: .venv/run.stamp ## Start a server and issue every type of token
 	@$(BIN)/python tests/demo.py
 
 test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
@@ -29,14 +29,14 @@ format: .venv/dev.stamp .venv-proto/proto.stamp ## Format code and contract
 proto: .venv-proto/proto.stamp ## Generate stubs, images and the reference from protos/
 	$(PROTO) protos/generate.sh "$(CURDIR)/protos" "$(CURDIR)/client"
 
-proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; refuse drift and breaks
+proto-check: .venv-proto/proto.stamp .venv/dev.stamp ## Lint the contract; reject drift and breaking changes
 	$(PROTO) protos/check.sh
 	$(BIN)/pytest -q tests/contract
 
 contract: ## Pack the contract for other repositories into dist/
 	@$(PYTHON) protos/archive.py dist
 
-bench: .venv/dev.stamp ## Measure all that has to be fast
+bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
 	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/inspecting.py
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
@@ -49,7 +49,7 @@ bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go,
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
-polyglot: .venv/dev.stamp ## Prove the contract in every language, and write the table of them
+polyglot: .venv/dev.stamp ## Test the contract in every language, and write the table of results
 	$(BIN)/python client/polyglot/run.py
 
 wheel: .venv/dev.stamp ## Build the wheel into dist/
@@ -61,10 +61,13 @@ image: wheel ## Build the container image and run it as a runtime would (root, b
 kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API server
 	$(BIN)/python tests/deploy/kubernetes.py
 
+bare-machine: ## Run `run`, `check` and `test` on a fresh Debian 12, as root in a chroot
+	tests/bare_machine.sh
+
 lock: .venv/dev.stamp ## Lock the newest versions that pyproject.toml allows
 	tests/lock.sh
 
-clean: ## Remove everything that make made
+clean: ## Remove everything that make creates
 	rm -rf .venv .venv-proto dist protos/.third_party tests/npm/node_modules client/polyglot/logs
 	rm -rf client/polyglot/*/gen client/polyglot/*/build client/polyglot/*/node_modules
 
@@ -86,4 +89,5 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench bench-peers fuzz polyglot wheel image kubernetes lock clean
+.PHONY: help run demo test check format proto proto-check contract bench bench-peers fuzz polyglot bare-machine wheel \
+	image kubernetes lock clean

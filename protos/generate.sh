@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes everything that is made from the .proto files:
+# Generates everything that is derived from the .proto files:
 #
 #   generate.sh IMAGES STUBS
 #
@@ -9,8 +9,8 @@ set -eu
 protos=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 images=$1 stubs=$2
 
-# buf/validate/validate.proto stands only in protovalidate's source distribution: take the one that
-# the server is locked to, checked against the lock's hashes.
+# Only protovalidate's source distribution contains buf/validate/validate.proto. Use the version that
+# the server is locked to, verified against the lock's hashes.
 third_party=$protos/.third_party
 lock=$(sed -n '/^protovalidate==/,/[^\\]$/p' "$protos/../server/requirements.lock")
 if [ "$lock" != "$(cat "$third_party/lock" 2>/dev/null)" ]; then
@@ -32,7 +32,7 @@ buf build "$protos" --path "$protos/token_authority" --as-file-descriptor-set --
     python "$protos/images.py" "$images/token_authority"
 python "$protos/reference.py" "$images/token_authority.rules.binpb" >"$stubs/REFERENCE.md"
 
-# The stubs carry no rules: a client needs protobuf and grpcio, not protovalidate.
+# The stubs contain no rules: a client needs protobuf and grpcio, not protovalidate.
 cd "$protos"
 python -m grpc_tools.protoc --descriptor_set_in="$images/token_authority.binpb" \
     --python_out="$stubs" --mypy_out="quiet:$stubs" token_authority/v1/*.proto

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Generator
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
+from support.machine import NEEDS, missing
 from support.serving import Running, running
 
 
@@ -34,6 +35,23 @@ async def server() -> AsyncGenerator[Running]:
     """A real server on a free port, with known keys and a clock that stands still."""
     async with running() as started:
         yield started
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out tests that need what this machine lacks."""
+    left_out = [
+        item for item in items if any(missing(mark.args[0]) for mark in item.iter_markers("needs"))
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says which tests are left out on this machine."""
+    for need in NEEDS:
+        if reason := missing(need):
+            terminalreporter.write_line(f"left out: tests that need {need} ({reason})")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Locks the newest versions that pyproject.toml allows, with hashes and without a word of where they
-# come from. Needs the environment of tests/requirements.lock (`make lock`).
+# Locks the newest versions that pyproject.toml allows, with hashes and without registry URLs. Needs the environment of tests/requirements.lock (`make lock`).
 set -eu
 cd "$(dirname -- "$0")/.."
 lock() {

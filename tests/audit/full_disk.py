@@ -1,4 +1,4 @@
-"""Fills a small file system with records, and makes room again. Run in a mount namespace."""
+"""Fills a small disk with records, and makes room again. Run by support.small_disk.run_on."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from audit.trails import CHAIN_ID, Reports, issued, read, until, users
+from support.small_disk import SmallDisk
 from token_authority_server.audit import AuditTrail, FileSink, Sink, StreamSink, verify
 from token_authority_server.errors import Reason, Refusal
 
@@ -19,10 +20,10 @@ async def is_refused(trail: AuditTrail, number: int) -> bool:
     return False
 
 
-async def main(folder: Path, what: str) -> None:
+async def main(disk: str, folder: Path, what: str) -> None:
     """Checks what is left on a full disk, and what comes after."""
-    ballast, path = folder / "ballast", folder / "audit.jsonl"
-    ballast.write_bytes(b"x" * 20_000)
+    path = folder / "audit.jsonl"
+    small_disk = SmallDisk(disk, folder)
     say("mounted")
     reports = Reports()
     required = what != "optional"
@@ -46,7 +47,7 @@ async def main(folder: Path, what: str) -> None:
         number += 1
         assert number < 200
     assert len(reports.failures) == 1
-    assert "No space left on device" in reports.failures[0]
+    assert small_disk.error in reports.failures[0]
     # Once more: refused, or lost and counted, and not reported again.
     assert await is_refused(trail, number) == required
     assert len(reports.failures) == 1
@@ -58,7 +59,7 @@ async def main(folder: Path, what: str) -> None:
         assert len(answered) == number - 1
     say("full")
 
-    ballast.unlink()
+    small_disk.make_room()
     await until(lambda: reports.failures[1:] == [""])
     assert not await is_refused(trail, 1000)
     trail.close()
@@ -79,4 +80,4 @@ def say(step: str) -> None:
     sys.stdout.flush()
 
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.trails import CHAIN_ID, NewTrail, Reports, issued, lines, read, until, users
+from support.small_disk import DISKS, run_on
 from token_authority_server.audit import AuditError, AuditTrail, FileSink, verify
 
 TESTS = Path(__file__).parents[1]
@@ -251,28 +252,8 @@ async def test_a_file_whose_end_is_cut_off_under_a_running_server_is_found(
     assert (problem.fault, problem.line) == ("removed", 2)
 
 
-def full_disk(folder: Path, what: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a scenario on a file system of 64 KiB, in a mount namespace of its own."""
-    user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    script = 'mount -t tmpfs -o size=64k tmpfs "$1" && exec "$2" "$3" "$1" "$4"'
-    program = str(TESTS / "audit" / "full_disk.py")
-    arguments = [str(folder), sys.executable, program, what]
-    ran = subprocess.run(
-        ["unshare", *user, "--mount", "sh", "-c", script, "sh", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-        timeout=60,
-        check=False,
-    )
-    assert "mounted" in ran.stdout, (
-        f"a small file system could not be mounted (as root, or with unprivileged user namespaces, "
-        f"it can): {ran.stderr}"
-    )
-    return ran
-
-
+@pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("what", ["required", "optional", "stream"])
-def test_a_disk_that_is_really_full(tmp_path: Path, what: str) -> None:
-    ran = full_disk(tmp_path, what)
+def test_a_disk_that_is_really_full(tmp_path: Path, what: str, disk: str) -> None:
+    ran = run_on(disk, tmp_path, TESTS / "audit" / "full_disk.py", what)
     assert (ran.returncode, ran.stdout) == (0, "mounted\nfull\nrecovered\n"), ran.stderr

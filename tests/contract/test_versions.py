@@ -243,7 +243,7 @@ async def test_a_field_that_a_server_does_not_know_is_refused(
             return
         failure = await refused(call)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
-    assert "fields that this server does not know" in failure.message
+    assert "unknown fields in token_authority.v1." in failure.message
     assert "update the server" in failure.message
 
 

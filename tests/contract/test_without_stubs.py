@@ -1,16 +1,16 @@
 """The commands of client/WITHOUT_STUBS.md, run against real servers.
 
-buf and Envoy come with the environment for code generation (`make test` makes it); grpcurl is built
-where there is Go.
+buf and Envoy come with the environment for code generation (`make test` makes it). The commands
+with grpcurl need Go to build it. The command with curl also runs with a stand-in for curl.
 """
 
 import asyncio
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ METHOD: Final = "token_authority.v1.TokenService/IssueRtcToken"
 
 @dataclass(frozen=True)
 class Ran:
-    """What a block left behind."""
+    """Result of a block."""
 
     code: int
     out: str
@@ -48,7 +48,7 @@ class Ran:
 
     @property
     def issued(self) -> dict[str, Any]:
-        """The token that it asked for, checked."""
+        """The token that it requested, checked."""
         assert self.code == 0, self.err
         issued: dict[str, Any] = json.loads(self.out)["issuedToken"]
         decoded = decode(issued["token"])
@@ -59,7 +59,7 @@ class Ran:
 
 
 async def run(block: str, **environment: str) -> Ran:
-    """Runs a block as it stands, from the top of the repository."""
+    """Runs a block unchanged, in the top folder of the repository."""
     path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
     process = await asyncio.create_subprocess_exec(
         "sh",
@@ -82,19 +82,21 @@ def exit_code(block: str, grpc_code: int) -> int:
 
 
 def refused_by_rule(ran: Ran) -> bool:
-    """Whether the answer has the reason of an invalid uid, in words or in base64."""
+    """Whether the answer has the violation of an invalid uid, as text or in base64."""
     return "google.rpc.BadRequest" in ran.out + ran.err and "(to admit anyone" in ran.out + ran.err
 
 
-def usable(blocks: list[str]) -> list[str]:
-    """Returns blocks whose tool can be had here: grpcurl takes Go."""
-    has_go = shutil.which("go") is not None
-    return [block for block in blocks if has_go or not block.startswith("grpcurl")]
+def marked(blocks: list[str]) -> list[Any]:
+    """Returns blocks as parameters; building grpcurl takes Go."""
+    go = pytest.mark.needs("go")
+    return [
+        pytest.param(block, marks=go if block.startswith("grpcurl") else ()) for block in blocks
+    ]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def tools() -> None:
-    """Buf and Envoy have to be there."""
+    """Checks that buf and Envoy are installed."""
     assert (TOOLS / "buf").exists(), "run 'make test', or 'make .venv-proto/proto.stamp' before"
 
 
@@ -123,7 +125,7 @@ def test_every_way_is_documented() -> None:
 
 @pytest.mark.timeout(700)
 @pytest.mark.usefixtures("tool")
-@pytest.mark.parametrize("block", usable(PLAINTEXT))
+@pytest.mark.parametrize("block", marked(PLAINTEXT))
 async def test_a_call_in_plaintext(block: str) -> None:
     # Through the image it must work where there is no reflection.
     with_image = "protos/token_authority.binpb" in block
@@ -142,7 +144,7 @@ async def test_a_call_in_plaintext(block: str) -> None:
 
 @pytest.mark.timeout(700)
 @pytest.mark.usefixtures("tool")
-@pytest.mark.parametrize("block", usable(WITH_TLS))
+@pytest.mark.parametrize("block", marked(WITH_TLS))
 async def test_a_call_with_tls_and_an_api_key(block: str, guarded: Secured) -> None:
     block = block.replace("localhost:50051", guarded.target)
     trusting = {"TOKEN_AUTHORITY_CA": str(guarded.ca)}
@@ -209,14 +211,28 @@ async def envoy(upstream: Secured, ca: Path) -> AsyncGenerator[int]:
         await asyncio.wait_for(process.wait(), 30)
 
 
-async def test_envoy_translates_json(guarded: Secured) -> None:
+@pytest.fixture(params=[pytest.param("curl", marks=pytest.mark.needs("curl")), "stand-in"])
+def curl(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What to put before a block: it puts a stand-in into PATH, or nothing."""
+    if request.param == "curl":
+        return ""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "curl"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/contract/curl.py "$@"\n')
+    program.chmod(0o755)
+    return f"PATH={folder}:$PATH\n"
+
+
+async def test_envoy_translates_json(guarded: Secured, curl: str) -> None:
     async with envoy(guarded, guarded.ca) as port:
-        call = JSON_CALL.replace("8080", str(port))
+        call = curl + JSON_CALL.replace("8080", str(port))
+        in_url = f"{curl}curl --silent --fail http://127.0.0.1:{port}/{METHOD}?uid=7"
         assert (await run(call)).issued["keyId"] == "cert-2"
         refused = await run(call.replace('"uid": 7', '"uid": 0'))
         dropped = await run(call.replace('"role"', '"ttI": "9s", "role"'))
         no_key = await run(call, TOKEN_AUTHORITY_API_KEY="another")
-        in_a_url = await run(f"curl --silent --fail http://127.0.0.1:{port}/{METHOD}?uid=7")
+        in_a_url = await run(in_url)
     assert refused.code == 22
     info, request = json.loads(refused.out)["details"]
     assert info["reason"] == "INVALID_REQUEST"
@@ -226,8 +242,8 @@ async def test_envoy_translates_json(guarded: Secured) -> None:
     assert in_a_url.code == 22
 
 
-async def test_envoy_trusts_no_other_authority(guarded: Secured) -> None:
+async def test_envoy_trusts_no_other_authority(guarded: Secured, curl: str) -> None:
     async with envoy(guarded, guarded.wrong_ca) as port:
-        answer = await run(JSON_CALL.replace("8080", str(port)))
+        answer = await run(curl + JSON_CALL.replace("8080", str(port)))
     assert answer.code == 22
     assert "issuedToken" not in answer.out

@@ -62,7 +62,7 @@ MOMENTS = st.builds(
     # Unix seconds that still fit into 32 bits a day later, as 006 writes them.
     now_ms=st.integers(10**12, (MAX_U32 - DAY) * 1000),
     salt=st.integers(0, MAX_U32),
-    chance=st.uuids(version=4).map(lambda uuid: uuid.bytes),
+    random_bytes=st.uuids(version=4).map(lambda uuid: uuid.bytes),
 )
 
 

@@ -49,7 +49,7 @@ PLAN: Final[Mapping[str, tuple[int, Drawn]]] = {
 
 
 class Pinned(Moments):
-    """The clock and chance of the case at hand."""
+    """The clock and random bytes of the case at hand."""
 
     moment = Moment(NOW_MS, 1, CHANCE)
 

@@ -1,4 +1,4 @@
-"""Serves with a required trail on a disk that fills up. Run in a mount namespace."""
+"""Serves with a required trail on a disk that fills up. Run by support.small_disk.run_on."""
 
 import asyncio
 import sys
@@ -9,6 +9,7 @@ from grpc import StatusCode, aio
 
 from support.live import BY_PLACE, PROJECT, SERVER, Live, live
 from support.serving import refused
+from support.small_disk import SmallDisk
 from support.waiting import until
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
@@ -35,30 +36,29 @@ async def fill(server: Live, stub: object) -> list[str]:
     return left
 
 
-async def main(folder: Path, fsync: str) -> None:
+async def main(disk: str, folder: Path, fsync: str) -> None:
     """Fills the disk, sees that nothing leaves, makes room, and sees that it goes on."""
-    ballast = folder / "disk" / "ballast"
-    ballast.write_bytes(b"x" * 20_000)
-    audit = f'[audit]\nfile = "disk/audit.jsonl"\nfsync = "{fsync}"\nrequired = true\n'
+    audit = f'[audit]\nfile = "{folder}/audit.jsonl"\nfsync = "{fsync}"\nrequired = true\n'
     async with (
-        live(folder, SERVER + audit + PROJECT + BY_PLACE) as server,
+        live(folder.parent, SERVER + audit + PROJECT + BY_PLACE) as server,
         aio.insecure_channel(server.address) as channel,
     ):
+        small_disk = SmallDisk(disk, folder, server.process.pid)
         stub = TokenServiceStub(channel)
         left = await fill(server, stub)
         refusal = await refused(stub.IssueRtcToken(VALID))
         assert refusal.reason == "AUDIT_UNAVAILABLE"
         assert refusal.details["RetryInfo"].retry_delay.seconds == 1
-        assert "No space left" in (await server.health())["degraded"]["audit"]
+        assert small_disk.error in (await server.health())["degraded"]["audit"]
         assert await server.metric(DEGRADED) == 1
         assert "disk" not in refusal.message
         say("full")
-        ballast.unlink()
+        small_disk.make_room()
         await until(lambda: server.events("recovered"))
         answer = await stub.IssueRtcToken(VALID)
         left.append(answer.issued_token.token_id)
         assert await server.metric(DEGRADED) == 0
-        trail = (folder / "disk" / "audit.jsonl").read_text()
+        trail = (folder / "audit.jsonl").read_text()
         assert all(token_id in trail for token_id in left)
         say("recovered")
 
@@ -69,4 +69,4 @@ def say(step: str) -> None:
     sys.stdout.flush()
 
 
-asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))

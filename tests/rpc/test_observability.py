@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +12,7 @@ from support import granting
 from support.commands import run
 from support.live import BEARER, BY_KEY, BY_PLACE, PROJECT, SERVER, live
 from support.serving import refused
+from support.small_disk import DISKS, run_on
 from support.waiting import until
 from token_authority.v1 import inspection_pb2
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
@@ -252,22 +250,12 @@ async def test_the_file_is_rotated_under_load_without_a_lost_record(tmp_path: Pa
 FULL: Final = TESTS / "rpc" / "full_disk.py"
 
 
+@pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize("fsync", ["always", "never"])
-def test_no_token_leaves_without_its_record_on_a_full_disk(tmp_path: Path, fsync: str) -> None:
-    """A real one: 64 KiB, mounted in a namespace of its own."""
-    user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    script = 'mount -t tmpfs -o size=64k tmpfs "$1/disk" && exec "$2" "$3" "$1" "$4"'
+def test_no_token_leaves_without_its_record_on_a_full_disk(
+    tmp_path: Path, fsync: str, disk: str
+) -> None:
     (tmp_path / "disk").mkdir()
-    ran = subprocess.run(
-        [
-            *("unshare", *user, "--mount", "sh", "-c", script, "sh"),
-            *(str(tmp_path), sys.executable, str(FULL), fsync),
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "GRPC_VERBOSITY": "NONE"},
-        timeout=100,
-        check=False,
-    )
+    ran = run_on(disk, tmp_path / "disk", FULL, fsync)
     assert ran.stdout == "full\nrecovered\n", ran.stderr
     assert ran.returncode == 0

@@ -7,12 +7,16 @@ tool (
 	google.golang.org/protobuf/cmd/protoc-gen-go
 )
 
+// The stubs are a module of their own; generate.sh writes it.
+replace token-authority.internal => ./gen/stubs
+
 require (
 	buf.build/go/protovalidate v1.4.0
 	github.com/AgoraIO-Community/go-tokenbuilder v1.3.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261110000943-09e21b237f2c
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
+	token-authority.internal v0.0.0
 )
 
 require (

@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	authority "polyglot/gen/token_authority/v1"
+	authority "token-authority.internal/token_authority/v1"
 )
 
 // Calls that no server took are tried again; every method of the contract may be.

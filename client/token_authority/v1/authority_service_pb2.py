@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from token_authority.v1 import authority_pb2 as token__authority_dot_v1_dot_authority__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*token_authority/v1/authority_service.proto\x12\x12token_authority.v1\x1a\"token_authority/v1/authority.proto2\xf7\x01\n\x10\x41uthorityService\x12r\n\x10GetAuthorityInfo\x12+.token_authority.v1.GetAuthorityInfoRequest\x1a,.token_authority.v1.GetAuthorityInfoResponse\"\x03\x90\x02\x02\x12o\n\x0fListSigningKeys\x12*.token_authority.v1.ListSigningKeysRequest\x1a+.token_authority.v1.ListSigningKeysResponse\"\x03\x90\x02\x02\x42\xae\x01\n\x11tokenauthority.v1B\x15\x41uthorityServiceProtoP\x01Z#token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*token_authority/v1/authority_service.proto\x12\x12token_authority.v1\x1a\"token_authority/v1/authority.proto2\xf7\x01\n\x10\x41uthorityService\x12r\n\x10GetAuthorityInfo\x12+.token_authority.v1.GetAuthorityInfoRequest\x1a,.token_authority.v1.GetAuthorityInfoResponse\"\x03\x90\x02\x02\x12o\n\x0fListSigningKeys\x12*.token_authority.v1.ListSigningKeysRequest\x1a+.token_authority.v1.ListSigningKeysResponse\"\x03\x90\x02\x02\x42\xc7\x01\n\x11tokenauthority.v1B\x15\x41uthorityServiceProtoP\x01Z<token-authority.internal/token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'token_authority.v1.authority_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\021tokenauthority.v1B\025AuthorityServiceProtoP\001Z#token_authority/v1;tokenauthorityv1\252\002\021TokenAuthority.V1\312\002\021TokenAuthority\\V1\342\002\035TokenAuthority\\V1\\GPBMetadata\352\002\022TokenAuthority::V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021tokenauthority.v1B\025AuthorityServiceProtoP\001Z<token-authority.internal/token_authority/v1;tokenauthorityv1\252\002\021TokenAuthority.V1\312\002\021TokenAuthority\\V1\342\002\035TokenAuthority\\V1\\GPBMetadata\352\002\022TokenAuthority::V1'
   _globals['_AUTHORITYSERVICE'].methods_by_name['GetAuthorityInfo']._loaded_options = None
   _globals['_AUTHORITYSERVICE'].methods_by_name['GetAuthorityInfo']._serialized_options = b'\220\002\002'
   _globals['_AUTHORITYSERVICE'].methods_by_name['ListSigningKeys']._loaded_options = None

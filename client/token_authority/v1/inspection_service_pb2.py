@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from token_authority.v1 import inspection_pb2 as token__authority_dot_v1_dot_inspection__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+token_authority/v1/inspection_service.proto\x12\x12token_authority.v1\x1a#token_authority/v1/inspection.proto2{\n\x11InspectionService\x12\x66\n\x0cInspectToken\x12\'.token_authority.v1.InspectTokenRequest\x1a(.token_authority.v1.InspectTokenResponse\"\x03\x90\x02\x02\x42\xaf\x01\n\x11tokenauthority.v1B\x16InspectionServiceProtoP\x01Z#token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+token_authority/v1/inspection_service.proto\x12\x12token_authority.v1\x1a#token_authority/v1/inspection.proto2{\n\x11InspectionService\x12\x66\n\x0cInspectToken\x12\'.token_authority.v1.InspectTokenRequest\x1a(.token_authority.v1.InspectTokenResponse\"\x03\x90\x02\x02\x42\xc8\x01\n\x11tokenauthority.v1B\x16InspectionServiceProtoP\x01Z<token-authority.internal/token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'token_authority.v1.inspection_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\021tokenauthority.v1B\026InspectionServiceProtoP\001Z#token_authority/v1;tokenauthorityv1\252\002\021TokenAuthority.V1\312\002\021TokenAuthority\\V1\342\002\035TokenAuthority\\V1\\GPBMetadata\352\002\022TokenAuthority::V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021tokenauthority.v1B\026InspectionServiceProtoP\001Z<token-authority.internal/token_authority/v1;tokenauthorityv1\252\002\021TokenAuthority.V1\312\002\021TokenAuthority\\V1\342\002\035TokenAuthority\\V1\\GPBMetadata\352\002\022TokenAuthority::V1'
   _globals['_INSPECTIONSERVICE'].methods_by_name['InspectToken']._loaded_options = None
   _globals['_INSPECTIONSERVICE'].methods_by_name['InspectToken']._serialized_options = b'\220\002\002'
   _globals['_INSPECTIONSERVICE']._serialized_start=104
