@@ -89,5 +89,5 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench bench-peers fuzz polyglot bare-machine wheel \
-	image kubernetes lock clean
+.PHONY: help run demo test check format proto proto-check contract bench bench-peers fuzz polyglot \
+	bare-machine wheel image kubernetes lock clean
