@@ -1,11 +1,11 @@
-"""Proves the contract in every language that has a folder here, and writes the table of them.
+"""Tests the contract in every language that has a folder here, and writes the table of results.
 
     make polyglot
     python client/polyglot/run.py [LANGUAGE …]
 
 A folder with a run.sh is a language (README.md here says what its files must do). Each is generated
 and built from clean sources and run against a real server with TLS and an API key, with the right
-certificate authority and with a wrong one. The table goes to README.md here and to the project's,
+certificate authority and with a wrong one. The table goes to README.md here,
 unless a cell that had passed no longer does.
 
 Exit code: 0, or 1 when something failed or got worse.
@@ -251,7 +251,6 @@ def main(arguments: Sequence[str]) -> int:
         print(f"worse than the committed table: {line}")
     if not worse:
         table.write(POLYGLOT / "README.md", after)
-        table.write(ROOT / "README.md", after, "client/polyglot/")
     print(f"{len(named) - failed} passed, {failed} failed")
     return 1 if failed or worse else 0
 

@@ -45,15 +45,15 @@ def read(path: Path) -> Table:
     return {row["language"].strip("[").partition("]")[0]: row for row in named}
 
 
-def write(path: Path, table: Mapping[str, Row], folders: str = "") -> None:
-    """Replaces the table in a file; each language links to its folder below `folders`.
+def write(path: Path, table: Mapping[str, Row]) -> None:
+    """Replaces the table in a file; each language links to its folder.
 
     Raises:
         ValueError: The file has no markers.
     """
     rows = [list(COLUMNS), ["---"] * len(COLUMNS)]
     for language, row in sorted(table.items()):
-        rows.append([f"[{language}]({folders}{language})", *[row[name] for name in COLUMNS[1:]]])
+        rows.append([f"[{language}]({language})", *[row[name] for name in COLUMNS[1:]]])
     lines = "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
     text, count = _TABLE.subn(
         lambda _: f"{_MARKERS[0]}\n{lines}{_MARKERS[1]}", path.read_text(), count=1
