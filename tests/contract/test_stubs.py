@@ -65,7 +65,7 @@ def test_both_images_have_the_comments_of_the_contract() -> None:
     for name in ("token_authority.binpb", "token_authority.rules.binpb"):
         ours = [file for file in image(name).file if file.name.startswith("token_authority/")]
         text = str(ours)
-        assert "Lets the token serve any user" in text
+        assert "Allows any user" in text
         assert "Where the token works. Required." in text
 
 
