@@ -66,7 +66,7 @@ def test_both_images_have_the_comments_of_the_contract() -> None:
         ours = [file for file in image(name).file if file.name.startswith("token_authority/")]
         text = str(ours)
         assert "Allows any user" in text
-        assert "Where the token works. Required." in text
+        assert "The channel that the token is for. Required." in text
 
 
 def test_tokens_are_marked_for_redaction() -> None:
