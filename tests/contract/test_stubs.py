@@ -1,4 +1,4 @@
-"""The generated stubs, and what pyproject.toml promises about them."""
+"""The generated stubs, and the requirements in pyproject.toml that depend on them."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The harness with languages that are shell scripts, up to where a server is asked."""
+"""The harness, with shell scripts as languages, up to the first call to a server."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ GREEN = "#!/bin/sh\nset -eu\n"
 
 
 def folder(path: Path, **scripts: str) -> Path:
-    """Makes a language whose scripts do nothing but what is said here."""
+    """Creates a language whose scripts do only what is given here."""
     path.mkdir()
     for name in FILES:
         file = path / name
@@ -62,7 +62,7 @@ def test_a_daemon_that_a_script_leaves_behind_is_neither_awaited_nor_left(tmp_pa
     proved(path)
     assert time.monotonic() - started < 30
     status = Path(f"/proc/{(path / 'pid').read_text().strip()}/status")
-    # Dead, or a zombie that nobody has read yet.
+    # Dead, or a zombie that is not reaped yet.
     assert not status.exists() or "State:\tZ" in status.read_text()
 
 
