@@ -91,7 +91,7 @@ class Language:
             self.problem = str(failure)
 
     def _install(self) -> bool:
-        """Installs the toolchain, which the last line of output names; returns whether it is there."""
+        """Installs the toolchain, named in the last line of output; returns whether it is there."""
         done = self._script("install.sh")
         said = (done.out.strip().splitlines() or [""])[-1].replace("|", "/")
         if done.code:
