@@ -1,11 +1,10 @@
-"""Packs the contract for those who work elsewhere, into token-authority-contract-VERSION.tar.gz.
+"""Packs the contract for other repositories into token-authority-contract-VERSION.tar.gz.
 
     python protos/archive.py FOLDER
 
-The same sources give the same bytes, whoever packs them and whenever: files stand in the order of
-their names, and neither times nor owners nor modes are taken from the disk. (Another zlib may
-compress the same bytes in another way.) Prints the SHA-256 and the path. Needs nothing but Python
-3.11.
+The archive is reproducible: files are sorted by name, and times, owners and modes are constants.
+(Another zlib may compress the same bytes differently.) Prints the SHA-256 and the path. Needs only
+Python 3.11.
 """
 
 import gzip
@@ -17,7 +16,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Where files stand in the archive, and which files of the repository they are.
+# Folders of the archive, and the files of the repository that go there.
 CONTENTS = {
     "": ["LICENSE", "client/REFERENCE.md", "protos/README.md", "protos/*.binpb"],
     "token_authority/v1/": ["protos/token_authority/v1/*.proto"],
@@ -32,10 +31,10 @@ def version() -> str:
 
 
 def contents() -> dict[str, bytes]:
-    """Returns what goes in, by name.
+    """Returns the files of the archive by name.
 
     Raises:
-        FileNotFoundError: A pattern of CONTENTS has no file.
+        FileNotFoundError: A pattern of CONTENTS matches no file.
     """
     found: dict[str, bytes] = {}
     for folder, patterns in CONTENTS.items():
@@ -48,11 +47,11 @@ def contents() -> dict[str, bytes]:
 
 
 def packed(top: str, files: dict[str, bytes]) -> bytes:
-    """Returns a .tar.gz of files, under one folder."""
+    """Returns a .tar.gz with the files in one folder."""
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, data in sorted(files.items()):
-            # Of root, without a time; only the mode has to be chosen.
+            # TarInfo's defaults are root and time 0; only the mode needs a value.
             entry = tarfile.TarInfo(f"{top}/{name}")
             entry.size, entry.mode = len(data), 0o644
             archive.addfile(entry, io.BytesIO(data))
@@ -60,7 +59,7 @@ def packed(top: str, files: dict[str, bytes]) -> bytes:
 
 
 def main(folder: Path) -> None:
-    """Writes the archive into a folder, and says which it is."""
+    """Writes the archive into a folder, and prints its SHA-256 and path."""
     name = f"token-authority-contract-{version()}"
     data = packed(name, contents())
     folder.mkdir(parents=True, exist_ok=True)

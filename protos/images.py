@@ -2,11 +2,10 @@
 
     buf build --as-file-descriptor-set -o - | python images.py token_authority
 
-`NAME.rules.binpb` is the contract as it is written, with the protovalidate rules; the server
-validates against it. `NAME.binpb` is the same without the rules, so that stubs made from it need
-nothing but protobuf; and it has google.rpc, which every refusal is described with, so that one file
-is all it takes to read one. Both keep the comments of our own files (they become the documentation
-of generated code) and drop those of third-party files.
+`NAME.rules.binpb` is the complete contract with the protovalidate rules; the server validates with
+it. `NAME.binpb` has no rules, so that its stubs need only protobuf, and it has google.rpc, whose
+messages are the details of errors. Both keep the comments of our own files, which document
+generated code, and drop those of third-party files.
 """
 
 import sys
@@ -21,17 +20,17 @@ RULES = "buf/validate/validate.proto"
 # The field number of the extensions (buf.validate.field), (buf.validate.oneof), … in every
 # google.protobuf.*Options: https://protobuf.dev/programming-guides/extension_numbers/
 RULES_EXTENSION = 1159
-# FileDescriptorProto.dependency and .options, as they stand in SourceCodeInfo paths.
+# The field number of FileDescriptorProto.dependency, for SourceCodeInfo paths.
 DEPENDENCY = 3
-# What refusals are described with, each after what it imports.
+# The messages of error details, each file after its imports.
 REFUSALS = (any_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR, status_pb2.DESCRIPTOR)
 
 
 def without_rules(file: FileDescriptorProto) -> FileDescriptorProto:
-    """Returns a copy of `file` with no trace of the rules."""
+    """Returns a copy of `file` without the rules."""
     plain = FileDescriptorProto()
     plain.CopyFrom(file)
-    # The rules are extensions that this process does not know: unknown fields, and the only ones.
+    # The rules are extensions, unknown to this process; there are no other unknown fields.
     plain.DiscardUnknownFields()
     plain.dependency[:] = [name for name in plain.dependency if name != RULES]
     locations = [
@@ -53,7 +52,7 @@ def main(name: str) -> None:
     stripped = {file.name: without_rules(file) for file in complete.file if file.name != RULES}
     needed = {name for name in stripped if name.startswith(OURS)}
     needed |= {name for ours in needed for name in stripped[ours].dependency}
-    # protoc 3.21 (Debian 12) reads debug_redact, which it does not know, only with this at hand.
+    # Without it protoc 3.21 (Debian 12) rejects debug_redact, an option that it does not know.
     needed.add("google/protobuf/descriptor.proto")
     plain = FileDescriptorSet(file=[file for name, file in stripped.items() if name in needed])
     for descriptor in REFUSALS:

@@ -1,8 +1,8 @@
-"""Writes the reference page of the contract, from the image with the rules.
+"""Writes the reference page of the contract from the image with the rules.
 
     python reference.py token_authority.rules.binpb >REFERENCE.md
 
-The words are the comments of the .proto files, the rest comes from descriptors: nothing is listed.
+The text comes from the comments of the .proto files, everything else from descriptors.
 """
 
 import re
@@ -44,9 +44,9 @@ class Contract:
                 }
         files = [self._pool.FindFileByName(name) for name in names]
         services = [service for file in files for service in file.services_by_name.values()]
-        # The one that everybody calls has most methods.
+        # The most important service has the most methods.
         self.services = sorted(services, key=lambda service: -len(service.methods))
-        # Files in the order in which the methods take requests from them, then what those share.
+        # Files in the order of the methods' requests, then the files that they share.
         asked = [method.input_type.file for service in self.services for method in service.methods]
         self.files = [
             file
@@ -58,29 +58,29 @@ class Contract:
         """Returns the paragraphs of a comment, in Markdown.
 
         Args:
-            name: What it is about, `Message.field` or `Enum.VALUE`; "" for the whole contract.
+            name: `Message.field` or `Enum.VALUE`; "" for the whole contract.
         """
         text = self._comments[name].strip()
         return [self._marked_up(" ".join(part.split())) for part in text.split("\n\n")]
 
     def text(self, name: str) -> str:
-        """Returns a comment in one paragraph, for a cell."""
+        """Returns a comment as one paragraph, for a table cell."""
         return " ".join(self.comment(name))
 
     def rules(self, described: Any, name: str = "field") -> Any:
         """Returns the rules on a field, or with `name` "oneof" on a oneof."""
-        # They stand in its options, which the default pool cannot read.
+        # The rules are in its options, which the default pool cannot read.
         options = described.GetOptions()
         kind: Any = GetMessageClass(self._pool.FindMessageTypeByName(options.DESCRIPTOR.full_name))
         extension = self._pool.FindExtensionByName(f"buf.validate.{name}")
         return kind.FromString(options.SerializeToString()).Extensions[extension]
 
     def _marked_up(self, text: str) -> str:
-        """Links what is a name of the contract, and keeps other characters from being markup."""
+        """Links names of the contract and escapes characters that Markdown would interpret."""
 
         def link(match: re.Match[str]) -> str:
             name = match[0]
-            # A plain word like Grant may be just that.
+            # A single word such as Grant may be ordinary text.
             return (
                 linked(name) if name in self._comments and re.search("[a-z][A-Z]", name) else name
             )
@@ -93,10 +93,10 @@ class Contract:
 
 
 def _name_at(file: FileDescriptorProto, path: Sequence[int]) -> str | None:
-    """Returns what a path of SourceCodeInfo leads to: `Message.field`, or "" for the package.
+    """Returns the name at a SourceCodeInfo path: `Message.field`, or "" for the package.
 
-    A path is the way through descriptor.proto: field number, index, field number, index, … None is
-    for what has no name of its own, such as an option.
+    A path goes through descriptor.proto: field number, index, field number, index, … The result is
+    None if there is no name, as for an option.
     """
     if len(path) % 2:
         return "" if list(path) == [FileDescriptorProto.PACKAGE_FIELD_NUMBER] else None
@@ -117,7 +117,7 @@ def linked(name: str) -> str:
 
 
 def table(*rows: Sequence[str]) -> Iterator[str]:
-    """Yields the lines of a table, the first row being its head."""
+    """Yields the lines of a table; the first row is the header."""
     for index, row in enumerate(rows):
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
         if index == 0:
@@ -126,7 +126,7 @@ def table(*rows: Sequence[str]) -> Iterator[str]:
 
 
 def type_text(field: FieldDescriptor) -> str:
-    """Writes a field's type, linked."""
+    """Returns a field's type with a link."""
     named = field.message_type or field.enum_type
     if named is None:
         text = Field.Type.Name(Field.Type.ValueType(field.type)).removeprefix("TYPE_").lower()
@@ -138,7 +138,7 @@ def type_text(field: FieldDescriptor) -> str:
 
 
 def limit_text(limit: Any) -> str:
-    """Writes what a rule compares with."""
+    """Returns the limit of a rule as text."""
     if isinstance(limit, str):
         return f" `{limit}`"
     if isinstance(limit, int):
@@ -149,7 +149,7 @@ def limit_text(limit: Any) -> str:
 
 
 def rule_texts(rules: Any) -> Iterator[str]:
-    """Yields the rules on a field."""
+    """Yields the rules on a field as text."""
     if rules.required:
         yield "`REQUIRED`"
     kind = rules.WhichOneof("type")
@@ -171,7 +171,7 @@ def services(contract: Contract) -> Iterator[str]:
     for service in contract.services:
         yield f"### {service.name}\n"
         yield from (f"{part}\n" for part in contract.comment(service.name))
-        rows = [("method", "what it does", "who may call it")]
+        rows = [("method", "description", "who may call it")]
         for method in service.methods:
             parts = contract.comment(f"{service.name}.{method.name}")
             who = [part.removeprefix(WHO) for part in parts if part.startswith(WHO)]
@@ -184,9 +184,9 @@ def services(contract: Contract) -> Iterator[str]:
 def message(contract: Contract, described: Descriptor) -> Iterator[str]:
     """Yields the section of a message."""
     yield from section(contract, described)
-    rows = [("field", "type", "what", "rules")]
+    rows = [("field", "type", "description", "rules")]
     for field in described.fields:
-        # What is `optional` stands in a oneof of its own, which nobody wrote.
+        # protoc puts an `optional` field into a synthetic oneof.
         oneof = field.containing_oneof
         oneof = oneof if oneof and not oneof.name.startswith("_") else None
         if oneof and oneof.fields[0] == field:
@@ -203,7 +203,7 @@ def message(contract: Contract, described: Descriptor) -> Iterator[str]:
 def enum(contract: Contract, described: EnumDescriptor) -> Iterator[str]:
     """Yields the section of an enum."""
     yield from section(contract, described)
-    rows = [("value", "number", "what")]
+    rows = [("value", "number", "description")]
     for value in described.values:
         what = contract.text(f"{described.name}.{value.name}")
         rows.append((f"`{value.name}`", str(value.number), what))
@@ -211,7 +211,7 @@ def enum(contract: Contract, described: EnumDescriptor) -> Iterator[str]:
 
 
 def section(contract: Contract, described: Any) -> Iterator[str]:
-    """Yields the heading of a message or enum, what it is, and what has fields of it."""
+    """Yields a message's or enum's heading, its comment and the messages that use it."""
     yield f"### {described.name}\n"
     yield from (f"{part}\n" for part in contract.comment(described.name))
     holders = [
@@ -228,11 +228,11 @@ def page(contract: Contract) -> Iterator[str]:
     """Yields the page in parts."""
     yield f"# Reference of {PACKAGE}\n"
     yield from (f"{part}\n" for part in contract.comment())
-    yield "(`make proto` makes this page from the comments of the .proto files: change those.)\n"
+    yield "(Generated by `make proto` from the .proto files; edit their comments instead.)\n"
     yield "## Services\n"
     yield from services(contract)
     yield "## Messages\n"
-    yield "The rules of a field stand as a violation of them names its `reason`.\n"
+    yield "A field's rules are named like the `reason` of their violations.\n"
     rows = [("file", "messages and enums")]
     for file in contract.files:
         names = [*file.message_types_by_name, *file.enum_types_by_name]

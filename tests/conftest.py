@@ -2,7 +2,7 @@
 
 import os
 
-# Before grpc is imported: servers that stop on purpose are no news.
+# Before grpc is imported: it logs servers that stop on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from collections.abc import AsyncGenerator, Generator
@@ -20,10 +20,10 @@ def never_block() -> Generator[BlockBuster]:
     with blockbuster_ctx(
         scanned_modules=["token_authority_server", "token_authority_client"]
     ) as blocking:
-        # A unix socket is taken before the first call and released after the last.
+        # A Unix socket is bound before the first call and removed after the last.
         for function in ("os.stat", "os.unlink"):
             blocking.functions[function].can_block_in("rpc/unix_socket.py", "held")
-        # grpc joins its poller thread when its last channel is collected, wherever that happens.
+        # grpc joins its poller thread when its last channel is garbage-collected.
         blocking.functions["threading.Lock.acquire"].can_block_in(
             "threading.py", "_wait_for_tstate_lock"
         )
@@ -32,7 +32,7 @@ def never_block() -> Generator[BlockBuster]:
 
 @pytest.fixture
 async def server() -> AsyncGenerator[Running]:
-    """A real server on a free port, with known keys and a clock that stands still."""
+    """Runs a real server on a free port, with known keys and a fake clock."""
     async with running() as started:
         yield started
 
@@ -56,7 +56,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a test that skips fails: it has shown nothing."""
+    """Fails a skipped test in CI: it has tested nothing."""
     report = yield
     if report.skipped and os.environ.get("CI"):
         report.outcome = "failed"

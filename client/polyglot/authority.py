@@ -1,4 +1,4 @@
-"""The token authority that the clients are tried against, and what it must have answered them."""
+"""The token authority that the clients call, and checks of their results."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ rooms = ["*"]
 
 @dataclass(frozen=True)
 class Authority:
-    """A server that runs, with keys made for it alone."""
+    """A running server with throwaway keys."""
 
     target: str
     ca: Path
@@ -81,7 +81,7 @@ class Authority:
     secret_key: str = field(repr=False)
 
     def environment(self, ca: Path) -> dict[str, str]:
-        """What a client is told; `ca` is the file with the authority it trusts."""
+        """Returns a client's environment; `ca` is the file with the CA that it trusts."""
         return {
             "TOKEN_AUTHORITY_TARGET": self.target,
             "TOKEN_AUTHORITY_CA": str(ca),
@@ -89,14 +89,14 @@ class Authority:
         }
 
     def calls(self) -> int:
-        """How many calls reached the server, which must have ended: it logs a little late."""
+        """Returns how many calls reached the server. Its log is complete once it has stopped."""
         return sum('"method"' in line for line in self.log)
 
     def check_tokens(self, answer: Mapping[str, Any]) -> None:
-        """Holds both tokens to what was asked for, and their signatures to the keys.
+        """Checks both tokens against the requests, and their signatures with the keys.
 
         Raises:
-            AssertionError: A token is not what was asked for.
+            AssertionError: A token differs from the request.
         """
         board = decode(answer["whiteboard_token"])
         fields = board.fields
@@ -119,10 +119,10 @@ class Authority:
         assert rtc.verifies(self.certificate), "the RTC token's signature"
 
     def check_parsed(self, answer: Mapping[str, Any]) -> None:
-        """Holds what Agora's own library read to what was asked for.
+        """Checks the values that Agora's own library read in the RTC token.
 
         Raises:
-            AssertionError: It read something else.
+            AssertionError: They differ from the request.
         """
         expected = {"channel_name": CHANNEL, "uid": "7", "app_id": self.app_id}
         assert answer["parsed"] == expected, answer["parsed"]
@@ -130,7 +130,7 @@ class Authority:
 
 @contextmanager
 def serving() -> Generator[Authority]:
-    """Runs a server with TLS, one API key and throwaway keys; it is ready when this yields.
+    """Runs a server with TLS, one API key and throwaway keys; yields once it is ready.
 
     Raises:
         RuntimeError: It did not start.
@@ -170,7 +170,7 @@ def serving() -> Generator[Authority]:
 
 
 def _write_certificates(folder: Path) -> None:
-    """Makes the server's certificate, and two authorities: the one that signed it and another."""
+    """Writes the server's certificate, its CA and an unrelated CA."""
     authority = trustme.CA()
     served = authority.issue_cert("localhost")
     authority.cert_pem.write_to_path(folder / "ca.pem")
@@ -181,7 +181,7 @@ def _write_certificates(folder: Path) -> None:
 
 
 def _port(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    """Waits until the server says on which port it listens."""
+    """Waits until the server logs its port."""
     deadline = time.monotonic() + _SECONDS_TO_START
     while process.poll() is None and time.monotonic() < deadline:
         for line in log.read_text().splitlines():

@@ -3,12 +3,12 @@
     make polyglot
     python client/polyglot/run.py [LANGUAGE …]
 
-A folder with a run.sh is a language (README.md here says what its files must do). Each is generated
+A folder with a run.sh is a language (README.md here describes its files). Each client is generated
 and built from clean sources and run against a real server with TLS and an API key, with the right
-certificate authority and with a wrong one. The table goes to README.md here,
-unless a cell that had passed no longer does.
+CA and with a wrong one. The table is written to README.md here, unless a cell
+that passed before no longer does.
 
-Exit code: 0, or 1 when something failed or got worse.
+Exit code: 0, or 1 if anything failed or got worse.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from typing import IO, Any, Final
 
 POLYGLOT: Final = Path(__file__).parent
 ROOT: Final = POLYGLOT.parents[1]
-# The decoder of the tests shares nothing with the code that writes tokens.
+# The tests' decoder shares no code with the encoder.
 sys.path.insert(0, str(ROOT / "tests"))
 
 import table  # noqa: E402
@@ -38,17 +38,17 @@ from table import ABSENT, COLUMNS, FAILED, PASSED, Row  # noqa: E402
 
 LOGS: Final = POLYGLOT / "logs"
 FILES: Final = ("README.md", "install.sh", "generate.sh", "build.sh", "run.sh")
-# Seconds. The first install and build of a compiled language fetch and compile its dependencies.
+# Seconds. A first run downloads and compiles dependencies.
 SECONDS: Final = {"install.sh": 900, "generate.sh": 300, "build.sh": 900, "run.sh": 60}
 
 
 class StepFailedError(Exception):
-    """A script or a check failed; says in which column."""
+    """A script or a check failed; the text names the column."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a script left behind."""
+    """Result of a script."""
 
     code: int
     out: str
@@ -56,11 +56,11 @@ class Done:
 
 
 class Language:
-    """One language's folder, and what has come of it.
+    """One language's folder and its results.
 
     Args:
-        folder: Where its scripts are.
-        log: The file for what they print.
+        folder: The folder with its scripts.
+        log: The file for their output.
     """
 
     def __init__(self, folder: Path, log: Path) -> None:
@@ -71,9 +71,9 @@ class Language:
         self._log.write_text("")
 
     def prove(self) -> None:
-        """Fills the row, up to the first cell that fails."""
+        """Runs all steps and fills the row, up to the first cell that fails."""
         installed = self._install()
-        # What a run before this one left must not make this one pass.
+        # Output of an earlier run must not let this one pass.
         for made in ("gen", "build"):
             shutil.rmtree(self._folder / made, ignore_errors=True)
         try:
@@ -91,7 +91,7 @@ class Language:
             self.problem = str(failure)
 
     def _install(self) -> bool:
-        """Whether the toolchain is there; its last line of output names it."""
+        """Installs the toolchain, named in the last line of output; returns whether it is there."""
         done = self._script("install.sh")
         said = (done.out.strip().splitlines() or [""])[-1].replace("|", "/")
         if done.code:
@@ -101,7 +101,7 @@ class Language:
         return not done.code
 
     def _step(self, column: str, script: str) -> None:
-        """Runs a script that must succeed."""
+        """Runs a script, which must succeed."""
         done = self._script(script)
         self._settle(column, not done.code, f"{script} exited with {done.code}")
 
@@ -116,7 +116,7 @@ class Language:
             raise StepFailedError(f"{column}: {problem} (see {self._log})")
 
     def _ask(self, authority: Authority) -> dict[str, Any]:
-        """Runs the client with the right authority; returns the one object that it prints."""
+        """Runs the client with the right CA; returns the JSON object that it prints."""
         done = self._script("run.sh", **authority.environment(authority.ca))
         answer: Any = None
         try:
@@ -128,12 +128,12 @@ class Language:
         return checked
 
     def _check_answer(self, authority: Authority, answer: dict[str, Any]) -> None:
-        """Holds what the client printed to what it asked for."""
+        """Checks what the client printed."""
         problem = _problem(authority.check_tokens, answer)
         self._settle("issued", not problem, problem)
         refused = answer.get("refused")
         self._settle("error read", refused == REFUSED, f"refused is {refused}")
-        # protovalidate in the client must say the same as the server: the same field and rule.
+        # protovalidate in the client must name the same field and rule as the server.
         if "local" in answer:
             same = {name: REFUSED[name] for name in ("field", "violation")}
             local = answer["local"]
@@ -146,16 +146,16 @@ class Language:
             self.row["verified by"] = f"{PASSED} {library}"
 
     def _check_wrong_ca(self) -> None:
-        """A client that trusts somebody else must fail before its key is on the wire."""
+        """Checks that a client with another CA fails before it sends its key."""
         with serving() as authority:
             done = self._script("run.sh", **authority.environment(authority.wrong_ca))
-        # The log is complete only now that the server has ended.
+        # The log is complete only after the server has stopped.
         reached = authority.calls()
         fooled = not done.code or reached or TOKEN.search(done.out + done.err)
         self._settle("TLS", not fooled, f"a wrong CA was accepted, {reached} calls were made")
 
     def _check_retries(self) -> None:
-        """A client whose server is away for a moment must have its tokens all the same."""
+        """Checks that a client gets its tokens although the server is unavailable at first."""
         with serving() as authority, stumbling(authority.target, authority.ca.parent) as away:
             target, calls = away
             environment = authority.environment(authority.ca) | {"TOKEN_AUTHORITY_TARGET": target}
@@ -165,11 +165,11 @@ class Language:
         self._settle("retried", not (done.code or problem or once), problem or f"once: {once}")
 
     def _script(self, script: str, **environment: str) -> Done:
-        """Runs one of the folder's scripts, and logs what it printed, but for tokens."""
+        """Runs one of the folder's scripts and logs its output, without tokens."""
         started = time.monotonic()
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            # In a group of its own, and not read through pipes: a build daemon that a script
-            # leaves behind must neither be waited for nor outlive it.
+            # In its own process group, and without pipes: a build daemon that a script leaves
+            # behind is neither waited for nor left running.
             process = subprocess.Popen(
                 [str(self._folder / script)],
                 cwd=self._folder,
@@ -190,23 +190,23 @@ class Language:
         with self._log.open("a") as log:
             seconds = time.monotonic() - started
             log.write(f"==> {script}: exit code {code} after {seconds:.1f} s\n")
-            # What a client prints holds tokens; these are throwaway, but a log is no place.
+            # A client prints tokens, which never belong in a log.
             log.write((complained if script == "run.sh" else printed + complained).rstrip() + "\n")
         print(f"    {script} {seconds:.1f} s, exit code {code}", flush=True)
         return Done(code, printed, complained)
 
 
 def _content(file: IO[str]) -> str:
-    """Returns all that was written to a file."""
+    """Returns the content of a file."""
     file.seek(0)
     return file.read()
 
 
 def _problem(check: Any, answer: Any) -> str:
-    """Runs a check; returns what is wrong, or nothing."""
+    """Runs a check; returns the problem, or an empty string."""
     try:
         check(answer)
-    except Exception as error:  # noqa: BLE001  # whatever a client printed must not end the run
+    except Exception as error:  # noqa: BLE001  # any output of a client is possible
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -225,16 +225,16 @@ def languages(folder: Path) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Proves the languages that are named, or all; returns the exit code."""
+    """Tests the named languages, or all; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("language", nargs="*", help="a folder's name; all of them without")
+    parser.add_argument("language", nargs="*", help="a folder's name (default: all)")
     known = languages(POLYGLOT)
     named = parser.parse_args(arguments).language or known
     if unknown := sorted(set(named) - set(known)):
         parser.error(f"no such language: {', '.join(unknown)}; there is {', '.join(known)}")
     LOGS.mkdir(exist_ok=True)
     before = table.read(POLYGLOT / "README.md")
-    # Rows of languages that were not asked for stay, but for those whose folder is gone.
+    # Rows of languages that were not named stay, unless the folder is gone.
     after = {name: row for name, row in before.items() if name in known and name not in named}
     failed = 0
     for name in named:

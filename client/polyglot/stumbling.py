@@ -1,4 +1,4 @@
-"""A server that is away at first, as one that restarts is: it shows which clients try again."""
+"""A proxy that is unavailable at first, like a restarting server, to test retries."""
 
 import threading
 from collections import Counter
@@ -12,7 +12,7 @@ import grpc
 
 
 class _Stumbling(grpc.GenericRpcHandler):
-    """Answers the first call of each method with UNAVAILABLE, and passes on the rest."""
+    """Answers the first call of each method with UNAVAILABLE and forwards the others."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.calls: Counter[str] = Counter()
@@ -20,7 +20,7 @@ class _Stumbling(grpc.GenericRpcHandler):
         self._lock = threading.Lock()
 
     def service(self, handler_call_details: Any) -> Any:
-        """Returns a handler for any method, of bytes."""
+        """Returns a handler for any method, without serializers."""
         path = handler_call_details.method
 
         def call(data: bytes, context: grpc.ServicerContext) -> bytes:
@@ -44,11 +44,11 @@ class _Stumbling(grpc.GenericRpcHandler):
 
 @contextmanager
 def stumbling(target: str, folder: Path) -> Generator[tuple[str, "Counter[str]"]]:
-    """Stands before a server; yields where it listens, and how often each method was called.
+    """Runs the proxy; yields its address and the number of calls by method.
 
     Args:
         target: The server's address.
-        folder: Where its certificate, its key and its authority are.
+        folder: The folder with its certificate, key and CA.
     """
     trusted = grpc.ssl_channel_credentials((folder / "ca.pem").read_bytes())
     shown = grpc.ssl_server_credentials(

@@ -1,4 +1,4 @@
-"""The table of languages: one row each, kept between markers in Markdown files."""
+"""The table of languages: one row per language, between markers in Markdown files."""
 
 import re
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ Table = dict[str, Row]
 
 
 def read(path: Path) -> Table:
-    """Returns the table in a file, empty when it has none.
+    """Returns the table in a file, or an empty one.
 
     Raises:
-        ValueError: A row does not have the columns of today.
+        ValueError: A row does not have the current columns.
     """
     found = _TABLE.search(path.read_text())
     lines = found[1].strip().splitlines()[2:] if found else []
@@ -64,7 +64,7 @@ def write(path: Path, table: Mapping[str, Row]) -> None:
 
 
 def regressions(before: Mapping[str, Row], after: Mapping[str, Row]) -> list[str]:
-    """Returns what passed before and does not now, a line each."""
+    """Returns a line for each cell that passed before and does not now."""
     return [
         f"{language}: {column} was {row[column]!r} and is {after.get(language, {}).get(column)!r}"
         for language, row in before.items()

@@ -1,4 +1,4 @@
-"""Hands calls on to a server as they are, refusals included."""
+"""Forwards calls to a server unchanged, including errors."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from grpc import aio
 
 
 async def forward(channel: Any, method: str, data: bytes, context: Any) -> bytes:
-    """Answers a call with what the server at a channel answers to it."""
+    """Answers a call with the response of the server at a channel."""
     try:
         answer: bytes = await channel.unary_unary(method)(data)
     except aio.AioRpcError as error:
@@ -18,7 +18,7 @@ async def forward(channel: Any, method: str, data: bytes, context: Any) -> bytes
 
 
 class Front(grpc.GenericRpcHandler):
-    """Handles the methods that `answer` takes.
+    """Handles the methods that `answer` accepts.
 
     It is called with a call's details, and returns a function of data and context, or None.
     """

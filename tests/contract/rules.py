@@ -1,4 +1,4 @@
-"""Reads the contract's rules from the image that has them, independently of the server."""
+"""Reads the contract's rules from their image, independently of the server."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -20,7 +20,7 @@ for file in FILES:
 
 
 def methods() -> dict[str, MethodDescriptor]:
-    """Returns every method of every service of the contract, by its path."""
+    """Returns every method of the contract by its path."""
     return {
         f"/{service.full_name}/{method.name}": method
         for file in FILES
@@ -31,13 +31,13 @@ def methods() -> dict[str, MethodDescriptor]:
 
 
 def is_ours(message: Descriptor | None) -> bool:
-    """Whether a field's message is one of the contract, and not one of protobuf's own."""
+    """Whether a field's message is one of the contract's, not protobuf's own."""
     return message is not None and message.file.package == PACKAGE
 
 
 def rules(described: Any, name: str = "field") -> Any:
     """Returns the rules on a field, or with `name` "oneof" on a oneof."""
-    # They stand in its options, which the default pool cannot read.
+    # The rules are in its options, which the default pool cannot read.
     options = described.GetOptions()
     options_type = GetMessageClass(POOL.FindMessageTypeByName(options.DESCRIPTOR.full_name))
     read: Any = options_type.FromString(options.SerializeToString())
@@ -46,7 +46,7 @@ def rules(described: Any, name: str = "field") -> Any:
 
 
 def limits(field_rules: Any) -> dict[str, Any]:
-    """Returns what a field's rules say of its value, by rule; of a list, not of its items."""
+    """Returns the limits of a field by rule; for a list, those of the list and not of its items."""
     kind = field_rules.WhichOneof("type")
     if kind is None:
         return {}
@@ -55,7 +55,7 @@ def limits(field_rules: Any) -> dict[str, Any]:
 
 
 def reasons(message_name: str) -> set[tuple[str, str]]:
-    """Returns path and reason of every rule on the fields of a message, and of those in it.
+    """Returns path and reason of every rule on the fields of a message and its sub-messages.
 
     An item of a list has `[]` in its path.
     """
@@ -79,7 +79,7 @@ def _field_reasons(field_rules: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, "REQUIRED"
     kind, names = field_rules.WhichOneof("type"), {*limits(field_rules)}
     if {"gte", "lte"} <= names:
-        # One rule with two ends.
+        # One rule with two bounds.
         names = names - {"gte", "lte"} | {"gte_lte"}
     for name in names:
         yield path, f"{kind}_{name}".upper()

@@ -1,4 +1,4 @@
-"""A server that wants TLS and an API key, as production has it."""
+"""A server that requires TLS and an API key, as in production."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,13 +16,13 @@ from token_authority_server.keyring import Keyring, Project, Secret
 
 __all__ = ["API_KEY", "KEYS", "Secured", "secured"]
 
-# One project: a request need not name it.
+# The only project, so requests need not name it.
 KEYS: Final = Keyring([Project("classroom", (certificate(), access_key()))])
 
 
 @dataclass(frozen=True)
 class Secured:
-    """Where it is, and whom to trust."""
+    """The server's address, and the CA to trust."""
 
     target: str
     """`localhost:PORT`."""
@@ -32,7 +32,7 @@ class Secured:
 
 @asynccontextmanager
 async def secured(folder: Path) -> AsyncGenerator[Secured]:
-    """Starts it, with certificates of its own in a folder; it has reflection."""
+    """Runs the server with reflection and with new certificates in a folder."""
     ca = trustme.CA()
     for name, authority in (("ca.pem", ca), ("wrong-ca.pem", trustme.CA())):
         authority.cert_pem.write_to_path(str(folder / name))

@@ -1,4 +1,4 @@
-"""What the contract once allowed stays allowed: `buf breaking` does not see the rules.
+"""Requests that were once valid stay valid; `buf breaking` does not see the rules.
 
 once_valid_requests.jsonl holds a request at every edge of every rule, as proto3 JSON; it is sent at
 the moment `support.keys.NOW_MS`. Lines are added with each new rule and never taken away.
@@ -24,12 +24,12 @@ from token_authority_server.keyring import Keyring, Project
 CORPUS = Path(__file__).with_name("once_valid_requests.jsonl")
 LINES = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
 METHODS = methods()
-# By name alone, as the lines have it.
+# By name, as in the lines.
 PATHS = {path.rpartition("/")[2]: path for path in METHODS}
 
 
 def expanded(value: Any) -> Any:
-    """Writes out what is repeated."""
+    """Expands repetitions."""
     if isinstance(value, list):
         return [expanded(item) for item in value]
     if not isinstance(value, dict):
@@ -46,7 +46,7 @@ def request_of(line: dict[str, Any]) -> Message:
 
 
 def projects(message: Any) -> set[str]:
-    """Returns the projects that a request names, in its entries too."""
+    """Returns the projects that a request and its entries name."""
     entries = getattr(message, "requests", [])
     named = [message, *[getattr(entry, entry.WhichOneof("request")) for entry in entries]]
     return {request.project for request in named if getattr(request, "project", "")} or {"p"}
@@ -63,9 +63,9 @@ async def test_a_once_valid_request_is_still_answered(line: dict[str, Any]) -> N
 
 
 def values(message: Message) -> Iterator[tuple[str, Any]]:
-    """Yields what is set in a message and in those in it, by message and field.
+    """Yields the set fields of a message and its sub-messages, by message and field.
 
-    Each item of a list comes by itself, with `[]` after the field's name.
+    Yields each item of a list separately, with `[]` after the field's name.
     """
     for field, value in message.ListFields():
         name = f"{message.DESCRIPTOR.full_name}.{field.name}"
@@ -79,7 +79,7 @@ def values(message: Message) -> Iterator[tuple[str, Any]]:
 
 
 def requestable(message: Descriptor, seen: set[str]) -> Iterator[Descriptor]:
-    """Yields a message and all that it can hold, each once."""
+    """Yields a message and all messages that it can contain, once each."""
     if message.full_name in seen:
         return
     seen.add(message.full_name)
@@ -129,7 +129,7 @@ EDGES = [edge for name, field in FIELDS.items() for edge in edges(name, rules(fi
 
 
 def measure(value: Any, rule: str) -> Any:
-    """Returns what a rule compares with its limit."""
+    """Returns the value that a rule compares with its limit."""
     if rule.endswith("_bytes"):
         return len(value.encode())
     if rule.startswith(("min_", "max_")):

@@ -1,4 +1,4 @@
-"""client/REFERENCE.md has all of the contract, and its links lead somewhere.
+"""client/REFERENCE.md is complete, and its links have targets.
 
 That it is what the .proto files make is for protos/check.sh.
 """
@@ -20,7 +20,7 @@ ENUMS = [enum for file in OURS for enum in file.enum_types_by_name.values()]
 
 
 def row(section: str, name: str) -> list[str]:
-    """Returns the cells of a table's row by what its first cell names."""
+    """Returns the cells of a table's rows by the name in the first cell."""
     (found,) = re.findall(rf"^\| (?:• )?(?:`|\*\*){name}(?:`|\*\*) \|.*", section, re.MULTILINE)
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", found)[1:-1]]
 

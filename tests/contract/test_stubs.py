@@ -1,4 +1,4 @@
-"""The generated stubs, and what pyproject.toml promises about them."""
+"""The generated stubs, and the requirements in pyproject.toml that depend on them."""
 
 import re
 import tomllib
@@ -65,8 +65,8 @@ def test_both_images_have_the_comments_of_the_contract() -> None:
     for name in ("token_authority.binpb", "token_authority.rules.binpb"):
         ours = [file for file in image(name).file if file.name.startswith("token_authority/")]
         text = str(ours)
-        assert "Lets the token serve any user" in text
-        assert "Where the token works. Required." in text
+        assert "Allows any user" in text
+        assert "The channel that the token is for. Required." in text
 
 
 def test_tokens_are_marked_for_redaction() -> None:

@@ -1,4 +1,4 @@
-"""Clients and servers of different versions, from the released image on.
+"""Clients and servers of different versions, starting with the released image.
 
 An older client works with a newer server: message classes of the released image call the server of
 today. A newer client works with an older server as far as that goes: the client of today calls a
@@ -53,7 +53,7 @@ class Version:
         return GetMessageClass(self.methods[path].input_type)
 
     def response(self, path: str) -> Any:
-        """Returns the class of a method's answer."""
+        """Returns the class of a method's response."""
         return GetMessageClass(self.methods[path].output_type)
 
 
@@ -62,7 +62,7 @@ def image(name: str) -> FileDescriptorSet:
 
 
 def next_image() -> FileDescriptorSet:
-    """A contract that is still to come: a field, a way to expire, a role and a method more."""
+    """A future contract, with an additional field, expiration, role and method."""
     coming = image("token_authority.binpb")
     files = {file.name.rpartition("/")[2]: file for file in coming.file}
     messages = {message.name: message for message in files["rtc.proto"].message_type}
@@ -88,7 +88,7 @@ KEYS: Final = Keyring([Project("p", (certificate(), access_key()))])
 
 
 def released_lines() -> dict[str, list[dict[str, Any]]]:
-    """Returns the once valid requests that the released contract can express, by method."""
+    """Returns the once-valid requests that the released contract can express, by method."""
     found: dict[str, list[dict[str, Any]]] = {path: [] for path in RELEASED.methods}
     paths = {path.rpartition("/")[2]: path for path in RELEASED.methods}
     for line in LINES:
@@ -98,7 +98,7 @@ def released_lines() -> dict[str, list[dict[str, Any]]]:
         try:
             ParseDict(expanded(line["request"]), RELEASED.request(path)())
         except ParseError:
-            # It has a field or a value that came later.
+            # It has a newer field or value.
             continue
         found[path].append(line["request"])
     return found
@@ -108,13 +108,13 @@ LINES_BY_METHOD: Final = released_lines()
 
 
 def known(message: Any) -> Any:
-    """Returns a message of an older version without what that does not know."""
+    """Returns a message of an older version, without fields unknown to it."""
     message.DiscardUnknownFields()
     return message
 
 
 def assert_contains(newer: Any, older: Any) -> None:
-    """Everything that an older version reads in an answer, a newer one reads alike."""
+    """Checks that a newer version reads all values that an older one reads in a response."""
     for field, value in older.ListFields():
         other = getattr(newer, field.name)
         if not is_ours(field.message_type):
@@ -127,7 +127,7 @@ def assert_contains(newer: Any, older: Any) -> None:
 
 
 def tokens(response: Any) -> list[str]:
-    """Returns the tokens in an answer of any method."""
+    """Returns the tokens in a response of any method."""
     if hasattr(response, "issued_tokens"):
         return [issued.token for issued in response.issued_tokens]
     return [response.issued_token.token] if hasattr(response, "issued_token") else []
@@ -160,9 +160,9 @@ async def test_an_older_client_is_refused_as_ever() -> None:
 
 @asynccontextmanager
 async def released_server() -> AsyncGenerator[str]:
-    """A server that knows the released contract only; yields its address.
+    """Runs a server that knows only the released contract; yields its address.
 
-    It reads and answers with the classes of that, and signs with the server of today.
+    It uses that contract's classes, and today's server signs.
     """
     async with running(KEYS) as server:
 
@@ -173,7 +173,7 @@ async def released_server() -> AsyncGenerator[str]:
 
             async def call(data: bytes, context: Any) -> bytes:
                 request = RELEASED.request(path).FromString(data)
-                # A client must not send what was not asked of it and no older server knows.
+                # A client must not send fields that were not set and that no older server knows.
                 assert known(request).SerializeToString() == request.SerializeToString()
                 answered = await forward(server.channel, path, request.SerializeToString(), context)
                 response = known(RELEASED.response(path).FromString(answered))
@@ -223,7 +223,7 @@ async def test_a_newer_client_that_sets_nothing_new_is_answered() -> None:
     [
         {"purpose": "exam"},
         {"purpose": ""},
-        # The older server would give it the default life.
+        # The older server would use the default lifetime.
         {"until_lesson_ends": "lesson-1"},
         {"rtm": {"user_id": "alice", "device": "tablet"}},
     ],
@@ -238,7 +238,7 @@ async def test_a_field_that_a_server_does_not_know_is_refused(
     async with running(KEYS) as server:
         call = server.channel.unary_unary(path)(request.SerializeToString())
         if new == {"purpose": ""}:
-            # Set to what unset is: nothing is on the wire, and nothing is asked for.
+            # Set to its default: nothing is on the wire, and nothing is requested.
             assert await call
             return
         failure = await refused(call)

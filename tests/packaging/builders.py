@@ -85,7 +85,7 @@ def education(room: str, user: str, role: int, privilege: int) -> dict[str, Any]
 
 
 def agent(name: str, service: Any, number: int) -> list[Builder]:
-    """The builders for Conversational AI and speech to text: an RTC with its RTM, and their own."""
+    """The builders for Conversational AI and speech to text: RTC with RTM, and the service."""
     login = RtmService(user_id="rtm-1", login=seconds(500))
     publisher = RtcService(
         channel="lesson-1",
@@ -183,7 +183,7 @@ BUILDERS: list[Builder] = [
         "chat user", "issue_chat_token", {"user_id": "8b1f-uuid", **HOUR}, [chat("8b1f-uuid", 1)]
     ),
     Builder("chat app", "issue_chat_token", {"app": True, **HOUR}, [chat("", 2)]),
-    # Agora's apaas builders are these.
+    # Agora's apaas builders are the same.
     Builder(
         "education room user",
         "issue_education_token",
@@ -213,7 +213,7 @@ BUILDERS: list[Builder] = [
     ),
     *agent("convoai", ConvoAiService(), 9),
     *agent("stt", SttService(), 10),
-    # No builder, but Agora's class can do it: every service at once.
+    # Every service at once: not a builder, but possible with Agora's class.
     Builder(
         "all services",
         "issue_access_token",

@@ -1,4 +1,4 @@
-"""Asks a server for a token of every shape, with whatever client is installed.
+"""Requests tokens of every shape from a server, with the installed client.
 
     python issue_all.py TARGET
 
@@ -41,7 +41,7 @@ ENDS: list[dict[str, Any]] = [{"ttl": timedelta(milliseconds=1500)}, {"non_expir
 
 
 def rtc_arguments() -> list[dict[str, Any]]:
-    """Every user with every right, in both formats, and what only 007 can do."""
+    """Returns every user with all privileges, in both formats, and what only 007 supports."""
     several: list[dict[str, Any]] = [
         {"channel": "a b~!#$%&()+-:;<=.>?@[]^_{}|,", "format": form, **user, **rights}
         for form in ("006", "007")
@@ -56,7 +56,7 @@ def rtc_arguments() -> list[dict[str, Any]]:
 
 
 def whiteboard_arguments() -> list[dict[str, Any]]:
-    """Every scope with every role and every end."""
+    """Returns every scope with every role and expiration."""
     scopes: list[dict[str, Any]] = [{"room": "4a50cb3b-6a0c"}, {"task": "t_1"}, {"sdk": True}]
     return [
         {"role": role, **scope, **end}
@@ -79,7 +79,7 @@ def show(arguments: dict[str, Any], token: str, **more: object) -> None:
 
 @contextlib.contextmanager
 def refused() -> Generator[None]:
-    """Holds that what is asked for inside is refused, with details that can be read."""
+    """Checks that the request in the block is rejected with readable details."""
     try:
         yield
     except InvalidRequest as error:
@@ -91,7 +91,7 @@ def refused() -> Generator[None]:
 
 
 async def main(target: str) -> None:
-    """Asks, half with the one client, half with the other, and is refused by both once."""
+    """Sends one half of the requests with each client, and an invalid one with both."""
     async with AsyncTokenAuthorityClient(target) as client:
         with refused():
             await client.issue_rtc_token(**NOBODY)

@@ -1,4 +1,4 @@
-"""The archive of the contract, from `make contract`: the same each time, and enough by itself."""
+"""The archive from `make contract` is reproducible and self-contained."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ def archive(folder: Path, repository: Path = ROOT, time_zone: str = "UTC") -> Pa
 
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What somebody has who took the archive and nothing else."""
+    """The extracted archive."""
     folder = tmp_path_factory.mktemp("contract")
     run("tar", "-xzf", archive(folder), folder=folder)
     return folder / NAME

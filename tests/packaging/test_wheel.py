@@ -1,4 +1,4 @@
-"""The built wheel as users get it: installed, asked, its tokens verified by Agora's own code."""
+"""The built wheel: installed, called, and its tokens verified by Agora's own code."""
 
 import asyncio
 import json
@@ -31,21 +31,21 @@ def distributions(folder: Path) -> Mapping[str, Path]:
 
 @pytest.fixture(scope="module")
 def client_bin(folder: Path, distributions: Mapping[str, Path]) -> Path:
-    """The wheel without extras, on the oldest dependencies it allows."""
+    """The wheel without extras, with the oldest dependencies that it allows."""
     wheel = str(distributions["wheel"])
     return install(folder / "client", wheel, "--resolution", "lowest")
 
 
 @pytest.fixture(scope="module")
 def server_bin(folder: Path, distributions: Mapping[str, Path]) -> Path:
-    """The wheel with the server, on the locked dependencies."""
+    """The wheel with the server, with the locked dependencies."""
     wheel = f"{distributions['wheel']}[server]"
     return install(folder / "server", wheel, "--constraint", ROOT / "server/requirements.lock")
 
 
 @pytest.fixture
 async def address(server_bin: Path, tmp_path: Path) -> AsyncGenerator[str]:
-    """A server from the installed wheel."""
+    """Runs a server from the installed wheel; yields its address."""
     path = write_config(tmp_path)
     process = await asyncio.create_subprocess_exec(
         server_bin / "token-authority", "serve", "--config", path, stderr=subprocess.PIPE, cwd="/"
@@ -88,7 +88,7 @@ def test_without_extras_nothing_of_the_server_is_installed(client_bin: Path) -> 
     )
     versions = {row["name"]: row["version"] for row in listed}
     versions.pop("agora-token-authority")
-    # The floors of pyproject.toml, and what they need.
+    # The minimum versions in pyproject.toml, and their dependencies.
     assert versions.pop("grpcio") == "1.78.0"
     assert versions.pop("protobuf") == "6.31.1"
     assert versions.keys() == {"googleapis-common-protos", "typing-extensions"}
@@ -115,7 +115,7 @@ async def issue_all(client_bin: Path, address: str) -> list[dict[str, Any]]:
 
 
 async def verify(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Hands tokens to Agora's packages, in Node.js."""
+    """Verifies tokens with Agora's packages in Node.js."""
     process = await asyncio.create_subprocess_exec(
         BIN / "node",
         NPM_FOLDER / "verify.js",
@@ -129,14 +129,14 @@ async def verify(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def secrets_for(issued: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a verifier has to know beside the token."""
+    """Returns the token and the secrets that a verifier needs."""
     token, arguments = issued["token"], issued["arguments"]
     if token.startswith("NETLESS"):
         return {"token": token, "secret_key": SECRET_KEY}
     known: dict[str, Any] = {"token": token, "certificate": CERTIFICATE}
     if token.startswith("006"):
         user = arguments.get("uid", arguments.get("user_account", ""))
-        # An RTM user stands where RTC has its channel.
+        # An RTM user is in the place of RTC's channel.
         known |= {"channel": arguments.get("channel", arguments.get("user_id")), "uid": user}
     return known
 
@@ -155,7 +155,7 @@ async def test_agoras_own_packages_verify_tokens_from_the_installed_wheel(
 
 
 def check_fields(row: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Checks that Agora's packages read in a token what was asked for."""
+    """Checks that Agora's packages read the requested values in a token."""
     arguments = row["arguments"]
     if "builder" in row:
         builder = row["builder"]

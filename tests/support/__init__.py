@@ -1,1 +1,1 @@
-"""What the tests share: fakes for clock and entropy, a real server, an independent decoder."""
+"""Shared by the tests: fakes for clock and random bytes, a real server, an independent decoder."""

@@ -1,4 +1,4 @@
-"""Certificates, made on the spot."""
+"""Throwaway certificates as values."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from token_authority_server.keyring import Secret
 def server_identity(
     ca: trustme.CA, client_ca: trustme.CA | None = None, *names: str
 ) -> ServerIdentity:
-    """What a server on this machine shows, and whose clients it trusts."""
+    """Returns a server's certificate and key, and the CA of the clients that it trusts."""
     issued = ca.issue_cert(*(names or ("localhost", "127.0.0.1")))
     chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
     trusted = client_ca.cert_pem.bytes() if client_ca else None
@@ -19,7 +19,7 @@ def server_identity(
 
 
 def write_tls(folder: Path, ca: trustme.CA | None = None) -> bytes:
-    """Writes `tls.pem` and `tls.key`; returns who signed the certificate, in PEM."""
+    """Writes `tls.pem` and `tls.key`; returns the CA's certificate in PEM."""
     ca = ca or trustme.CA()
     shown = server_identity(ca)
     (folder / "tls.pem").write_bytes(shown.certificate)

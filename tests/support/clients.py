@@ -1,4 +1,4 @@
-"""Both clients behind one interface, and servers in our place that answer as they like."""
+"""Both clients behind one interface, and fake servers with given responses."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -24,7 +24,7 @@ SERVICES: Final = tuple(
 
 
 class Either:
-    """One client's methods to await, whichever client it is."""
+    """Wraps either client so that its methods can be awaited."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -32,7 +32,7 @@ class Either:
 
     @property
     def validate_only(self) -> "Either":
-        """The methods that only validate."""
+        """The view whose methods only validate."""
         view = Either(self.client.validate_only)
         view.is_async = self.is_async
         return view
@@ -43,7 +43,7 @@ class Either:
         async def call(*arguments: Any, **named: Any) -> Any:
             if self.is_async:
                 return await method(*arguments, **named)
-            # The server lives on this loop: a blocking call must not hold it.
+            # The server runs on this loop, which a blocking call must not hold up.
             return await asyncio.to_thread(method, *arguments, **named)
 
         return call
@@ -60,7 +60,7 @@ def method_name(rpc: str) -> str:
 async def answering(
     call: Callable[[bytes, Any], Awaitable[bytes]], credentials: Any = None
 ) -> AsyncGenerator[str]:
-    """A server in our place that answers every method with `call`; yields its address."""
+    """Runs a server that answers every method with `call`; yields its address."""
     server = aio.server()
     handlers = [
         grpc.method_handlers_generic_handler(

@@ -1,4 +1,4 @@
-"""Runs the command line of this installation to its end."""
+"""Runs the command line of this installation."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from support.serving import command
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """Result of a command."""
 
     code: int
     out: str
@@ -18,7 +18,7 @@ class Ran:
 
 
 async def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Ran:
-    """Runs `token-authority …`; it must not end in a traceback."""
+    """Runs `token-authority …` and checks that it prints no traceback."""
     process = await asyncio.create_subprocess_exec(
         *command(),
         *arguments,

@@ -1,7 +1,7 @@
-"""Reads Agora tokens, independently of the code that writes them.
+"""Decodes Agora tokens, independently of the code that encodes them.
 
-Written from the description of the formats, for the tests and the demonstration: it shares
-nothing with `formats/`, so that a round trip through both means something.
+Written from the description of the formats. It shares no code with `formats/`, so that a round
+trip through both proves something.
 """
 
 import base64
@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 
 class Reader:
-    """Takes little-endian values off the front of some bytes."""
+    """Reads little-endian values from bytes."""
 
     def __init__(self, data: bytes) -> None:
         self.rest = data
@@ -44,14 +44,14 @@ class Reader:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A token's fields, and what its signature covers."""
+    """A token's fields, and a check of its signature."""
 
     fields: dict[str, Any]
     verifies: Callable[..., bool]
 
 
 def decode(token: str) -> Decoded:
-    """Reads any token of the three formats."""
+    """Decodes a token of any of the three formats."""
     if token.startswith("006"):
         return _decode_006(token)
     if token.startswith("007"):

@@ -1,4 +1,4 @@
-"""Callers for tests: one who may have everything, and whoever a test needs."""
+"""Callers for tests: one with all permissions, and others as needed."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -28,11 +28,11 @@ max_ttl = "1h"
 default_ttl = "90s"
 above_max_ttl = "clamp"
 """
-"""The section of a caller who may have RTC tokens for its channels, to go with `serving.CONFIG`."""
+"""A caller that may issue RTC tokens for its channels; a section to append to `serving.CONFIG`."""
 
 
 def everything(project: str, **changes: Any) -> dict[str, Any]:
-    """A grant for all that there is, with some changes."""
+    """Returns a grant that allows everything, with some changes."""
     return {
         "name": f"all-of-{project}"[:63],
         "project": project,
@@ -45,7 +45,7 @@ def everything(project: str, **changes: Any) -> dict[str, Any]:
 
 
 def grant(**changes: Any) -> dict[str, Any]:
-    """A grant for all of the project `classroom`, with some changes."""
+    """Returns a grant for everything in the project `classroom`, with some changes."""
     return everything("classroom", **{"name": "all", **changes})
 
 
@@ -55,7 +55,7 @@ def caller(
     identities: Iterable[str] = (LOCAL,),
     **settings: Any,
 ) -> CallerSettings:
-    """A caller as the configuration would make it."""
+    """Returns a caller as the configuration creates it."""
     rows = tuple(GrantSettings.model_validate(dict(row)) for row in grants)
     return CallerSettings.model_validate(
         {"name": name, "identities": tuple(identities), "grants": rows, **settings}
@@ -63,7 +63,7 @@ def caller(
 
 
 def callers(*rows: CallerSettings) -> Callers:
-    """All callers of a server."""
+    """Returns the callers of a server."""
     return Callers(
         {row.name: row.caller() for row in rows},
         {identity: row.name for row in rows for identity in row.identities},
@@ -71,5 +71,5 @@ def callers(*rows: CallerSettings) -> Callers:
 
 
 def all_powerful(projects: Iterable[str]) -> Callers:
-    """Whoever is on this machine may have everything."""
+    """Returns callers in which any local process may do everything."""
     return callers(caller(*map(everything, projects)))

@@ -1,4 +1,4 @@
-"""HTTP/2 written by hand: for headers that grpc's clients refuse to send."""
+"""Hand-written HTTP/2, for headers that grpc's clients refuse to send."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ _END_STREAM, _END_HEADERS = 1, 4
 
 
 async def call_raw(address: str, method: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Makes a unary call with an empty request, and waits until it is over."""
+    """Makes a unary call with an empty request and waits for its end."""
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     block = b"".join(
@@ -50,7 +50,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
-    """A header as HPACK's literal without indexing, and without Huffman's code."""
+    """Encodes a header as an HPACK literal without indexing and Huffman coding."""
     return b"\0" + _text(name) + _text(value)
 
 

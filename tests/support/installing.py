@@ -1,4 +1,4 @@
-"""The built wheel in environments of its own, and Agora's npm packages."""
+"""Installs the built wheel into new environments, and Agora's npm packages."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ NPM_FOLDER: Final = ROOT / "tests/npm"
 
 
 def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
-    """Runs a command that must succeed; returns its standard output."""
+    """Runs a command, which must succeed, and returns its standard output."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
@@ -34,7 +34,7 @@ def build_distributions(folder: Path) -> Mapping[str, Path]:
 
 
 def install(folder: Path, requirement: str, *options: str | Path) -> Path:
-    """Makes an environment with one thing installed; returns its bin folder."""
+    """Creates an environment with one requirement installed; returns its bin folder."""
     python = folder / "bin/python"
     run(BIN / "uv", "venv", "--quiet", "--python", sys.executable, folder)
     run(BIN / "uv", "pip", "install", "--quiet", "--python", python, *options, requirement)
@@ -42,7 +42,7 @@ def install(folder: Path, requirement: str, *options: str | Path) -> Path:
 
 
 def npm_install() -> None:
-    """Installs what tests/npm/package-lock.json says, unless it is there already."""
+    """Installs the packages in tests/npm/package-lock.json, unless they are installed."""
     lock = NPM_FOLDER / "package-lock.json"
     stamp = NPM_FOLDER / "node_modules/.installed-lock"
     if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():

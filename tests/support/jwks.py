@@ -1,4 +1,4 @@
-"""An identity provider: keys, the JWTs it signs, and a real HTTP(S) server with its key set."""
+"""A fake identity provider: its keys and JWTs, and a real HTTP(S) server for its key set."""
 
 import json
 import ssl
@@ -22,7 +22,7 @@ _MEDIA_TYPE: Final = "application/jwk-set+json"  # RFC 7517, section 8.5
 
 
 class Signer:
-    """A key pair of the provider, for one algorithm."""
+    """A key pair of the provider for one algorithm."""
 
     def __init__(self, algorithm: str, kid: str | None = "key-1") -> None:
         self.algorithm = algorithm
@@ -31,7 +31,7 @@ class Signer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public half, as a key set has it."""
+        """The public key as in a key set."""
         to_jwk: Any = jwt.get_algorithm_by_name(self.algorithm)
         row: dict[str, Any] = json.loads(to_jwk.to_jwk(self.private.public_key()))
         row.pop("key_ops", None)
@@ -44,14 +44,14 @@ class Signer:
 
     @property
     def public_pem(self) -> bytes:
-        """The public half, as an attacker would take it for a shared secret."""
+        """The public key as an attacker would use it as a shared secret."""
         pem: bytes = self.private.public_key().public_bytes(
             Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
         )
         return pem
 
     def sign(self, headers: dict[str, Any] | None = None, **claims: Any) -> str:
-        """Signs a good JWT with some changes; a claim that is None is left out."""
+        """Signs a valid JWT with some changes; a claim that is None is omitted."""
         return jwt.encode(
             claims_with(**claims),
             self.private,
@@ -61,7 +61,7 @@ class Signer:
 
 
 def claims_with(**changes: Any) -> dict[str, Any]:
-    """Claims as Kubernetes writes them, with some changes; None leaves a claim out."""
+    """Returns claims as in Kubernetes, with some changes; None omits a claim."""
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -77,7 +77,7 @@ def claims_with(**changes: Any) -> dict[str, Any]:
 
 
 def key_set(*signers: Signer) -> bytes:
-    """The key set of some signers."""
+    """Returns the key set of some signers."""
     return json.dumps({"keys": [signer.jwk for signer in signers]}).encode()
 
 
@@ -93,7 +93,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class KeyServer:
-    """Serves a key set, or answers as a test wants."""
+    """Server for a key set whose responses a test can change."""
 
     def __init__(self, server: ThreadingHTTPServer, scheme: str) -> None:
         self._server = server
@@ -127,18 +127,18 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **head
 
 @contextmanager
 def key_server(*signers: Signer, ca: trustme.CA | None = None) -> Generator[KeyServer]:
-    """Serves the key set of some signers while the block runs, over TLS if there is a CA."""
+    """Serves the key set of some signers, over TLS if a CA is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # http.server's name
             serving.respond(self)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name
-            """Says nothing."""
+            """Logs nothing."""
 
     class Quiet(ThreadingHTTPServer):
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Clients go away on purpose."""
+            """Ignores clients that disconnect on purpose."""
 
     server = Quiet(("127.0.0.1", 0), Handler)
     if ca:

@@ -1,4 +1,4 @@
-"""Projects with known keys, and time and chance that stand still. All of it throwaway."""
+"""Throwaway projects with known keys, and fakes for clock and random bytes."""
 
 import itertools
 
@@ -35,7 +35,7 @@ def access_key(key_id: str = "ak-1", state: KeyState = KeyState.ACTIVE) -> Acces
 
 
 def keyring() -> Keyring:
-    """One project with everything, and three that lack something."""
+    """Returns a keyring with one complete project and three that lack something."""
     retired = certificate("cert-1", OLD_CERTIFICATE, KeyState.VERIFY_ONLY)
     return Keyring(
         [
@@ -48,14 +48,14 @@ def keyring() -> Keyring:
 
 
 class Moments:
-    """A clock that moves when told to, and chance that counts."""
+    """Fake clock that moves on request, and random bytes that count up."""
 
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.now_ms = now_ms
         self._salts = itertools.count(1)
 
     def clock(self) -> int:
-        """The time alone, in milliseconds since 1970."""
+        """The time, in milliseconds since 1970."""
         return self.now_ms
 
     def __call__(self) -> Moment:

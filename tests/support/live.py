@@ -1,4 +1,4 @@
-"""A server process whose log, admin pages and files a test watches and changes while it serves."""
+"""A server process whose log, admin pages and files a test can read and change."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ state = "active"
 
 
 def caller(identity: str, name: str = "tester", more: str = "") -> str:
-    """A caller that may have RTC tokens, and see keys."""
+    """Returns a caller's section, which may issue RTC tokens and list keys."""
     return f"""
 [[callers]]
 name = "{name}"
@@ -75,21 +75,21 @@ class Live:
 
     @property
     def output(self) -> str:
-        """All it has written to standard error."""
+        """Its standard error so far."""
         return (self.folder / "stderr").read_text()
 
     @property
     def stdout(self) -> str:
-        """All it has written to standard output."""
+        """Its standard output so far."""
         return (self.folder / "stdout").read_text()
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """Its log so far, but for a line that is being written."""
+        """Its log so far, without an incomplete last line."""
         return [json.loads(line) for line in self.output.splitlines(True) if line.endswith("\n")]
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """The lines of one event."""
+        """The log lines of one event."""
         return [line for line in self.log if line["event"] == event]
 
     @property
@@ -100,30 +100,30 @@ class Live:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     async def page(self, path: str) -> str:
-        """A page of the admin address; whatever its status."""
+        """Returns a page of the admin address, whatever its HTTP status."""
         return await asyncio.to_thread(_get, f"http://{self.admin}{path}")
 
     async def health(self) -> Any:
-        """What `/health` says."""
+        """Returns the page `/health`."""
         return json.loads(await self.page("/health"))
 
     async def metric(self, name: str) -> float:
-        """One number of `/metrics`, by its name and labels; 0 if it is not there."""
+        """Returns a value of `/metrics` by its name and labels; 0 if it is absent."""
         for line in (await self.page("/metrics")).splitlines():
             if line.startswith(f"{name} "):
                 return float(line.rpartition(" ")[2])
         return 0
 
     async def reloaded(self, times: int) -> None:
-        """Waits until the configuration was adopted that often."""
+        """Waits until the configuration has been applied that many times."""
         await until(lambda: len(self.events("configuration reloaded")) >= times)
 
     def hang_up(self) -> None:
-        """SIGHUP."""
+        """Sends SIGHUP."""
         self.process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> int:
-        """SIGTERM; returns the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         self.process.terminate()
         return await asyncio.wait_for(self.process.wait(), 30)
 
@@ -142,7 +142,7 @@ def _get(url: str) -> str:
 async def live(
     folder: Path, text: str, *, prefix: tuple[str, ...] = (), **environment: str
 ) -> AsyncGenerator[Live]:
-    """Serves a configuration that stands in a folder with its secrets."""
+    """Serves a configuration that is written to a folder with its secrets."""
     path = write_config(folder, text + LOG)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = await asyncio.create_subprocess_exec(

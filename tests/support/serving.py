@@ -1,4 +1,4 @@
-"""A real server on a real port, in this process or in one of its own."""
+"""A real server on a real port, in this process or in a process of its own."""
 
 import asyncio
 import io
@@ -46,14 +46,14 @@ from token_authority_server.telemetry.log import make_logger
 from token_authority_server.telemetry.metrics import Metrics
 
 PATH: Final = "/token_authority.v1.TokenService/"
-# Reads a file, which a running event loop must not wait for: so it is made before there is one.
+# Reads a file, which would block a running event loop.
 PARSER: Final = RequestParser()
 _TOKEN = re.compile(r"007eJ|006[0-9a-fA-F]{32}I|NETLESS(SDK|ROOM|TASK)_")
 
 
 @dataclass
 class Running:
-    """A server that answers, and a channel to it."""
+    """A running server and a channel to it."""
 
     address: str
     server: Server
@@ -67,19 +67,19 @@ class Running:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The log so far, a dictionary a line."""
+        """The log so far, one dictionary per line."""
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
 
 
 def no_trail() -> AuditTrail:
-    """A trail that goes nowhere."""
+    """Returns an audit trail without sinks."""
     return AuditTrail(
         [], required=False, clock=Moments().clock, on_failure=print, on_recovery=print
     )
 
 
 def no_limits() -> RateLimiter:
-    """A limiter in memory."""
+    """Returns a rate limiter in memory."""
     return RateLimiter("memory", on_degraded=print, on_recovered=print)
 
 
@@ -102,9 +102,9 @@ async def running(
     trail: AuditTrail | None = None,
     connect: Callable[[str], Any] = aio.insecure_channel,
 ) -> AsyncGenerator[Running]:
-    """Starts a server, and stops it; its log must never show a token or a secret.
+    """Runs a server and checks that its log shows no token or secret.
 
-    Unless told otherwise, whoever connects may have everything.
+    By default any local caller may do everything.
     """
     moments = moments or Moments()
     keys = keys or keyring()
@@ -150,20 +150,20 @@ async def running(
 
 @dataclass(frozen=True)
 class Refused:
-    """A failed call, with the details that were sent along."""
+    """A failed call with its error details."""
 
     code: StatusCode
     message: str
     reason: str
     metadata: dict[str, str]
     violations: list[tuple[str, str]]
-    """Field paths and reasons."""
+    """Pairs of field path and reason."""
     details: dict[str, Any]
-    """Every detail by its type's name."""
+    """The details by type name."""
 
     @property
     def fields(self) -> list[str]:
-        """The paths alone."""
+        """The field paths."""
         return [path for path, _ in self.violations]
 
 
@@ -180,7 +180,7 @@ _DETAILS = {
 
 
 async def refused(call: Any) -> Refused:
-    """Awaits a call that must fail."""
+    """Awaits a call that must fail and returns its error."""
     try:
         await call
     except aio.AioRpcError as error:
@@ -212,7 +212,7 @@ async def refused(call: Any) -> Refused:
 
 
 class ServerProcess:
-    """`token-authority serve …` in a process of its own."""
+    """A process that runs `token-authority serve …`."""
 
     def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
         self.process = process
@@ -225,7 +225,7 @@ class ServerProcess:
         return await self.ended()
 
     async def ended(self) -> int:
-        """Waits for the end and returns the exit code."""
+        """Waits until it exits and returns the exit code."""
         _, stderr = await asyncio.wait_for(self.process.communicate(), 30)
         self.stderr += stderr.decode()
         assert self.process.returncode is not None
@@ -233,7 +233,7 @@ class ServerProcess:
 
 
 def command() -> list[str]:
-    """How to run the command line of this installation."""
+    """Returns the command that runs the command line of this installation."""
     return [sys.executable, "-m", "token_authority_cli"]
 
 
@@ -241,7 +241,7 @@ def command() -> list[str]:
 async def serving(
     *arguments: str, environment: dict[str, str] | None = None
 ) -> AsyncGenerator[ServerProcess]:
-    """Runs `serve` with arguments until it says that it serves."""
+    """Runs `serve` with arguments; yields once it serves."""
     process = await asyncio.create_subprocess_exec(
         *command(),
         "serve",
@@ -306,7 +306,7 @@ allow = ["any_user", "any_channel", "non_expiring", "v006", "inspect", "list_key
 
 
 def write_config(folder: Path, text: str = CONFIG) -> Path:
-    """Writes a configuration file and, beside it, the files with its secrets."""
+    """Writes a configuration file and the secret files beside it."""
     odd = {"spaced": " a", "lines": "a\nb", "long": "a" * 5000}
     for name, secret in {
         **odd,

@@ -8,7 +8,7 @@ from token_authority_client import Tls
 
 
 def pem_files(folder: Path, ca: trustme.CA, client: trustme.LeafCert | None = None) -> Tls:
-    """Writes a CA and, where given, a client's certificate; returns the settings that name them."""
+    """Writes a CA's certificate and optionally a client's; returns the settings that name them."""
     ca_file = folder / "ca.pem"
     ca.cert_pem.write_to_path(ca_file)
     if client is None:

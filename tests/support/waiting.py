@@ -1,11 +1,11 @@
-"""Waiting for what another thread or process will do."""
+"""Polling for the effects of another thread or process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Waits until something is so.
+    """Waits until a condition is true.
 
     Raises:
         AssertionError: It was not so in time.
@@ -18,7 +18,7 @@ async def until(condition: Callable[[], object], seconds: float = 10) -> None:
 
 
 async def until_await(condition: Callable[[], Awaitable[object]], seconds: float = 10) -> None:
-    """The same for what has to be asked for."""
+    """Waits until an awaitable condition is true."""
     for _ in range(int(seconds * 50)):
         if await condition():
             return

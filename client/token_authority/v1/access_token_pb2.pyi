@@ -27,8 +27,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class RtcService(_message.Message):
-    """A part of a token for RTC (type 1): at least one right, each with its own lifetime, in whole
-    seconds, 1 s to 24 h. A right that is not set is not granted; none may outlive the token.
+    """A service of a token: RTC (type 1). At least one privilege, each with its own lifetime, in whole
+    seconds, 1 s to 24 h. An unset privilege is not granted; none may outlive the token.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -52,11 +52,11 @@ class RtcService(_message.Message):
     """A string user account: 1 to 255 bytes of the same 89 characters as `channel_name`."""
     @_builtins.property
     def any_channel(self) -> _rtc_pb2.AnyChannel:
-        """Every channel. Never together with `any_user`."""
+        """Every channel (a wildcard). Cannot be combined with `any_user`."""
 
     @_builtins.property
     def any_user(self) -> _rtc_pb2.AnyUser:
-        """Anyone who holds the token."""
+        """Any user (a wildcard)."""
 
     @_builtins.property
     def join_channel_ttl(self) -> _duration_pb2.Duration:
@@ -104,7 +104,7 @@ Global___RtcService: _TypeAlias = RtcService  # noqa: Y015
 
 @_typing.final
 class RtmService(_message.Message):
-    """A part of a token for RTM (type 2): a login."""
+    """A service of a token: RTM (type 2), a login."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -114,7 +114,7 @@ class RtmService(_message.Message):
     """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
     @_builtins.property
     def login_ttl(self) -> _duration_pb2.Duration:
-        """How long logging in works: whole seconds, at most the token's life. Unset: the token's."""
+        """How long the login is valid: whole seconds, at most the token's lifetime. Unset: the token's."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ Global___RtmService: _TypeAlias = RtmService  # noqa: Y015
 
 @_typing.final
 class StreamingService(_message.Message):
-    """A part of a token for Streaming (type 3): at least one right, with its own lifetime."""
+    """A service of a token: Streaming (type 3). At least one privilege, each with its own lifetime."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -153,11 +153,11 @@ class StreamingService(_message.Message):
     """A string user account: 1 to 255 bytes of the same 89 characters as `channel_name`."""
     @_builtins.property
     def any_channel(self) -> _rtc_pb2.AnyChannel:
-        """Every channel. Never together with `any_user`."""
+        """Every channel (a wildcard). Cannot be combined with `any_user`."""
 
     @_builtins.property
     def any_user(self) -> _rtc_pb2.AnyUser:
-        """Anyone who holds the token."""
+        """Any user (a wildcard)."""
 
     @_builtins.property
     def publish_mixed_ttl(self) -> _duration_pb2.Duration:
@@ -195,7 +195,7 @@ Global___StreamingService: _TypeAlias = StreamingService  # noqa: Y015
 
 @_typing.final
 class FpaService(_message.Message):
-    """A part of a token for FPA (type 4). It has no lifetime of its own: Agora's builder writes 0."""
+    """A service of a token: FPA (type 4). It has no lifetime of its own; Agora's builder writes 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -212,7 +212,7 @@ Global___FpaService: _TypeAlias = FpaService  # noqa: Y015
 
 @_typing.final
 class ChatService(_message.Message):
-    """A part of a token for Chat (type 5)."""
+    """A service of a token: Chat (type 5)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -229,7 +229,9 @@ class ChatService(_message.Message):
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it works: whole seconds, at most the token's life. Unset: the token's."""
+        """How long the privilege is valid: whole seconds, at most the token's lifetime. Unset: the
+        token's.
+        """
 
     def __init__(
         self,
@@ -250,7 +252,7 @@ Global___ChatService: _TypeAlias = ChatService  # noqa: Y015
 
 @_typing.final
 class FcdnService(_message.Message):
-    """A part of a token for FCDN (type 6): at least one right, with its own lifetime."""
+    """A service of a token: FCDN (type 6). At least one privilege, each with its own lifetime."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -271,11 +273,11 @@ class FcdnService(_message.Message):
     """A string user account: 1 to 255 bytes of the same 89 characters as `channel_name`."""
     @_builtins.property
     def any_channel(self) -> _rtc_pb2.AnyChannel:
-        """Every channel. Never together with `any_user`."""
+        """Every channel (a wildcard). Cannot be combined with `any_user`."""
 
     @_builtins.property
     def any_user(self) -> _rtc_pb2.AnyUser:
-        """Anyone who holds the token."""
+        """Any user (a wildcard)."""
 
     @_builtins.property
     def publish_ttl(self) -> _duration_pb2.Duration:
@@ -313,8 +315,8 @@ Global___FcdnService: _TypeAlias = FcdnService  # noqa: Y015
 
 @_typing.final
 class EducationService(_message.Message):
-    """A part of a token for Flexible Classroom (type 7). The RTM and Chat logins that an education token
-    brings along are parts of their own here.
+    """A service of a token: Flexible Classroom (type 7). Unlike IssueEducationToken, this does not add
+    the RTM and Chat logins: list those services too.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -337,7 +339,9 @@ class EducationService(_message.Message):
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it works: whole seconds, at most the token's life. Unset: the token's."""
+        """How long the privilege is valid: whole seconds, at most the token's lifetime. Unset: the
+        token's.
+        """
 
     def __init__(
         self,
@@ -359,7 +363,7 @@ Global___EducationService: _TypeAlias = EducationService  # noqa: Y015
 
 @_typing.final
 class Rtm2Service(_message.Message):
-    """A part of a token for RTM with resource permissions (type 8)."""
+    """A service of a token: RTM with resource permissions (type 8)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -370,11 +374,11 @@ class Rtm2Service(_message.Message):
     """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
     @_builtins.property
     def permissions(self) -> _rtm_pb2.RtmPermissions:
-        """What the user may reach. Unset: nothing."""
+        """The resources that the user may access. Unset: none."""
 
     @_builtins.property
     def login_ttl(self) -> _duration_pb2.Duration:
-        """How long logging in works: whole seconds, at most the token's life. Unset: the token's."""
+        """How long the login is valid: whole seconds, at most the token's lifetime. Unset: the token's."""
 
     def __init__(
         self,
@@ -393,7 +397,7 @@ Global___Rtm2Service: _TypeAlias = Rtm2Service  # noqa: Y015
 
 @_typing.final
 class ConvoAiService(_message.Message):
-    """A part of a token for Conversational AI (type 9). Agora gives it no rights."""
+    """A service of a token: Conversational AI (type 9). Agora defines no privileges for it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -410,7 +414,7 @@ Global___ConvoAiService: _TypeAlias = ConvoAiService  # noqa: Y015
 
 @_typing.final
 class SttService(_message.Message):
-    """A part of a token for speech to text (type 10). Agora gives it no rights."""
+    """A service of a token: speech to text (type 10). Agora defines no privileges for it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -427,7 +431,7 @@ Global___SttService: _TypeAlias = SttService  # noqa: Y015
 
 @_typing.final
 class AccessTokenService(_message.Message):
-    """One part of a token. The field numbers are Agora's service types."""
+    """One service of a token. The field numbers are Agora's service types."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -507,7 +511,7 @@ Global___AccessTokenService: _TypeAlias = AccessTokenService  # noqa: Y015
 
 @_typing.final
 class IssueAccessTokenRequest(_message.Message):
-    """A request for one 007 token of any composition, at most 16 KiB when encoded."""
+    """A request for one 007 token with any combination of services, at most 16 KiB when encoded."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -517,23 +521,23 @@ class IssueAccessTokenRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
-    for; refused where it has several.
+    """The project's name in the server's configuration: 1 to 63 lower-case letters, digits and `-`,
+    starting with a letter. Unset: the caller's default project, else the only project that it has
+    grants for; rejected if it has grants for several.
     """
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision, but sign nothing. Unset: false."""
     @_builtins.property
     def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessTokenService]:
-        """The parts, 1 to 32, in any order. Several of one kind are all kept, in their order."""
+        """The services, 1 to 32, in any order. A type may occur more than once; the order is kept."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """A moment at least 1 s and at most 24 h after issue, floored to the second."""
+        """A time 1 s to 24 h after issue, rounded down to the second."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it lives: 1 s to 24 h, in whole seconds."""
+        """The token's lifetime: 1 s to 24 h, in whole seconds."""
 
     def __init__(
         self,
@@ -556,7 +560,7 @@ Global___IssueAccessTokenRequest: _TypeAlias = IssueAccessTokenRequest  # noqa: 
 
 @_typing.final
 class IssueAccessTokenResponse(_message.Message):
-    """The answer to IssueAccessTokenRequest."""
+    """The response to IssueAccessTokenRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -568,7 +572,7 @@ class IssueAccessTokenResponse(_message.Message):
 
     @_builtins.property
     def decision(self) -> _issued_token_pb2.Decision:
-        """Why it is allowed. Set only when `validate_only` was true."""
+        """Why the request is allowed. Set only when `validate_only` was true."""
 
     def __init__(
         self,

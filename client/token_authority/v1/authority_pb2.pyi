@@ -29,38 +29,38 @@ class _KeyDeletion:
 class _KeyDeletionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyDeletion.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     KEY_DELETION_UNSPECIFIED: _KeyDeletion.ValueType  # 0
-    """Never in an answer."""
+    """Not used in responses."""
     KEY_DELETION_SAFE: _KeyDeletion.ValueType  # 1
-    """No token that it signed can be alive."""
+    """All tokens that it signed have expired."""
     KEY_DELETION_WAIT: _KeyDeletion.ValueType  # 2
-    """Tokens that it signed may be alive until `safe_to_delete_time`."""
+    """Tokens that it signed may be valid until `safe_to_delete_time`."""
     KEY_DELETION_NEVER_SAFE: _KeyDeletion.ValueType  # 3
-    """Some grant allows tokens that never expire: they die with the key, whenever that is."""
+    """A grant allows non-expiring tokens, which stop working whenever the key is removed."""
     KEY_DELETION_UNKNOWN: _KeyDeletion.ValueType  # 4
-    """The key signs, or the configuration does not say since when it does not (`retired_at`), or has
-    no grant any more for what it signed.
+    """The key is active, or the configuration does not say when it was retired (`retired_at`), or no
+    grant is left for the tokens that it signed.
     """
 
 class KeyDeletion(_KeyDeletion, metaclass=_KeyDeletionEnumTypeWrapper):
     """Whether a key can be removed from the configuration."""
 
 KEY_DELETION_UNSPECIFIED: KeyDeletion.ValueType  # 0
-"""Never in an answer."""
+"""Not used in responses."""
 KEY_DELETION_SAFE: KeyDeletion.ValueType  # 1
-"""No token that it signed can be alive."""
+"""All tokens that it signed have expired."""
 KEY_DELETION_WAIT: KeyDeletion.ValueType  # 2
-"""Tokens that it signed may be alive until `safe_to_delete_time`."""
+"""Tokens that it signed may be valid until `safe_to_delete_time`."""
 KEY_DELETION_NEVER_SAFE: KeyDeletion.ValueType  # 3
-"""Some grant allows tokens that never expire: they die with the key, whenever that is."""
+"""A grant allows non-expiring tokens, which stop working whenever the key is removed."""
 KEY_DELETION_UNKNOWN: KeyDeletion.ValueType  # 4
-"""The key signs, or the configuration does not say since when it does not (`retired_at`), or has
-no grant any more for what it signed.
+"""The key is active, or the configuration does not say when it was retired (`retired_at`), or no
+grant is left for the tokens that it signed.
 """
 Global___KeyDeletion: _TypeAlias = KeyDeletion  # noqa: Y015
 
 @_typing.final
 class GetAuthorityInfoRequest(_message.Message):
-    """A request to be told who one is and what one may ask for."""
+    """A request for the caller's identity, grants and limits."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -77,8 +77,8 @@ Global___GetAuthorityInfoRequest: _TypeAlias = GetAuthorityInfoRequest  # noqa: 
 
 @_typing.final
 class Grant(_message.Message):
-    """One of the caller's grants, as the server's configuration has it: a request is allowed if one
-    grant covers all of it.
+    """One of the caller's grants, as configured. A request is authorized if a single grant allows all
+    of it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -95,49 +95,49 @@ class Grant(_message.Message):
     CLAMP_TTL_FIELD_NUMBER: _builtins.int
     ALLOW_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Its name, unique among the caller's."""
+    """The grant's name, unique among the caller's grants."""
     project: _builtins.str
-    """The project it is for."""
+    """The project that the grant is for."""
     clamp_ttl: _builtins.bool
-    """Whether a longer life is cut down to `max_ttl`, with the advisory TTL_CLAMPED. False: such a
-    request is refused with TTL_FORBIDDEN.
+    """Whether a longer lifetime is reduced to `max_ttl`, with the advisory TTL_CLAMPED. False: such a
+    request is rejected with TTL_FORBIDDEN.
     """
     @_builtins.property
     def tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The kinds of token, e.g. `rtc`, `whiteboard.room`, `chat.app`."""
+        """The token types, e.g. `rtc`, `whiteboard.room`, `chat.app`."""
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The roles, e.g. `publisher`, `reader`, and Agora's numbers for Flexible Classroom. In all of
-        these patterns `*` stands for any characters, and nothing else is special.
+        """Patterns for the roles, e.g. `publisher`, `reader`, or Agora's numbers for Flexible Classroom.
+        In all patterns `*` matches any characters; no other character is special.
         """
 
     @_builtins.property
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Patterns of the channels."""
+        """Patterns for the channels."""
 
     @_builtins.property
     def users(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Patterns of the users: `uid:7`, `account:al*`."""
+        """Patterns for the users, e.g. `uid:7`, `account:al*`."""
 
     @_builtins.property
     def rooms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Patterns of the whiteboard rooms, tasks and classrooms."""
+        """Patterns for the whiteboard rooms and tasks and the classrooms."""
 
     @_builtins.property
     def default_ttl(self) -> _duration_pb2.Duration:
-        """How long a token lives where the request does not say. Unset: one hour, or `max_ttl` if that is
+        """The lifetime of a token whose request names none. Unset: one hour, or `max_ttl` if that is
         shorter.
         """
 
     @_builtins.property
     def max_ttl(self) -> _duration_pb2.Duration:
-        """The longest life that may be asked for."""
+        """The longest lifetime that may be requested."""
 
     @_builtins.property
     def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What has to be allowed in words: `any_user`, `any_channel`, `non_expiring`, `v006`, `inspect`,
-        `list_keys`.
+        """Allowances, which no pattern includes: `any_user`, `any_channel`, `non_expiring`, `v006`,
+        `inspect`, `list_keys`.
         """
 
     def __init__(
@@ -165,7 +165,7 @@ Global___Grant: _TypeAlias = Grant  # noqa: Y015
 
 @_typing.final
 class CallerLimits(_message.Message):
-    """How much a caller may ask for."""
+    """A caller's limits."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,14 +174,14 @@ class CallerLimits(_message.Message):
     MAX_BATCH_SIZE_FIELD_NUMBER: _builtins.int
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     max_in_flight: _builtins.int
-    """Calls under way at once. 0: no limit of the caller's own."""
+    """Maximum number of calls in flight. 0: no limit per caller."""
     max_batch_size: _builtins.int
-    """The largest batch."""
+    """Maximum number of requests in a batch."""
     max_request_bytes: _builtins.int
-    """The largest request, in bytes."""
+    """Maximum size of a request, in bytes."""
     @_builtins.property
     def rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tokens in a time, e.g. `200 per 1 second`. Empty: as many as the server can make."""
+        """Rate limits in tokens, e.g. `200 per 1 second`. Empty: no rate limit."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ Global___CallerLimits: _TypeAlias = CallerLimits  # noqa: Y015
 
 @_typing.final
 class GetAuthorityInfoResponse(_message.Message):
-    """The answer to GetAuthorityInfoRequest."""
+    """The response to GetAuthorityInfoRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -213,26 +213,26 @@ class GetAuthorityInfoResponse(_message.Message):
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
-    """The configured name of the caller the server took you for."""
+    """The configured name of the authenticated caller."""
     identity: _builtins.str
-    """What showed it, e.g. `spiffe://example.org/lessons`, `jwt:sub=…`, `api-key:sha256:` with the
-    first eight digits, or `local`.
+    """The identity that matched, e.g. `spiffe://example.org/lessons`, `jwt:sub=…`, `api-key:sha256:`
+    with the first eight digits, or `local`.
     """
     default_project: _builtins.str
-    """The project that a request means that names none. Empty: it has to name one."""
+    """The project of a request that names none. Empty: each request has to name one."""
     server_version: _builtins.str
     """The server's version, e.g. `0.1.0`."""
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grant]:
-        """What the caller may ask for, in the order in which grants are tried."""
+        """The caller's grants, in the order in which they are tried."""
 
     @_builtins.property
     def limits(self) -> Global___CallerLimits:
-        """How much the caller may ask for."""
+        """The caller's limits."""
 
     @_builtins.property
     def server_time(self) -> _timestamp_pb2.Timestamp:
-        """The server's clock, by which tokens are timed."""
+        """The time on the server's clock, from which lifetimes are counted."""
 
     def __init__(
         self,
@@ -255,8 +255,8 @@ Global___GetAuthorityInfoResponse: _TypeAlias = GetAuthorityInfoResponse  # noqa
 
 @_typing.final
 class ListSigningKeysRequest(_message.Message):
-    """A request for the states of signing keys. Projects for which the caller may not list keys are
-    left out, or refused like projects that do not exist.
+    """A request for the states of signing keys. Projects whose keys the caller may not list are
+    omitted; naming one is rejected like naming a project that does not exist.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -265,15 +265,13 @@ class ListSigningKeysRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project whose keys to list: 1 to 63 lower-case letters, digits and `-`, starting with a
+    """The project whose keys are listed: 1 to 63 lower-case letters, digits and `-`, starting with a
     letter. Unset: every project for which the caller may list keys.
     """
     page_size: _builtins.int
-    """How many keys to answer with at most, 0 to 1000; the server may answer with fewer. Unset: 100."""
+    """Maximum number of keys to return, 0 to 1000; the server may return fewer. Unset or 0: 100."""
     page_token: _builtins.str
-    """`next_page_token` of the answer before this one, to go on there; `project` must be the same.
-    Unset: begin.
-    """
+    """`next_page_token` of the previous response; `project` must be the same. Unset: the first page."""
     def __init__(
         self,
         *,
@@ -291,7 +289,7 @@ Global___ListSigningKeysRequest: _TypeAlias = ListSigningKeysRequest  # noqa: Y0
 
 @_typing.final
 class SigningKey(_message.Message):
-    """A key, without the secret."""
+    """A signing key, without its secret."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -304,25 +302,25 @@ class SigningKey(_message.Message):
     DELETION_FIELD_NUMBER: _builtins.int
     SAFE_TO_DELETE_TIME_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project."""
+    """The key's project."""
     key_id: _builtins.str
     """The configured id, unique in its project."""
     product: _builtins.str
-    """What it signs: `agora` (006 and 007) or `whiteboard`."""
+    """The product whose tokens it signs: `agora` (006 and 007) or `whiteboard`."""
     app_id: _builtins.str
     """The Agora App ID. Empty for whiteboard keys, which have none."""
     state: _inspection_pb2.KeyState.ValueType
-    """What it is used for."""
+    """The key's state."""
     deletion: Global___KeyDeletion.ValueType
     """Whether it can be removed from the configuration."""
     @_builtins.property
     def retire_time(self) -> _timestamp_pb2.Timestamp:
-        """Since when it does not sign, as configured. Unset where the configuration does not say."""
+        """When it was retired, as configured. Unset if the configuration does not say."""
 
     @_builtins.property
     def safe_to_delete_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last token that it can have signed ends: `retire_time` and the longest life that any
-        grant for the project allows now. Set for KEY_DELETION_SAFE and KEY_DELETION_WAIT.
+        """When the last token that it can have signed expires: `retire_time` plus the longest lifetime
+        that any grant for the project allows now. Set for KEY_DELETION_SAFE and KEY_DELETION_WAIT.
         """
 
     def __init__(
@@ -347,14 +345,14 @@ Global___SigningKey: _TypeAlias = SigningKey  # noqa: Y015
 
 @_typing.final
 class ListSigningKeysResponse(_message.Message):
-    """The answer to ListSigningKeysRequest."""
+    """The response to ListSigningKeysRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SIGNING_KEYS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """What to ask with for more. Empty: that was all."""
+    """The `page_token` for the next page. Empty: this is the last page."""
     @_builtins.property
     def signing_keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SigningKey]:
         """The keys, sorted by project and id."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AuthorityServiceStub(object):
-    """About the authority itself: who the caller is to it, and the keys it has.
+    """Describes the authority itself: the caller's identity and grants, and the signing keys.
     """
 
     def __init__(self, channel):
@@ -48,11 +48,11 @@ class AuthorityServiceStub(object):
 
 
 class AuthorityServiceServicer(object):
-    """About the authority itself: who the caller is to it, and the keys it has.
+    """Describes the authority itself: the caller's identity and grants, and the signing keys.
     """
 
     def GetAuthorityInfo(self, request, context):
-        """Says who the server takes the caller for, what it may ask for and how much.
+        """Returns the caller's identity, grants and limits.
 
         Who may call it: every caller that the configuration names.
         """
@@ -61,7 +61,7 @@ class AuthorityServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSigningKeys(self, request, context):
-        """Lists signing keys: their states, and when each can be removed. Never the secrets.
+        """Lists signing keys with their states, and when each can be removed. Secrets are never returned.
 
         Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
         have it.
@@ -92,7 +92,7 @@ def add_AuthorityServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthorityService(object):
-    """About the authority itself: who the caller is to it, and the keys it has.
+    """Describes the authority itself: the caller's identity and grants, and the signing keys.
     """
 
     @staticmethod

@@ -27,19 +27,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthorityServiceStub:
-    """About the authority itself: who the caller is to it, and the keys it has."""
+    """Describes the authority itself: the caller's identity and grants, and the signing keys."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthorityServiceAsyncStub: ...
     GetAuthorityInfo: _grpc.UnaryUnaryMultiCallable[_authority_pb2.GetAuthorityInfoRequest, _authority_pb2.GetAuthorityInfoResponse]
-    """Says who the server takes the caller for, what it may ask for and how much.
+    """Returns the caller's identity, grants and limits.
 
     Who may call it: every caller that the configuration names.
     """
     ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_authority_pb2.ListSigningKeysRequest, _authority_pb2.ListSigningKeysResponse]
-    """Lists signing keys: their states, and when each can be removed. Never the secrets.
+    """Lists signing keys with their states, and when each can be removed. Secrets are never returned.
 
     Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
     have it.
@@ -47,23 +47,23 @@ class AuthorityServiceStub:
 
 @_typing.type_check_only
 class AuthorityServiceAsyncStub(AuthorityServiceStub):
-    """About the authority itself: who the caller is to it, and the keys it has."""
+    """Describes the authority itself: the caller's identity and grants, and the signing keys."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAuthorityInfo: _aio.UnaryUnaryMultiCallable[_authority_pb2.GetAuthorityInfoRequest, _authority_pb2.GetAuthorityInfoResponse]  # type: ignore[assignment]
-    """Says who the server takes the caller for, what it may ask for and how much.
+    """Returns the caller's identity, grants and limits.
 
     Who may call it: every caller that the configuration names.
     """
     ListSigningKeys: _aio.UnaryUnaryMultiCallable[_authority_pb2.ListSigningKeysRequest, _authority_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
-    """Lists signing keys: their states, and when each can be removed. Never the secrets.
+    """Lists signing keys with their states, and when each can be removed. Secrets are never returned.
 
     Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
     have it.
     """
 
 class AuthorityServiceServicer(metaclass=_abc_1.ABCMeta):
-    """About the authority itself: who the caller is to it, and the keys it has."""
+    """Describes the authority itself: the caller's identity and grants, and the signing keys."""
 
     @_abc_1.abstractmethod
     def GetAuthorityInfo(
@@ -71,7 +71,7 @@ class AuthorityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authority_pb2.GetAuthorityInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authority_pb2.GetAuthorityInfoResponse, _abc.Awaitable[_authority_pb2.GetAuthorityInfoResponse]]:
-        """Says who the server takes the caller for, what it may ask for and how much.
+        """Returns the caller's identity, grants and limits.
 
         Who may call it: every caller that the configuration names.
         """
@@ -82,7 +82,7 @@ class AuthorityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authority_pb2.ListSigningKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authority_pb2.ListSigningKeysResponse, _abc.Awaitable[_authority_pb2.ListSigningKeysResponse]]:
-        """Lists signing keys: their states, and when each can be removed. Never the secrets.
+        """Lists signing keys with their states, and when each can be removed. Secrets are never returned.
 
         Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
         have it.

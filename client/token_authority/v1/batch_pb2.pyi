@@ -27,7 +27,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class IssueTokenRequest(_message.Message):
-    """A request for one token of any kind."""
+    """A request for one token of any type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,7 +59,7 @@ class IssueTokenRequest(_message.Message):
 
     @_builtins.property
     def access_token(self) -> _access_token_pb2.IssueAccessTokenRequest:
-        """A token of any composition."""
+        """A token with any combination of services."""
 
     def __init__(
         self,
@@ -83,17 +83,17 @@ Global___IssueTokenRequest: _TypeAlias = IssueTokenRequest  # noqa: Y015
 
 @_typing.final
 class BatchIssueTokensRequest(_message.Message):
-    """A request for many tokens at once."""
+    """A request for several tokens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision for each, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision for each request, but sign nothing. Unset: false."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___IssueTokenRequest]:
-        """The requests, 1 to 500, of any kinds. Their own `validate_only` must be false."""
+        """The requests, 1 to 500, of any types. Their own `validate_only` must be false."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ Global___BatchIssueTokensRequest: _TypeAlias = BatchIssueTokensRequest  # noqa: 
 
 @_typing.final
 class BatchIssueTokensResponse(_message.Message):
-    """The answer to BatchIssueTokensRequest: all of the tokens, or none."""
+    """The response to BatchIssueTokensRequest: all of the tokens, or none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -123,7 +123,9 @@ class BatchIssueTokensResponse(_message.Message):
 
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[_issued_token_pb2.Decision]:
-        """Why they are allowed, in the order of the requests. Empty unless `validate_only` was true."""
+        """Why the requests are allowed, in the order of the requests. Empty unless `validate_only` was
+        true.
+        """
 
     def __init__(
         self,

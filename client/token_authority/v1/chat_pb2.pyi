@@ -45,7 +45,7 @@ Global___ChatUser: _TypeAlias = ChatUser  # noqa: Y015
 
 @_typing.final
 class ChatApp(_message.Message):
-    """The app itself: its token calls Chat's REST API with all rights. For servers only."""
+    """The app itself: its token has full access to Chat's REST API. For servers only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -73,12 +73,12 @@ class IssueChatTokenRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
-    for; refused where it has several.
+    """The project's name in the server's configuration: 1 to 63 lower-case letters, digits and `-`,
+    starting with a letter. Unset: the caller's default project, else the only project that it has
+    grants for; rejected if it has grants for several.
     """
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision, but sign nothing. Unset: false."""
     @_builtins.property
     def user(self) -> Global___ChatUser:
         """One user."""
@@ -89,11 +89,11 @@ class IssueChatTokenRequest(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """A moment at least 1 s and at most 24 h after issue, floored to the second."""
+        """A time 1 s to 24 h after issue, rounded down to the second."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it lives: 1 s to 24 h, in whole seconds."""
+        """The token's lifetime: 1 s to 24 h, in whole seconds."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ Global___IssueChatTokenRequest: _TypeAlias = IssueChatTokenRequest  # noqa: Y015
 
 @_typing.final
 class IssueChatTokenResponse(_message.Message):
-    """The answer to IssueChatTokenRequest."""
+    """The response to IssueChatTokenRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,7 +134,7 @@ class IssueChatTokenResponse(_message.Message):
 
     @_builtins.property
     def decision(self) -> _issued_token_pb2.Decision:
-        """Why it is allowed. Set only when `validate_only` was true."""
+        """Why the request is allowed. Set only when `validate_only` was true."""
 
     def __init__(
         self,

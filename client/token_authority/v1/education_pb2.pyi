@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class EducationRoomUser(_message.Message):
     """A user in a room of Flexible Classroom. The token also logs in to RTM (as the user) and to Chat
-    (as the MD5 of the user, in hex), as Agora's builders have it.
+    (as the MD5 of the user, in hex), as in Agora's builders.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -35,7 +35,7 @@ class EducationRoomUser(_message.Message):
     user_uuid: _builtins.str
     """The user: 1 to 64 printable ASCII characters, not starting with a space."""
     role: _builtins.int
-    """The user's role in the room, 0 to 32767, of Agora's open set. Required, 0 included."""
+    """The user's role in the room, 0 to 32767; Agora may add roles. Required, even if 0."""
     def __init__(
         self,
         *,
@@ -77,7 +77,7 @@ Global___EducationUser: _TypeAlias = EducationUser  # noqa: Y015
 
 @_typing.final
 class EducationApp(_message.Message):
-    """The app itself: its token calls the REST API with all rights. For servers only."""
+    """The app itself: its token has full access to the REST API. For servers only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -106,12 +106,12 @@ class IssueEducationTokenRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
-    for; refused where it has several.
+    """The project's name in the server's configuration: 1 to 63 lower-case letters, digits and `-`,
+    starting with a letter. Unset: the caller's default project, else the only project that it has
+    grants for; rejected if it has grants for several.
     """
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision, but sign nothing. Unset: false."""
     @_builtins.property
     def room_user(self) -> Global___EducationRoomUser:
         """A user in a room."""
@@ -126,11 +126,11 @@ class IssueEducationTokenRequest(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """A moment at least 1 s and at most 24 h after issue, floored to the second."""
+        """A time 1 s to 24 h after issue, rounded down to the second."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it lives: 1 s to 24 h, in whole seconds."""
+        """The token's lifetime: 1 s to 24 h, in whole seconds."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ Global___IssueEducationTokenRequest: _TypeAlias = IssueEducationTokenRequest  # 
 
 @_typing.final
 class IssueEducationTokenResponse(_message.Message):
-    """The answer to IssueEducationTokenRequest."""
+    """The response to IssueEducationTokenRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -172,7 +172,7 @@ class IssueEducationTokenResponse(_message.Message):
 
     @_builtins.property
     def decision(self) -> _issued_token_pb2.Decision:
-        """Why it is allowed. Set only when `validate_only` was true."""
+        """Why the request is allowed. Set only when `validate_only` was true."""
 
     def __init__(
         self,

@@ -28,36 +28,36 @@ class _SignatureVerdict:
 class _SignatureVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignatureVerdict.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SIGNATURE_VERDICT_UNSPECIFIED: _SignatureVerdict.ValueType  # 0
-    """Never in an answer."""
+    """Not used in responses."""
     SIGNATURE_VERDICT_VALID: _SignatureVerdict.ValueType  # 1
-    """One of the keys made it."""
+    """One of the server's keys made the signature."""
     SIGNATURE_VERDICT_INVALID: _SignatureVerdict.ValueType  # 2
-    """The token names an App ID or access key that the server has, and none of its keys made it: the
-    token was altered, or signed with a key that is not configured.
+    """The server has the App ID or access key that the token names, but none of its keys made the
+    signature: the token was altered, or signed with a key that is not configured.
     """
     SIGNATURE_VERDICT_UNKNOWN_KEY: _SignatureVerdict.ValueType  # 3
     """The server has no key for the App ID or access key that the token names."""
     SIGNATURE_VERDICT_UNVERIFIABLE: _SignatureVerdict.ValueType  # 4
-    """It cannot be checked: the token cannot be read, or it is a 006 token, whose channel and user
-    have to be given, or there is no key at all.
+    """The signature cannot be checked: the token cannot be decoded, or it is a 006 token and its
+    channel and user were not given, or the server has no key.
     """
 
 class SignatureVerdict(_SignatureVerdict, metaclass=_SignatureVerdictEnumTypeWrapper):
-    """Whether a signature is right."""
+    """Whether a signature is valid."""
 
 SIGNATURE_VERDICT_UNSPECIFIED: SignatureVerdict.ValueType  # 0
-"""Never in an answer."""
+"""Not used in responses."""
 SIGNATURE_VERDICT_VALID: SignatureVerdict.ValueType  # 1
-"""One of the keys made it."""
+"""One of the server's keys made the signature."""
 SIGNATURE_VERDICT_INVALID: SignatureVerdict.ValueType  # 2
-"""The token names an App ID or access key that the server has, and none of its keys made it: the
-token was altered, or signed with a key that is not configured.
+"""The server has the App ID or access key that the token names, but none of its keys made the
+signature: the token was altered, or signed with a key that is not configured.
 """
 SIGNATURE_VERDICT_UNKNOWN_KEY: SignatureVerdict.ValueType  # 3
 """The server has no key for the App ID or access key that the token names."""
 SIGNATURE_VERDICT_UNVERIFIABLE: SignatureVerdict.ValueType  # 4
-"""It cannot be checked: the token cannot be read, or it is a 006 token, whose channel and user
-have to be given, or there is no key at all.
+"""The signature cannot be checked: the token cannot be decoded, or it is a 006 token and its
+channel and user were not given, or the server has no key.
 """
 Global___SignatureVerdict: _TypeAlias = SignatureVerdict  # noqa: Y015
 
@@ -70,23 +70,23 @@ class _KeyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyState.Val
     KEY_STATE_UNSPECIFIED: _KeyState.ValueType  # 0
     """No key."""
     KEY_STATE_ACTIVE: _KeyState.ValueType  # 1
-    """Signs."""
+    """Signs tokens."""
     KEY_STATE_VERIFY_ONLY: _KeyState.ValueType  # 2
-    """Retired: signs no more, and its tokens may still be alive."""
+    """Retired: verifies the tokens that it signed, but signs no new ones."""
     KEY_STATE_DISABLED: _KeyState.ValueType  # 3
-    """Not used for anything."""
+    """Neither signs nor verifies."""
 
 class KeyState(_KeyState, metaclass=_KeyStateEnumTypeWrapper):
-    """What a key is used for."""
+    """The state of a key."""
 
 KEY_STATE_UNSPECIFIED: KeyState.ValueType  # 0
 """No key."""
 KEY_STATE_ACTIVE: KeyState.ValueType  # 1
-"""Signs."""
+"""Signs tokens."""
 KEY_STATE_VERIFY_ONLY: KeyState.ValueType  # 2
-"""Retired: signs no more, and its tokens may still be alive."""
+"""Retired: verifies the tokens that it signed, but signs no new ones."""
 KEY_STATE_DISABLED: KeyState.ValueType  # 3
-"""Not used for anything."""
+"""Neither signs nor verifies."""
 Global___KeyState: _TypeAlias = KeyState  # noqa: Y015
 
 class _FindingSeverity:
@@ -96,21 +96,21 @@ class _FindingSeverity:
 class _FindingSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingSeverity.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FINDING_SEVERITY_UNSPECIFIED: _FindingSeverity.ValueType  # 0
-    """Never in an answer."""
+    """Not used in responses."""
     FINDING_SEVERITY_ERROR: _FindingSeverity.ValueType  # 1
-    """Reason enough for Agora to refuse the token, or for us to be unable to read it."""
+    """Agora rejects the token, or it cannot be decoded."""
     FINDING_SEVERITY_WARNING: _FindingSeverity.ValueType  # 2
-    """It works, or may work, and will surprise."""
+    """The token works or may work, but not as its user may expect."""
 
 class FindingSeverity(_FindingSeverity, metaclass=_FindingSeverityEnumTypeWrapper):
-    """How much a finding matters."""
+    """How severe a finding is."""
 
 FINDING_SEVERITY_UNSPECIFIED: FindingSeverity.ValueType  # 0
-"""Never in an answer."""
+"""Not used in responses."""
 FINDING_SEVERITY_ERROR: FindingSeverity.ValueType  # 1
-"""Reason enough for Agora to refuse the token, or for us to be unable to read it."""
+"""Agora rejects the token, or it cannot be decoded."""
 FINDING_SEVERITY_WARNING: FindingSeverity.ValueType  # 2
-"""It works, or may work, and will surprise."""
+"""The token works or may work, but not as its user may expect."""
 Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
 
 @_typing.final
@@ -176,7 +176,7 @@ class InspectTokenRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     EXPECTED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Whatever was found where a token should be, up to 64 KiB; no need to tidy it up."""
+    """The token as found, 1 byte to 64 KiB; surrounding text such as quotes is ignored."""
     @_builtins.property
     def expected(self) -> Global___Expected:
         """What the token was used for."""
@@ -205,11 +205,13 @@ class DecodedField(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     MEANING_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Where it is, e.g. `app_id`, `services[0].channel_name`, `services[0].privileges.join_channel`."""
+    """The value's path, e.g. `app_id`, `services[0].channel_name`,
+    `services[0].privileges.join_channel`.
+    """
     value: _builtins.str
-    """The value as the token has it; numbers in decimal."""
+    """The value in the token; numbers in decimal."""
     meaning: _builtins.str
-    """What it means, where that does not speak for itself, e.g. "until 2023-11-14 23:13:20 UTC"."""
+    """The value's meaning if it is not obvious, e.g. "until 2023-11-14 23:13:20 UTC"."""
     def __init__(
         self,
         *,
@@ -227,7 +229,7 @@ Global___DecodedField: _TypeAlias = DecodedField  # noqa: Y015
 
 @_typing.final
 class Signature(_message.Message):
-    """Who signed."""
+    """Result of checking a signature."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -236,13 +238,13 @@ class Signature(_message.Message):
     KEY_ID_FIELD_NUMBER: _builtins.int
     KEY_STATE_FIELD_NUMBER: _builtins.int
     verdict: Global___SignatureVerdict.ValueType
-    """Whether the signature is right."""
+    """Whether the signature is valid."""
     project: _builtins.str
-    """The project whose key made it; empty unless it is valid."""
+    """The project of the key that made the signature. Empty unless it is valid."""
     key_id: _builtins.str
-    """The key that made it; empty unless it is valid."""
+    """The id of the key that made the signature. Empty unless it is valid."""
     key_state: Global___KeyState.ValueType
-    """What that key is used for; unspecified unless the signature is valid."""
+    """The state of that key. Unspecified unless the signature is valid."""
     def __init__(
         self,
         *,
@@ -295,7 +297,7 @@ Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
 class InspectTokenResponse(_message.Message):
-    """The answer to InspectTokenRequest. It holds no secret, and not the token."""
+    """The response to InspectTokenRequest. It contains neither secrets nor the token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -311,42 +313,42 @@ class InspectTokenResponse(_message.Message):
     SIGNATURE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     format: _issued_token_pb2.TokenFormat.ValueType
-    """How the token is encoded; unspecified for what is not a token."""
+    """How the token is encoded. Unspecified if the text is not a token."""
     kind: _builtins.str
-    """What it is for, by the rule books of this contract: `whiteboard.sdk`, `whiteboard.room`,
+    """The token's type: `whiteboard.sdk`, `whiteboard.room`,
     `whiteboard.task`, `rtc`, `rtm`, `chat.user`, `chat.app`, `education.room_user`,
-    `education.user`, `education.app`, or `access_token` for any other composition. Empty for what
-    is not a token.
+    `education.user`, `education.app`, or `access_token` for any other combination of services.
+    Empty if the text is not a token.
     """
     token_id: _builtins.str
-    """The token's fingerprint, as in IssuedToken; of the token alone where the text had more."""
+    """The token's fingerprint, as in IssuedToken, without any surrounding text."""
     omitted_field_count: _builtins.int
-    """How many more values there are than `fields` has, which holds 1000 at most."""
+    """Number of values that `fields` omits."""
     expired: _builtins.bool
-    """Whether that was over at the time it was used."""
+    """Whether it had expired when it was used."""
     time_summary: _builtins.str
-    """The times in words, e.g. "issued 2 h ago, expired 1 h ago"."""
+    """A summary of the times, e.g. "issued 2 h ago, expired 1 h ago"."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecodedField]:
-        """Every value the token holds, in its order."""
+        """The values in the token, in its order; 1000 at most."""
 
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was issued. Unset where the token does not say."""
+        """When the token was issued. Unset if the token does not say."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When joining or logging in with it stops to work, in what it was used for (`expected`). Unset for
-        never, or where it is not known.
+        """When the token stops working for joining or logging in, as `expected` describes its use. Unset
+        if it never expires or that is unknown.
         """
 
     @_builtins.property
     def signature(self) -> Global___Signature:
-        """Who signed it."""
+        """The signature."""
 
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
-        """What is wrong, the worst first. Empty when nothing was found."""
+        """The findings, most severe first. Empty if there are none."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InspectionServiceStub(object):
-    """Explains tokens: what is in them, who signed them, and why they are refused.
+    """Decodes tokens, verifies their signatures and explains why Agora rejects them.
     """
 
     def __init__(self, channel):
@@ -43,15 +43,15 @@ class InspectionServiceStub(object):
 
 
 class InspectionServiceServicer(object):
-    """Explains tokens: what is in them, who signed them, and why they are refused.
+    """Decodes tokens, verifies their signatures and explains why Agora rejects them.
     """
 
     def InspectToken(self, request, context):
-        """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
-        token is answered too, with a finding.
+        """Decodes a token of any format and issuer and returns findings about it. Text that is not a
+        token gets a response too, with a finding.
 
-        Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
-        projects of the grants that have it.
+        Who may call it: callers with the allowance `inspect`. Signatures are verified with the keys of
+        the projects whose grants have it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +74,7 @@ def add_InspectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InspectionService(object):
-    """Explains tokens: what is in them, who signed them, and why they are refused.
+    """Decodes tokens, verifies their signatures and explains why Agora rejects them.
     """
 
     @staticmethod

@@ -27,35 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InspectionServiceStub:
-    """Explains tokens: what is in them, who signed them, and why they are refused."""
+    """Decodes tokens, verifies their signatures and explains why Agora rejects them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> InspectionServiceAsyncStub: ...
     InspectToken: _grpc.UnaryUnaryMultiCallable[_inspection_pb2.InspectTokenRequest, _inspection_pb2.InspectTokenResponse]
-    """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
-    token is answered too, with a finding.
+    """Decodes a token of any format and issuer and returns findings about it. Text that is not a
+    token gets a response too, with a finding.
 
-    Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
-    projects of the grants that have it.
+    Who may call it: callers with the allowance `inspect`. Signatures are verified with the keys of
+    the projects whose grants have it.
     """
 
 @_typing.type_check_only
 class InspectionServiceAsyncStub(InspectionServiceStub):
-    """Explains tokens: what is in them, who signed them, and why they are refused."""
+    """Decodes tokens, verifies their signatures and explains why Agora rejects them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     InspectToken: _aio.UnaryUnaryMultiCallable[_inspection_pb2.InspectTokenRequest, _inspection_pb2.InspectTokenResponse]  # type: ignore[assignment]
-    """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
-    token is answered too, with a finding.
+    """Decodes a token of any format and issuer and returns findings about it. Text that is not a
+    token gets a response too, with a finding.
 
-    Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
-    projects of the grants that have it.
+    Who may call it: callers with the allowance `inspect`. Signatures are verified with the keys of
+    the projects whose grants have it.
     """
 
 class InspectionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Explains tokens: what is in them, who signed them, and why they are refused."""
+    """Decodes tokens, verifies their signatures and explains why Agora rejects them."""
 
     @_abc_1.abstractmethod
     def InspectToken(
@@ -63,11 +63,11 @@ class InspectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _inspection_pb2.InspectTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_inspection_pb2.InspectTokenResponse, _abc.Awaitable[_inspection_pb2.InspectTokenResponse]]:
-        """Reads a token of any format, whoever made it, and says what is wrong with it. What is not a
-        token is answered too, with a finding.
+        """Decodes a token of any format and issuer and returns findings about it. Text that is not a
+        token gets a response too, with a finding.
 
-        Who may call it: callers with the allowance `inspect`; the keys that are tried are those of the
-        projects of the grants that have it.
+        Who may call it: callers with the allowance `inspect`. Signatures are verified with the keys of
+        the projects whose grants have it.
         """
 
 def add_InspectionServiceServicer_to_server(servicer: InspectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,11 +28,11 @@ class _TokenFormat:
 class _TokenFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TokenFormat.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TOKEN_FORMAT_UNSPECIFIED: _TokenFormat.ValueType  # 0
-    """In a request: the newest format of that kind of token. Never in an answer."""
+    """In a request: the newest format of that token type. Not used in responses."""
     TOKEN_FORMAT_V006: _TokenFormat.ValueType  # 1
     """AccessToken "006": the older RTC and RTM format. For SDKs that cannot read 007."""
     TOKEN_FORMAT_V007: _TokenFormat.ValueType  # 2
-    """AccessToken2 "007": the current format of every Agora product but the whiteboard."""
+    """AccessToken2 "007": the current format of every Agora product except the whiteboard."""
     TOKEN_FORMAT_NETLESS: _TokenFormat.ValueType  # 3
     """"NETLESSSDK_", "NETLESSROOM_", "NETLESSTASK_": Interactive Whiteboard. Never in a request."""
 
@@ -40,18 +40,18 @@ class TokenFormat(_TokenFormat, metaclass=_TokenFormatEnumTypeWrapper):
     """How a token is encoded. The numbers are ours, not Agora's."""
 
 TOKEN_FORMAT_UNSPECIFIED: TokenFormat.ValueType  # 0
-"""In a request: the newest format of that kind of token. Never in an answer."""
+"""In a request: the newest format of that token type. Not used in responses."""
 TOKEN_FORMAT_V006: TokenFormat.ValueType  # 1
 """AccessToken "006": the older RTC and RTM format. For SDKs that cannot read 007."""
 TOKEN_FORMAT_V007: TokenFormat.ValueType  # 2
-"""AccessToken2 "007": the current format of every Agora product but the whiteboard."""
+"""AccessToken2 "007": the current format of every Agora product except the whiteboard."""
 TOKEN_FORMAT_NETLESS: TokenFormat.ValueType  # 3
 """"NETLESSSDK_", "NETLESSROOM_", "NETLESSTASK_": Interactive Whiteboard. Never in a request."""
 Global___TokenFormat: _TypeAlias = TokenFormat  # noqa: Y015
 
 @_typing.final
 class IssuedToken(_message.Message):
-    """A token, and what can be said about it without showing it."""
+    """A token, with metadata that is safe to log."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -65,10 +65,10 @@ class IssuedToken(_message.Message):
     RENEW_TIME_FIELD_NUMBER: _builtins.int
     ADVISORIES_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """The token itself. A credential: hand it to the one client it is for, never log it."""
+    """The token itself. It is a credential: give it only to the client it is for, and never log it."""
     token_id: _builtins.str
     """Fingerprint of the token: the first 16 bytes of its SHA-256, as 32 lower-case hex digits.
-    Safe to log; the server's log has the same for the same token.
+    Safe to log; the server's log uses it too.
     """
     format: Global___TokenFormat.ValueType
     """How `token` is encoded. Never unspecified."""
@@ -86,19 +86,19 @@ class IssuedToken(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When joining or logging in with this token stops to work: the earliest of the end of the token,
-        of the join privilege and of the login. Unset only for a token that never expires.
+        """When the token stops working for joining or logging in: the earliest expiry of the token, the
+        join privilege and the login. Unset only for a token that never expires.
         """
 
     @_builtins.property
     def renew_time(self) -> _timestamp_pb2.Timestamp:
         """When to fetch the next token: before `expire_time` by the larger of 30 s (when Agora's SDKs
-        call back) and a tenth of the life, never before `issue_time`. Unset when `expire_time` is.
+        call back) and a tenth of the lifetime, never before `issue_time`. Unset when `expire_time` is.
         """
 
     @_builtins.property
     def advisories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Advisory]:
-        """What worked but will surprise. Empty when nothing will."""
+        """Non-fatal warnings about this token. Empty if there are none."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ Global___IssuedToken: _TypeAlias = IssuedToken  # noqa: Y015
 
 @_typing.final
 class Advisory(_message.Message):
-    """Something that succeeded and may still surprise whoever uses the token."""
+    """Non-fatal warning about an issued token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -135,7 +135,7 @@ class Advisory(_message.Message):
     JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE, TTL_CLAMPED.
     """
     description: _builtins.str
-    """One or two sentences for a person: what to expect, and what to do."""
+    """One or two sentences for people: what to expect and what to do."""
     def __init__(
         self,
         *,
@@ -152,7 +152,7 @@ Global___Advisory: _TypeAlias = Advisory  # noqa: Y015
 
 @_typing.final
 class Decision(_message.Message):
-    """Why a request is allowed, and what would be issued for it."""
+    """Why a request is allowed, and what it would issue."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -163,22 +163,22 @@ class Decision(_message.Message):
     KEY_ID_FIELD_NUMBER: _builtins.int
     ADVISORIES_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
-    """The configured name of the caller the server took you for."""
+    """The configured name of the authenticated caller."""
     grant: _builtins.str
-    """The name of the caller's grant that covers the request."""
+    """The name of the grant that allows the request."""
     key_id: _builtins.str
     """The configured id of the key that would sign."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long the token would live. Unset for one that never expires."""
+        """The lifetime that the token would have. Unset if it would never expire."""
 
     @_builtins.property
     def max_ttl(self) -> _duration_pb2.Duration:
-        """The longest life that could be asked for under this grant."""
+        """The longest lifetime that this grant allows."""
 
     @_builtins.property
     def advisories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Advisory]:
-        """The advisories the token would come with."""
+        """The advisories that the token would have."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class _RtcRole:
 class _RtcRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RtcRole.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RTC_ROLE_UNSPECIFIED: _RtcRole.ValueType  # 0
-    """Refused: a role has to be named."""
+    """Rejected: the role is required."""
     RTC_ROLE_PUBLISHER: _RtcRole.ValueType  # 1
     """Join, and publish audio, video and data."""
     RTC_ROLE_SUBSCRIBER: _RtcRole.ValueType  # 2
@@ -37,7 +37,7 @@ class RtcRole(_RtcRole, metaclass=_RtcRoleEnumTypeWrapper):
     """What the holder of an RTC token may do. The numbers are ours, not Agora's."""
 
 RTC_ROLE_UNSPECIFIED: RtcRole.ValueType  # 0
-"""Refused: a role has to be named."""
+"""Rejected: the role is required."""
 RTC_ROLE_PUBLISHER: RtcRole.ValueType  # 1
 """Join, and publish audio, video and data."""
 RTC_ROLE_SUBSCRIBER: RtcRole.ValueType  # 2
@@ -46,7 +46,7 @@ Global___RtcRole: _TypeAlias = RtcRole  # noqa: Y015
 
 @_typing.final
 class AnyUser(_message.Message):
-    """Lets the token serve any user: Agora's uid 0."""
+    """Allows any user: Agora's uid 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -63,7 +63,7 @@ Global___AnyUser: _TypeAlias = AnyUser  # noqa: Y015
 
 @_typing.final
 class AnyChannel(_message.Message):
-    """Lets the token serve any channel: Agora's channel name `*`."""
+    """Allows any channel: Agora's channel name `*`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,8 +80,8 @@ Global___AnyChannel: _TypeAlias = AnyChannel  # noqa: Y015
 
 @_typing.final
 class RtcPrivileges(_message.Message):
-    """One lifetime for each right, in whole seconds, 1 s to 24 h, counted from issue. A right that is
-    not set is not granted. None may outlive the token.
+    """One lifetime for each privilege, in whole seconds, 1 s to 24 h, counted from issue. An unset
+    privilege is not granted. None may outlive the token.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -92,7 +92,9 @@ class RtcPrivileges(_message.Message):
     PUBLISH_DATA_TTL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def join_channel_ttl(self) -> _duration_pb2.Duration:
-        """Join the channel; when it ends the user is removed, whatever else remains. Required."""
+        """Join the channel. When it expires Agora removes the user, whatever other privileges remain.
+        Required.
+        """
 
     @_builtins.property
     def publish_audio_ttl(self) -> _duration_pb2.Duration:
@@ -124,7 +126,7 @@ Global___RtcPrivileges: _TypeAlias = RtcPrivileges  # noqa: Y015
 
 @_typing.final
 class RtmLogin(_message.Message):
-    """An RTM (Signaling) login carried in the same token as the RTC channel."""
+    """An RTM (Signaling) login in the same token as the RTC channel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,8 +136,8 @@ class RtmLogin(_message.Message):
     """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long logging in works: whole seconds, 1 s to 24 h, at most the token's life. Unset: the
-        token's.
+        """How long the login is valid: whole seconds, 1 s to 24 h, at most the token's lifetime. Unset:
+        the token's.
         """
 
     def __init__(
@@ -172,45 +174,45 @@ class IssueRtcTokenRequest(_message.Message):
     RTM_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
-    for; refused where it has several.
+    """The project's name in the server's configuration: 1 to 63 lower-case letters, digits and `-`,
+    starting with a letter. Unset: the caller's default project, else the only project that it has
+    grants for; rejected if it has grants for several.
     """
     channel_name: _builtins.str
     """One channel, spelt exactly as the client joins it: 1 to 64 of the 89 characters Agora allows,
     which are a-z A-Z 0-9, space and ! # $ % & ( ) + - : ; < = . > ? @ [ ] ^ _ { } | ~ ,
     """
     uid: _builtins.int
-    """An integer uid, 1 to 4294967295 (2^32 - 1). 0 is refused: to admit anyone, set `any_user`.
-    64 bits wide so that a larger number is refused and not silently cut to 32 bits.
+    """An integer uid, 1 to 4294967295 (2^32 - 1). 0 is rejected: to allow any user, set
+    `any_user`. The field has 64 bits so that a larger number is rejected, not truncated to 32.
     """
     user_account: _builtins.str
     """A string user account: 1 to 255 bytes of the same 89 characters as `channel_name`."""
     role: Global___RtcRole.ValueType
-    """All rights of a role, each as long as the token lives."""
+    """All privileges of a role, each for the token's lifetime."""
     format: _issued_token_pb2.TokenFormat.ValueType
-    """How to encode it: 006 or 007. Unset: 007."""
+    """The format: 006 or 007. Unset: 007."""
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision, but sign nothing. Unset: false."""
     @_builtins.property
     def any_channel(self) -> Global___AnyChannel:
-        """Every channel. 007 only, and never together with `any_user`."""
+        """Every channel (a wildcard). 007 only; cannot be combined with `any_user`."""
 
     @_builtins.property
     def any_user(self) -> Global___AnyUser:
-        """Anyone who holds the token."""
+        """Any user (a wildcard)."""
 
     @_builtins.property
     def privileges(self) -> Global___RtcPrivileges:
-        """Each right with a lifetime of its own."""
+        """Each privilege with its own lifetime."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """A moment at least 1 s and at most 24 h after issue, floored to the second."""
+        """A time 1 s to 24 h after issue, rounded down to the second."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it lives: 1 s to 24 h, in whole seconds."""
+        """The token's lifetime: 1 s to 24 h, in whole seconds."""
 
     @_builtins.property
     def rtm(self) -> Global___RtmLogin:
@@ -258,7 +260,7 @@ Global___IssueRtcTokenRequest: _TypeAlias = IssueRtcTokenRequest  # noqa: Y015
 
 @_typing.final
 class IssueRtcTokenResponse(_message.Message):
-    """The answer to IssueRtcTokenRequest."""
+    """The response to IssueRtcTokenRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -270,7 +272,7 @@ class IssueRtcTokenResponse(_message.Message):
 
     @_builtins.property
     def decision(self) -> _issued_token_pb2.Decision:
-        """Why it is allowed. Set only when `validate_only` was true."""
+        """Why the request is allowed. Set only when `validate_only` was true."""
 
     def __init__(
         self,

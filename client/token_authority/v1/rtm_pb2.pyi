@@ -29,7 +29,7 @@ class _RtmResourceType:
 class _RtmResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RtmResourceType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RTM_RESOURCE_TYPE_UNSPECIFIED: _RtmResourceType.ValueType  # 0
-    """Refused: a type has to be named."""
+    """Rejected: the type is required."""
     RTM_RESOURCE_TYPE_MESSAGE_CHANNEL: _RtmResourceType.ValueType  # 1
     """Message channels."""
     RTM_RESOURCE_TYPE_STREAM_CHANNEL: _RtmResourceType.ValueType  # 2
@@ -42,10 +42,10 @@ class _RtmResourceTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RtmRe
     """Users."""
 
 class RtmResourceType(_RtmResourceType, metaclass=_RtmResourceTypeEnumTypeWrapper):
-    """What an RTM permission is about. The numbers are ours, not Agora's."""
+    """The type of the resources of an RTM permission. The numbers are ours, not Agora's."""
 
 RTM_RESOURCE_TYPE_UNSPECIFIED: RtmResourceType.ValueType  # 0
-"""Refused: a type has to be named."""
+"""Rejected: the type is required."""
 RTM_RESOURCE_TYPE_MESSAGE_CHANNEL: RtmResourceType.ValueType  # 1
 """Message channels."""
 RTM_RESOURCE_TYPE_STREAM_CHANNEL: RtmResourceType.ValueType  # 2
@@ -65,17 +65,17 @@ class _RtmAccess:
 class _RtmAccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RtmAccess.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RTM_ACCESS_UNSPECIFIED: _RtmAccess.ValueType  # 0
-    """Refused: an access has to be named."""
+    """Rejected: the access is required."""
     RTM_ACCESS_READ: _RtmAccess.ValueType  # 1
     """Read."""
     RTM_ACCESS_WRITE: _RtmAccess.ValueType  # 2
     """Write."""
 
 class RtmAccess(_RtmAccess, metaclass=_RtmAccessEnumTypeWrapper):
-    """What an RTM permission allows. The numbers are ours, not Agora's."""
+    """The access that an RTM permission grants. The numbers are ours, not Agora's."""
 
 RTM_ACCESS_UNSPECIFIED: RtmAccess.ValueType  # 0
-"""Refused: an access has to be named."""
+"""Rejected: the access is required."""
 RTM_ACCESS_READ: RtmAccess.ValueType  # 1
 """Read."""
 RTM_ACCESS_WRITE: RtmAccess.ValueType  # 2
@@ -94,10 +94,10 @@ class RtmPermission(_message.Message):
     resource_type: Global___RtmResourceType.ValueType
     """The type of the resources. Required."""
     access: Global___RtmAccess.ValueType
-    """What may be done with them. Required."""
+    """The access. Required."""
     @_builtins.property
     def resources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Their names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
+        """The resources' names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
 
     def __init__(
         self,
@@ -116,15 +116,15 @@ Global___RtmPermission: _TypeAlias = RtmPermission  # noqa: Y015
 
 @_typing.final
 class RtmPermissions(_message.Message):
-    """The resources an RTM user may reach: Agora's service 8, which replaces the plain login."""
+    """The resources that an RTM user may access: Agora's service 8, which replaces the plain login."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def permissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RtmPermission]:
-        """At most 10: one for each pair of resource type and access. A pair must not occur twice. None at
-        all is allowed: a login that reaches nothing.
+        """At most 10, one for each pair of resource type and access; no pair may occur twice. May be
+        empty: the login then has access to nothing.
         """
 
     def __init__(
@@ -154,27 +154,29 @@ class IssueRtmTokenRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
-    for; refused where it has several.
+    """The project's name in the server's configuration: 1 to 63 lower-case letters, digits and `-`,
+    starting with a letter. Unset: the caller's default project, else the only project that it has
+    grants for; rejected if it has grants for several.
     """
     user_id: _builtins.str
     """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
     format: _issued_token_pb2.TokenFormat.ValueType
-    """How to encode it: 006 or 007. Unset: 007."""
+    """The format: 006 or 007. Unset: 007."""
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision, but sign nothing. Unset: false."""
     @_builtins.property
     def permissions(self) -> Global___RtmPermissions:
-        """What the user may reach. 007 only. Unset: whatever the project allows any user."""
+        """The resources that the user may access. 007 only. Unset: those that the project allows any
+        user.
+        """
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """A moment at least 1 s and at most 24 h after issue, floored to the second."""
+        """A time 1 s to 24 h after issue, rounded down to the second."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it lives: 1 s to 24 h, in whole seconds."""
+        """The token's lifetime: 1 s to 24 h, in whole seconds."""
 
     def __init__(
         self,
@@ -199,7 +201,7 @@ Global___IssueRtmTokenRequest: _TypeAlias = IssueRtmTokenRequest  # noqa: Y015
 
 @_typing.final
 class IssueRtmTokenResponse(_message.Message):
-    """The answer to IssueRtmTokenRequest."""
+    """The response to IssueRtmTokenRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -211,7 +213,7 @@ class IssueRtmTokenResponse(_message.Message):
 
     @_builtins.property
     def decision(self) -> _issued_token_pb2.Decision:
-        """Why it is allowed. Set only when `validate_only` was true."""
+        """Why the request is allowed. Set only when `validate_only` was true."""
 
     def __init__(
         self,

@@ -3,13 +3,13 @@
 isort:skip_file
 The contract of agora-token-authority.
 
-Constraints on single fields are protovalidate standard rules written beside the field; the
-server enforces exactly these, and clients in any language can check them before they send.
-Rules that need several fields or the clock are described in the field comments.
+Constraints on single fields are protovalidate standard rules beside the field; the server
+enforces exactly these, and clients in any language can check them before they send a request.
+Rules that involve several fields or the clock are described in the field comments.
 
-Versions mix: answers may hold fields and values that came later, which clients pass over. In a
-request the server passes over nothing: what it does not know, because the client is newer, it
-refuses (INVALID_REQUEST), for it may have been asked to limit something.
+Clients and servers of different versions work together. A response may have fields and values
+that are new to the client, which ignores them. A request with fields or values that are new to
+the server is rejected (INVALID_REQUEST), because ignoring them could drop a restriction.
 """
 
 from google.protobuf import descriptor as _descriptor

@@ -32,12 +32,12 @@ if _version_not_supported:
 
 
 class TokenServiceStub(object):
-    """Issues Agora tokens: one RPC for each kind of token.
+    """Issues Agora tokens, with one RPC for each token family.
 
-    Every refusal carries a google.rpc.ErrorInfo (domain "token-authority") whose reason is stable
-    and whose metadata holds every dynamic value of the message; an INVALID_ARGUMENT also carries a
-    google.rpc.BadRequest that names each wrong field, e.g. `rtm.user_id`, and says what to do.
-    Calls may be retried: each answer is a fresh token, and no state changes.
+    Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
+    metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
+    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    each response has a new token, and no state changes.
     """
 
     def __init__(self, channel):
@@ -84,12 +84,12 @@ class TokenServiceStub(object):
 
 
 class TokenServiceServicer(object):
-    """Issues Agora tokens: one RPC for each kind of token.
+    """Issues Agora tokens, with one RPC for each token family.
 
-    Every refusal carries a google.rpc.ErrorInfo (domain "token-authority") whose reason is stable
-    and whose metadata holds every dynamic value of the message; an INVALID_ARGUMENT also carries a
-    google.rpc.BadRequest that names each wrong field, e.g. `rtm.user_id`, and says what to do.
-    Calls may be retried: each answer is a fresh token, and no state changes.
+    Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
+    metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
+    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    each response has a new token, and no state changes.
     """
 
     def IssueWhiteboardToken(self, request, context):
@@ -103,11 +103,11 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def IssueRtcToken(self, request, context):
-        """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
-        token where asked for.
+        """Issues an RTC token (AccessToken2 "007", or "006" on request), optionally with an RTM
+        login in the same token.
 
-        Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
-        for `rtm` as well.
+        Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM
+        login, for `rtm` as well.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +123,7 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def IssueChatToken(self, request, context):
-        """Issues a Chat token: for a user, or for the app.
+        """Issues a Chat token for a user or for the app.
 
         Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
         """
@@ -132,18 +132,18 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def IssueEducationToken(self, request, context):
-        """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
-        the app.
+        """Issues a Flexible Classroom (education, aPaaS) token for a user in a room, for a user outside
+        any room, or for the app.
 
-        Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
-        come with it), `education.user` or `education.app`, and its role, room and user.
+        Who may call it: callers with a grant for `education.room_user` (with `rtm` and `chat.user`,
+        which it includes), `education.user` or `education.app`, and its role, room and user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def IssueAccessToken(self, request, context):
-        """Issues one 007 token of any composition of services.
+        """Issues one 007 token with any combination of services.
 
         Who may call it: callers with a grant for `access_token` and for each of the services in it.
         """
@@ -152,12 +152,12 @@ class TokenServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchIssueTokens(self, request, context):
-        """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
-        entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
-        35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
-        other refusal is that of the first entry that is refused, whose path is there under "entry".
+        """Issues up to 500 tokens of any types, in order: all of them, or none. Violations name the
+        entry, e.g. `requests[3].rtc.channel_name`, as many as fit into a status (some 35); the
+        ErrorInfo's metadata has their number as "violation_count". Any other error is that of the
+        first rejected entry; the metadata has its path as "entry".
 
-        Who may call it: callers with the grants that each entry would need alone.
+        Who may call it: callers with the grants that each entry needs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,12 +210,12 @@ def add_TokenServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TokenService(object):
-    """Issues Agora tokens: one RPC for each kind of token.
+    """Issues Agora tokens, with one RPC for each token family.
 
-    Every refusal carries a google.rpc.ErrorInfo (domain "token-authority") whose reason is stable
-    and whose metadata holds every dynamic value of the message; an INVALID_ARGUMENT also carries a
-    google.rpc.BadRequest that names each wrong field, e.g. `rtm.user_id`, and says what to do.
-    Calls may be retried: each answer is a fresh token, and no state changes.
+    Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
+    metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
+    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    each response has a new token, and no state changes.
     """
 
     @staticmethod

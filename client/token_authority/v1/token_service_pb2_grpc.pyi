@@ -3,13 +3,13 @@
 isort:skip_file
 The contract of agora-token-authority.
 
-Constraints on single fields are protovalidate standard rules written beside the field; the
-server enforces exactly these, and clients in any language can check them before they send.
-Rules that need several fields or the clock are described in the field comments.
+Constraints on single fields are protovalidate standard rules beside the field; the server
+enforces exactly these, and clients in any language can check them before they send a request.
+Rules that involve several fields or the clock are described in the field comments.
 
-Versions mix: answers may hold fields and values that came later, which clients pass over. In a
-request the server passes over nothing: what it does not know, because the client is newer, it
-refuses (INVALID_REQUEST), for it may have been asked to limit something.
+Clients and servers of different versions work together. A response may have fields and values
+that are new to the client, which ignores them. A request with fields or values that are new to
+the server is rejected (INVALID_REQUEST), because ignoring them could drop a restriction.
 """
 
 from collections import abc as _abc
@@ -42,12 +42,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TokenServiceStub:
-    """Issues Agora tokens: one RPC for each kind of token.
+    """Issues Agora tokens, with one RPC for each token family.
 
-    Every refusal carries a google.rpc.ErrorInfo (domain "token-authority") whose reason is stable
-    and whose metadata holds every dynamic value of the message; an INVALID_ARGUMENT also carries a
-    google.rpc.BadRequest that names each wrong field, e.g. `rtm.user_id`, and says what to do.
-    Calls may be retried: each answer is a fresh token, and no state changes.
+    Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
+    metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
+    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    each response has a new token, and no state changes.
     """
 
     @_typing.overload
@@ -61,11 +61,11 @@ class TokenServiceStub:
     `whiteboard.sdk`, and its role and room.
     """
     IssueRtcToken: _grpc.UnaryUnaryMultiCallable[_rtc_pb2.IssueRtcTokenRequest, _rtc_pb2.IssueRtcTokenResponse]
-    """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
-    token where asked for.
+    """Issues an RTC token (AccessToken2 "007", or "006" on request), optionally with an RTM
+    login in the same token.
 
-    Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
-    for `rtm` as well.
+    Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM
+    login, for `rtm` as well.
     """
     IssueRtmToken: _grpc.UnaryUnaryMultiCallable[_rtm_pb2.IssueRtmTokenRequest, _rtm_pb2.IssueRtmTokenResponse]
     """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
@@ -73,39 +73,39 @@ class TokenServiceStub:
     Who may call it: callers with a grant for `rtm`, and its user.
     """
     IssueChatToken: _grpc.UnaryUnaryMultiCallable[_chat_pb2.IssueChatTokenRequest, _chat_pb2.IssueChatTokenResponse]
-    """Issues a Chat token: for a user, or for the app.
+    """Issues a Chat token for a user or for the app.
 
     Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
     """
     IssueEducationToken: _grpc.UnaryUnaryMultiCallable[_education_pb2.IssueEducationTokenRequest, _education_pb2.IssueEducationTokenResponse]
-    """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
-    the app.
+    """Issues a Flexible Classroom (education, aPaaS) token for a user in a room, for a user outside
+    any room, or for the app.
 
-    Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
-    come with it), `education.user` or `education.app`, and its role, room and user.
+    Who may call it: callers with a grant for `education.room_user` (with `rtm` and `chat.user`,
+    which it includes), `education.user` or `education.app`, and its role, room and user.
     """
     IssueAccessToken: _grpc.UnaryUnaryMultiCallable[_access_token_pb2.IssueAccessTokenRequest, _access_token_pb2.IssueAccessTokenResponse]
-    """Issues one 007 token of any composition of services.
+    """Issues one 007 token with any combination of services.
 
     Who may call it: callers with a grant for `access_token` and for each of the services in it.
     """
     BatchIssueTokens: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]
-    """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
-    entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
-    35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
-    other refusal is that of the first entry that is refused, whose path is there under "entry".
+    """Issues up to 500 tokens of any types, in order: all of them, or none. Violations name the
+    entry, e.g. `requests[3].rtc.channel_name`, as many as fit into a status (some 35); the
+    ErrorInfo's metadata has their number as "violation_count". Any other error is that of the
+    first rejected entry; the metadata has its path as "entry".
 
-    Who may call it: callers with the grants that each entry would need alone.
+    Who may call it: callers with the grants that each entry needs.
     """
 
 @_typing.type_check_only
 class TokenServiceAsyncStub(TokenServiceStub):
-    """Issues Agora tokens: one RPC for each kind of token.
+    """Issues Agora tokens, with one RPC for each token family.
 
-    Every refusal carries a google.rpc.ErrorInfo (domain "token-authority") whose reason is stable
-    and whose metadata holds every dynamic value of the message; an INVALID_ARGUMENT also carries a
-    google.rpc.BadRequest that names each wrong field, e.g. `rtm.user_id`, and says what to do.
-    Calls may be retried: each answer is a fresh token, and no state changes.
+    Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
+    metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
+    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    each response has a new token, and no state changes.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -116,11 +116,11 @@ class TokenServiceAsyncStub(TokenServiceStub):
     `whiteboard.sdk`, and its role and room.
     """
     IssueRtcToken: _aio.UnaryUnaryMultiCallable[_rtc_pb2.IssueRtcTokenRequest, _rtc_pb2.IssueRtcTokenResponse]  # type: ignore[assignment]
-    """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
-    token where asked for.
+    """Issues an RTC token (AccessToken2 "007", or "006" on request), optionally with an RTM
+    login in the same token.
 
-    Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
-    for `rtm` as well.
+    Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM
+    login, for `rtm` as well.
     """
     IssueRtmToken: _aio.UnaryUnaryMultiCallable[_rtm_pb2.IssueRtmTokenRequest, _rtm_pb2.IssueRtmTokenResponse]  # type: ignore[assignment]
     """Issues an RTM (Signaling) token: a login, or in 007 a login with resource permissions.
@@ -128,38 +128,38 @@ class TokenServiceAsyncStub(TokenServiceStub):
     Who may call it: callers with a grant for `rtm`, and its user.
     """
     IssueChatToken: _aio.UnaryUnaryMultiCallable[_chat_pb2.IssueChatTokenRequest, _chat_pb2.IssueChatTokenResponse]  # type: ignore[assignment]
-    """Issues a Chat token: for a user, or for the app.
+    """Issues a Chat token for a user or for the app.
 
     Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
     """
     IssueEducationToken: _aio.UnaryUnaryMultiCallable[_education_pb2.IssueEducationTokenRequest, _education_pb2.IssueEducationTokenResponse]  # type: ignore[assignment]
-    """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
-    the app.
+    """Issues a Flexible Classroom (education, aPaaS) token for a user in a room, for a user outside
+    any room, or for the app.
 
-    Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
-    come with it), `education.user` or `education.app`, and its role, room and user.
+    Who may call it: callers with a grant for `education.room_user` (with `rtm` and `chat.user`,
+    which it includes), `education.user` or `education.app`, and its role, room and user.
     """
     IssueAccessToken: _aio.UnaryUnaryMultiCallable[_access_token_pb2.IssueAccessTokenRequest, _access_token_pb2.IssueAccessTokenResponse]  # type: ignore[assignment]
-    """Issues one 007 token of any composition of services.
+    """Issues one 007 token with any combination of services.
 
     Who may call it: callers with a grant for `access_token` and for each of the services in it.
     """
     BatchIssueTokens: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchIssueTokensRequest, _batch_pb2.BatchIssueTokensResponse]  # type: ignore[assignment]
-    """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
-    entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
-    35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
-    other refusal is that of the first entry that is refused, whose path is there under "entry".
+    """Issues up to 500 tokens of any types, in order: all of them, or none. Violations name the
+    entry, e.g. `requests[3].rtc.channel_name`, as many as fit into a status (some 35); the
+    ErrorInfo's metadata has their number as "violation_count". Any other error is that of the
+    first rejected entry; the metadata has its path as "entry".
 
-    Who may call it: callers with the grants that each entry would need alone.
+    Who may call it: callers with the grants that each entry needs.
     """
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Issues Agora tokens: one RPC for each kind of token.
+    """Issues Agora tokens, with one RPC for each token family.
 
-    Every refusal carries a google.rpc.ErrorInfo (domain "token-authority") whose reason is stable
-    and whose metadata holds every dynamic value of the message; an INVALID_ARGUMENT also carries a
-    google.rpc.BadRequest that names each wrong field, e.g. `rtm.user_id`, and says what to do.
-    Calls may be retried: each answer is a fresh token, and no state changes.
+    Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
+    metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
+    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    each response has a new token, and no state changes.
     """
 
     @_abc_1.abstractmethod
@@ -180,11 +180,11 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rtc_pb2.IssueRtcTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rtc_pb2.IssueRtcTokenResponse, _abc.Awaitable[_rtc_pb2.IssueRtcTokenResponse]]:
-        """Issues an RTC token (AccessToken2 "007", or "006" on request), with an RTM login in the same
-        token where asked for.
+        """Issues an RTC token (AccessToken2 "007", or "006" on request), optionally with an RTM
+        login in the same token.
 
-        Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM login,
-        for `rtm` as well.
+        Who may call it: callers with a grant for `rtc`, and its role, channel and user; with an RTM
+        login, for `rtm` as well.
         """
 
     @_abc_1.abstractmethod
@@ -204,7 +204,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_pb2.IssueChatTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_chat_pb2.IssueChatTokenResponse, _abc.Awaitable[_chat_pb2.IssueChatTokenResponse]]:
-        """Issues a Chat token: for a user, or for the app.
+        """Issues a Chat token for a user or for the app.
 
         Who may call it: callers with a grant for `chat.user`, and its user, or for `chat.app`.
         """
@@ -215,11 +215,11 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _education_pb2.IssueEducationTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_education_pb2.IssueEducationTokenResponse, _abc.Awaitable[_education_pb2.IssueEducationTokenResponse]]:
-        """Issues a Flexible Classroom (education, aPaaS) token: for a user in a room, for a user, or for
-        the app.
+        """Issues a Flexible Classroom (education, aPaaS) token for a user in a room, for a user outside
+        any room, or for the app.
 
-        Who may call it: callers with a grant for `education.room_user` (and `rtm` and `chat.user`, which
-        come with it), `education.user` or `education.app`, and its role, room and user.
+        Who may call it: callers with a grant for `education.room_user` (with `rtm` and `chat.user`,
+        which it includes), `education.user` or `education.app`, and its role, room and user.
         """
 
     @_abc_1.abstractmethod
@@ -228,7 +228,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _access_token_pb2.IssueAccessTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_access_token_pb2.IssueAccessTokenResponse, _abc.Awaitable[_access_token_pb2.IssueAccessTokenResponse]]:
-        """Issues one 007 token of any composition of services.
+        """Issues one 007 token with any combination of services.
 
         Who may call it: callers with a grant for `access_token` and for each of the services in it.
         """
@@ -239,12 +239,12 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _batch_pb2.BatchIssueTokensRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_batch_pb2.BatchIssueTokensResponse, _abc.Awaitable[_batch_pb2.BatchIssueTokensResponse]]:
-        """Issues up to 500 tokens of any kinds, in order: all of them, or none. What is wrong with any
-        entry is named like `requests[3].rtc.channel_name`, as much of it as a status has room for (some
-        35 violations); the ErrorInfo's metadata says under "violation_count" how much there is. Any
-        other refusal is that of the first entry that is refused, whose path is there under "entry".
+        """Issues up to 500 tokens of any types, in order: all of them, or none. Violations name the
+        entry, e.g. `requests[3].rtc.channel_name`, as many as fit into a status (some 35); the
+        ErrorInfo's metadata has their number as "violation_count". Any other error is that of the
+        first rejected entry; the metadata has its path as "entry".
 
-        Who may call it: callers with the grants that each entry would need alone.
+        Who may call it: callers with the grants that each entry needs.
         """
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,23 +27,23 @@ class _WhiteboardRole:
 class _WhiteboardRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WhiteboardRole.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     WHITEBOARD_ROLE_UNSPECIFIED: _WhiteboardRole.ValueType  # 0
-    """Refused: a role has to be named."""
+    """Rejected: the role is required."""
     WHITEBOARD_ROLE_ADMIN: _WhiteboardRole.ValueType  # 1
-    """Everything, tokens for others and the REST API included."""
+    """Full access, including tokens for others and the REST API."""
     WHITEBOARD_ROLE_WRITER: _WhiteboardRole.ValueType  # 2
     """Read and draw."""
     WHITEBOARD_ROLE_READER: _WhiteboardRole.ValueType  # 3
     """Read only."""
 
 class WhiteboardRole(_WhiteboardRole, metaclass=_WhiteboardRoleEnumTypeWrapper):
-    """What the holder of a whiteboard token may do. The numbers are ours: Agora writes 0 for admin, and
+    """What the holder of a whiteboard token may do. The numbers are ours: Agora uses 0 for admin, and
     an unset field must never mean admin.
     """
 
 WHITEBOARD_ROLE_UNSPECIFIED: WhiteboardRole.ValueType  # 0
-"""Refused: a role has to be named."""
+"""Rejected: the role is required."""
 WHITEBOARD_ROLE_ADMIN: WhiteboardRole.ValueType  # 1
-"""Everything, tokens for others and the REST API included."""
+"""Full access, including tokens for others and the REST API."""
 WHITEBOARD_ROLE_WRITER: WhiteboardRole.ValueType  # 2
 """Read and draw."""
 WHITEBOARD_ROLE_READER: WhiteboardRole.ValueType  # 3
@@ -52,7 +52,7 @@ Global___WhiteboardRole: _TypeAlias = WhiteboardRole  # noqa: Y015
 
 @_typing.final
 class WhiteboardSdkScope(_message.Message):
-    """An SDK token: it opens every room and task of the project. Servers only, never clients."""
+    """An SDK token, for every room and task of the project. For servers only, never clients."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -69,7 +69,7 @@ Global___WhiteboardSdkScope: _TypeAlias = WhiteboardSdkScope  # noqa: Y015
 
 @_typing.final
 class WhiteboardRoomScope(_message.Message):
-    """A room token: it opens one room."""
+    """A room token, for one room."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,7 +93,7 @@ Global___WhiteboardRoomScope: _TypeAlias = WhiteboardRoomScope  # noqa: Y015
 
 @_typing.final
 class WhiteboardTaskScope(_message.Message):
-    """A task token: it opens one file-conversion task."""
+    """A task token, for one file-conversion task."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -117,7 +117,9 @@ Global___WhiteboardTaskScope: _TypeAlias = WhiteboardTaskScope  # noqa: Y015
 
 @_typing.final
 class NonExpiring(_message.Message):
-    """Asks for a token that never expires. It ends only when its key pair is disabled at Agora."""
+    """Requests a token that never expires. It stops working only when its key pair is disabled at
+    Agora.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -148,14 +150,14 @@ class IssueWhiteboardTokenRequest(_message.Message):
     NON_EXPIRING_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project as the server's configuration names it: 1 to 63 lower-case letters, digits and
-    `-`, starting with a letter. Unset: the caller's default project, else the only one it has grants
-    for; refused where it has several.
+    """The project's name in the server's configuration: 1 to 63 lower-case letters, digits and `-`,
+    starting with a letter. Unset: the caller's default project, else the only project that it has
+    grants for; rejected if it has grants for several.
     """
     role: Global___WhiteboardRole.ValueType
-    """What its holder may do. Required."""
+    """What the holder may do. Required."""
     validate_only: _builtins.bool
-    """Check everything and answer with a Decision, but sign nothing. Unset: false."""
+    """Run all checks and return a Decision, but sign nothing. Unset: false."""
     @_builtins.property
     def sdk(self) -> Global___WhiteboardSdkScope:
         """The whole project. For servers only."""
@@ -170,17 +172,15 @@ class IssueWhiteboardTokenRequest(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """A moment at least 1 ms and at most 10 years (3650 days) after issue, floored to the
-        millisecond.
-        """
+        """A time 1 ms to 10 years (3650 days) after issue, rounded down to the millisecond."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
-        """How long it lives: 1 ms to 10 years (3650 days), in whole milliseconds."""
+        """The token's lifetime: 1 ms to 10 years (3650 days), in whole milliseconds."""
 
     @_builtins.property
     def non_expiring(self) -> Global___NonExpiring:
-        """Never: the token lives as long as the key pair that signed it."""
+        """Never: the token is valid as long as the key pair that signed it."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ Global___IssueWhiteboardTokenRequest: _TypeAlias = IssueWhiteboardTokenRequest  
 
 @_typing.final
 class IssueWhiteboardTokenResponse(_message.Message):
-    """The answer to IssueWhiteboardTokenRequest."""
+    """The response to IssueWhiteboardTokenRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -224,7 +224,7 @@ class IssueWhiteboardTokenResponse(_message.Message):
 
     @_builtins.property
     def decision(self) -> _issued_token_pb2.Decision:
-        """Why it is allowed. Set only when `validate_only` was true."""
+        """Why the request is allowed. Set only when `validate_only` was true."""
 
     def __init__(
         self,
