@@ -23,7 +23,7 @@ from token_authority_client import (
     Unavailable,
     prepare,
 )
-from token_authority_client.source_methods import SourceMethods
+from token_authority_client._source_methods import SourceMethods
 
 RTC: dict[str, Any] = {"channel": "lesson-1", "uid": 7, "role": "publisher"}
 SHORT = {**RTC, "ttl": timedelta(seconds=4)}
@@ -37,7 +37,7 @@ async def either(client_type: Any, server: Running) -> AsyncGenerator[Either]:
 
 
 def source_of(either: Either, **request: Any) -> Either:
-    source = Either(either.client.rtc_tokens(**(request or RTC)))
+    source = Either(either.client.rtc_token_source(**(request or RTC)))
     source.is_async = either.is_async
     return source
 
@@ -59,8 +59,8 @@ def test_each_method_that_issues_has_one_for_a_source(client: Any) -> None:
     assert len(issuing) == 6
     for name in issuing:
         noun = name.removeprefix("issue_").removesuffix("_token")
-        source = getattr(client, f"{noun}_tokens")
-        assert source.__name__ == f"{noun}_tokens"
+        source = getattr(client, f"{noun}_token_source")
+        assert source.__name__ == f"{noun}_token_source"
         assert (
             inspect.signature(source).parameters
             == inspect.signature(getattr(client, name)).parameters
@@ -99,14 +99,14 @@ def in_threads(source: Any, count: int) -> list[Any]:
 
 
 async def test_a_request_that_was_prepared_is_a_source_too(either: Either) -> None:
-    source = Either(either.client.tokens(prepare.issue_chat_token(app=True)))
+    source = Either(either.client.token_source(prepare.issue_chat_token(app=True)))
     source.is_async = either.is_async
     assert (await source.get()).format == "007"
 
 
 async def test_what_no_message_can_say_is_refused_at_once(either: Either) -> None:
     with pytest.raises(InvalidRequest):
-        either.client.rtc_tokens(channel="c", uid="7", role="publisher")
+        either.client.rtc_token_source(channel="c", uid="7", role="publisher")
 
 
 async def test_a_token_with_too_little_left_is_replaced(either: Either, server: Running) -> None:
@@ -222,7 +222,7 @@ async def test_who_stops_waiting_stops_nobody_else() -> None:
     async with (
         running() as server,
         AsyncTokenAuthorityClient(server.address, project="classroom") as client,
-        client.rtc_tokens(**RTC) as source,
+        client.rtc_token_source(**RTC) as source,
     ):
         first, second = asyncio.create_task(source.get()), asyncio.create_task(source.get())
         await asyncio.sleep(0)
@@ -235,7 +235,7 @@ async def test_who_stops_waiting_stops_nobody_else() -> None:
 
 def test_a_source_that_is_forgotten_before_it_was_used_is_gone() -> None:
     with TokenAuthorityClient("127.0.0.1:1") as client:
-        client.rtc_tokens(**RTC)
+        client.rtc_token_source(**RTC)
         gc.collect()
-        with pytest.raises(TokenAuthorityError), client.rtc_tokens(**RTC) as source:
+        with pytest.raises(TokenAuthorityError), client.rtc_token_source(**RTC) as source:
             source.get()
