@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from token_authority_cli.arguments import in_words
-from token_authority_cli.asking import add_options, ask
 from token_authority_cli.commands import HELP
 from token_authority_cli.output import at
+from token_authority_cli.server_options import add_options, ask
 from token_authority_client import AuthorityInfo, Grant, SigningKey, TokenAuthorityClient
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import grpc
 
-from token_authority_cli import asking
+from token_authority_cli import server_options
 from token_authority_cli.commands import HELP
 from token_authority_cli.first_token import request_for
 from token_authority_cli.output import as_json, complain, error_as_json
@@ -22,11 +22,11 @@ from token_authority_client import (
     Unavailable,
     Unimplemented,
 )
-from token_authority_client.diagnosis import Diagnosed
-from token_authority_client.probe import connect, greet, resolve, speaks_http2
-from token_authority_client.security import Security
-from token_authority_client.target import Endpoint, Target, parse
-from token_authority_client.transport import HEALTH_PATH, Channel
+from token_authority_client._diagnosis import Diagnosed
+from token_authority_client._probe import connect, greet, resolve, speaks_http2
+from token_authority_client._security import Security
+from token_authority_client._target import Endpoint, Target, parse
+from token_authority_client._transport import HEALTH_PATH, Channel
 
 _SERVING: Final = b"\x08\x01"
 """A HealthCheckResponse of grpc.health.v1 with the status SERVING."""
@@ -64,7 +64,7 @@ def add_commands(commands: Any) -> None:
         "signed. Say how long each takes, and what to do about the first that fails.",
         allow_abbrev=False,
     )
-    asking.add_options(parser)
+    server_options.add_options(parser)
     parser.set_defaults(run=_run)
 
 
@@ -78,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
             print(error_as_json(error))
         else:
             complain(str(error))
-        return asking.USAGE
+        return server_options.USAGE
     if arguments.json:
         print(as_json({"target": arguments.target, "steps": steps}))
     else:
@@ -97,13 +97,13 @@ class _Examination:
     """What the steps learn on the way."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        self.client: TokenAuthorityClient = asking.client(arguments)
+        self.client: TokenAuthorityClient = server_options.client(arguments)
         self._target: Target = parse(arguments.target)
         self._timeout = arguments.timeout.total_seconds()
         self._security = Security(
             self._target,
-            tls=asking.tls(arguments),
-            credential=asking.credential(arguments),
+            tls=server_options.tls(arguments),
+            credential=server_options.credential(arguments),
             credentials=None,
         )
         if self._security.is_due():
@@ -236,10 +236,10 @@ def _timed(name: str, take: Callable[[], str]) -> Step:
         diagnosis = found.diagnosis
         status, detail, advice = "failed", diagnosis.problem, diagnosis.advice
         about_caller = diagnosis.reason.startswith(_ABOUT_THE_CALLER)
-        code = asking.exit_code((Unauthenticated if about_caller else Unavailable)(detail))
+        code = server_options.exit_code((Unauthenticated if about_caller else Unavailable)(detail))
     except TokenAuthorityError as error:
-        status, advice, code = "failed", error.advice, asking.exit_code(error)
+        status, advice, code = "failed", error.advice, server_options.exit_code(error)
         detail = error.message.removesuffix(f": {advice}")
     except OSError as error:
-        status, detail, code = "failed", f"{error}", asking.exit_code(Unavailable(""))
+        status, detail, code = "failed", f"{error}", server_options.exit_code(Unavailable(""))
     return Step(name, status, time.perf_counter() - started, detail, advice, code)

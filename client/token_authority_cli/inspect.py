@@ -7,12 +7,12 @@ from typing import Any, Final, TypeVar
 
 from token_authority.v1.inspection_pb2 import InspectTokenRequest, InspectTokenResponse
 from token_authority_cli.arguments import integer, moment
-from token_authority_cli.asking import add_options, answer, ask
 from token_authority_cli.commands import HELP
 from token_authority_cli.output import at
 from token_authority_cli.server import needs_server
-from token_authority_client import Inspection, InvalidRequest, answers
-from token_authority_client.inspection import InspectionMethods
+from token_authority_cli.server_options import add_options, answer, ask
+from token_authority_client import Inspection, InvalidRequest, _responses
+from token_authority_client._inspection import InspectionMethods
 
 _EPILOG: Final = """\
 examples:
@@ -91,7 +91,7 @@ class _WithoutServer(InspectionMethods[Inspection]):
             response = inspect_without_keys(message.SerializeToString())
         except Refusal as refusal:
             raise InvalidRequest(refusal.message) from None
-        return answers.inspection(InspectTokenResponse.FromString(response))
+        return _responses.inspection(InspectTokenResponse.FromString(response))
 
 
 @needs_server

@@ -1,12 +1,12 @@
 """Client of the token authority: Agora tokens in one call, for asyncio and for threads."""
 
-from token_authority_client.authority import AuthorityInfo, CallerLimits, Grant, SigningKey
-from token_authority_client.client import (
+from token_authority_client._authority import AuthorityInfo, CallerLimits, Grant, SigningKey
+from token_authority_client._client import (
     DEFAULT_TARGET,
     AsyncTokenAuthorityClient,
     TokenAuthorityClient,
 )
-from token_authority_client.errors import (
+from token_authority_client._errors import (
     ClientClosed,
     ConfigurationError,
     DeadlineExceeded,
@@ -23,9 +23,9 @@ from token_authority_client.errors import (
     Unavailable,
     Unimplemented,
 )
-from token_authority_client.requests import prepare
-from token_authority_client.security import ApiKeyFile, Credential, JwtFile, Tls
-from token_authority_client.services import (
+from token_authority_client._requests import prepare
+from token_authority_client._security import ApiKeyFile, Credential, JwtFile, Tls
+from token_authority_client._services import (
     AccessTokenService,
     ChatService,
     ConvoAiService,
@@ -38,9 +38,9 @@ from token_authority_client.services import (
     StreamingService,
     SttService,
 )
-from token_authority_client.sources import AsyncTokenSource, TokenSource
-from token_authority_client.token_request import TokenRequest
-from token_authority_client.values import (
+from token_authority_client._sources import AsyncTokenSource, TokenSource
+from token_authority_client._token_request import TokenRequest
+from token_authority_client._values import (
     Advisory,
     Decision,
     DecodedField,

@@ -25,7 +25,7 @@ from token_authority_client import (
     TokenRequest,
     prepare,
 )
-from token_authority_client.batches import MAX_BYTES, MAX_REQUESTS, split
+from token_authority_client._batches import MAX_BYTES, MAX_REQUESTS, split
 
 HOUR = timedelta(hours=1)
 

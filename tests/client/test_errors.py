@@ -9,7 +9,7 @@ from token_authority_client import (
     PermissionDenied,
     TokenAuthorityError,
 )
-from token_authority_client.errors import BY_CODE, BY_REASON
+from token_authority_client._errors import BY_CODE, BY_REASON
 from token_authority_server.errors import Code, Reason
 
 

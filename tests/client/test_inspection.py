@@ -16,7 +16,7 @@ from token_authority_client import (
     InternalError,
     InvalidRequest,
     Signature,
-    answers,
+    _responses,
 )
 
 AT = datetime(2026, 1, 31, 18, tzinfo=UTC)
@@ -122,11 +122,11 @@ async def test_a_call_is_tried_again(client_type: Any) -> None:
 
 
 def test_a_message_alone_is_read() -> None:
-    assert answers.inspection(InspectTokenResponse(**ANSWER)) == READ
+    assert _responses.inspection(InspectTokenResponse(**ANSWER)) == READ
 
 
 def test_what_is_not_a_token_has_no_format() -> None:
-    inspection = answers.inspection(InspectTokenResponse(signature={"verdict": 4}))  # type: ignore[arg-type]
+    inspection = _responses.inspection(InspectTokenResponse(signature={"verdict": 4}))  # type: ignore[arg-type]
     assert inspection.format is None
     assert inspection.kind == ""
     assert (inspection.issue_time, inspection.expire_time) == (None, None)
@@ -140,7 +140,7 @@ def test_what_is_not_a_token_has_no_format() -> None:
 )
 def test_verdicts(verdict: int, name: str) -> None:
     message = InspectTokenResponse(signature={"verdict": verdict})  # type: ignore[arg-type]
-    assert answers.inspection(message).signature.verdict == name
+    assert _responses.inspection(message).signature.verdict == name
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,12 @@ def test_verdicts(verdict: int, name: str) -> None:
 )
 def test_key_states(state: int, name: str | None) -> None:
     message = InspectTokenResponse(signature={"key_state": state})  # type: ignore[arg-type]
-    assert answers.inspection(message).signature.key_state == name
+    assert _responses.inspection(message).signature.key_state == name
 
 
 def test_what_a_newer_server_says_is_unknown_and_loses_nothing_else() -> None:
     newer = {**ANSWER, "format": 99, "findings": [{"reason": "NEW", "severity": 99}]}
-    inspection = answers.inspection(InspectTokenResponse(**newer))
+    inspection = _responses.inspection(InspectTokenResponse(**newer))
     assert inspection.format == "unknown"
     assert inspection.findings == (Finding("NEW", "unknown", "", ""),)
     assert dataclasses.replace(inspection, format="007", findings=READ.findings) == READ
@@ -167,7 +167,7 @@ def test_what_a_newer_server_says_is_unknown_and_loses_nothing_else() -> None:
 )
 def test_a_strange_message_is_an_internal_error(strange: Any) -> None:
     with pytest.raises(InternalError, match="cannot be read"):
-        answers.inspection(strange)
+        _responses.inspection(strange)
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from token_authority_client import (
     Unauthenticated,
     Unavailable,
 )
-from token_authority_client.probe import LIMIT_SECONDS, diagnose
-from token_authority_client.security import Security
-from token_authority_client.target import parse
+from token_authority_client._probe import LIMIT_SECONDS, diagnose
+from token_authority_client._security import Security
+from token_authority_client._target import parse
 
 RTC = {"channel": "c", "uid": 7, "role": "publisher"}
 NOW = datetime.now(UTC)
@@ -297,7 +297,7 @@ async def test_the_search_takes_a_second_at_most_and_is_shared(client_type: Any)
 
 def test_every_diagnosis_is_tried_here() -> None:
     package = Path(__file__).parents[2] / "client/token_authority_client"
-    source = "".join([(package / f"{name}.py").read_text() for name in ("probe", "diagnosis")])
+    source = "".join([(package / f"{name}.py").read_text() for name in ("_probe", "_diagnosis")])
     reasons = set(re.findall(r'Diagnosed\(\s*"([A-Z_]+)",', source))
     tried = set(
         re.findall(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from token_authority_client import IssuedToken, PermissionDenied, RateLimited, Unavailable
-from token_authority_client.renewal import JITTER, Renewal
+from token_authority_client._renewal import JITTER, Renewal
 
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
 DOWN = Unavailable("nothing listens")

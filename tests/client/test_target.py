@@ -1,6 +1,6 @@
 import pytest
 
-from token_authority_client.target import parse
+from token_authority_client._target import parse
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from token_authority_cli import asking
+from token_authority_cli import server_options
 from token_authority_cli.arguments import duration, moment
 from token_authority_cli.issue.show import Answer, show
 from token_authority_client import TokenAuthorityClient, TokenRequest
@@ -33,7 +33,7 @@ class Command:
             action="store_true",
             help="only say whether it would be issued, and why",
         )
-        asking.add_options(parser)
+        server_options.add_options(parser)
         parser.set_defaults(run=self._run)
 
     def add_request_to(self, kinds: Any, description: str) -> argparse.ArgumentParser:
@@ -64,7 +64,7 @@ class Command:
                 return client.validate_only.issue(request)
             return client.issue(request)
 
-        return asking.ask(arguments, question, show)
+        return server_options.ask(arguments, question, show)
 
 
 def add_expiration(parser: argparse.ArgumentParser, limits: str) -> Any:

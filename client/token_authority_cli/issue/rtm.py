@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, get_args
 
 from token_authority_cli.issue.command import Command, add_expiration
 from token_authority_client import RtmPermission, TokenRequest, prepare
-from token_authority_client.values import RtmAccess, RtmResourceType
+from token_authority_client._values import RtmAccess, RtmResourceType
 
 _ACCESSES: Final[dict[str, RtmAccess]] = {name: name for name in get_args(RtmAccess)}
 _TYPES: Final[dict[str, RtmResourceType]] = {name: name for name in get_args(RtmResourceType)}

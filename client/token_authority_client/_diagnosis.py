@@ -4,8 +4,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Final
 
-from token_authority_client.security import Security
-from token_authority_client.target import Endpoint
+from token_authority_client._security import Security
+from token_authority_client._target import Endpoint
 
 # X509_V_ERR_… of OpenSSL.
 _EXPIRED: Final = 10

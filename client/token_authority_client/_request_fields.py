@@ -13,7 +13,7 @@ from token_authority.v1 import (
     rtm_pb2,
     whiteboard_pb2,
 )
-from token_authority_client.building import (
+from token_authority_client._message_builder import (
     VALID_TEXT,
     Fields,
     build,
@@ -24,7 +24,7 @@ from token_authority_client.building import (
     named,
     one_of,
 )
-from token_authority_client.services import (
+from token_authority_client._services import (
     AccessTokenService,
     ChatService,
     ConvoAiService,
@@ -37,7 +37,7 @@ from token_authority_client.services import (
     StreamingService,
     SttService,
 )
-from token_authority_client.values import RtcPrivileges, RtmLogin, RtmPermission
+from token_authority_client._values import RtcPrivileges, RtmLogin, RtmPermission
 
 _RESOURCE_TYPES: Final = {
     "message_channel": rtm_pb2.RTM_RESOURCE_TYPE_MESSAGE_CHANNEL,
@@ -155,16 +155,16 @@ def services(path: str, values: Iterable[AccessTokenService]) -> list[Message]:
 
 
 def _service(path: str, value: object) -> access_token_pb2.AccessTokenService:
-    part = _PARTS.get(type(value))
+    part = _SERVICE_MESSAGES.get(type(value))
     if part is None:
-        known = ", ".join(service.__name__ for service in _PARTS)
+        known = ", ".join(service.__name__ for service in _SERVICE_MESSAGES)
         raise invalid(path, "INVALID_VALUE", f"must be one of {known}")
     inner = f"{path}.{part.name}."
     message = build(part.message_type, inner, **part.fields(inner, value))
     return access_token_pb2.AccessTokenService(**cast("Any", {part.name: message}))
 
 
-class _Part(NamedTuple):
+class _ServiceMessage(NamedTuple):
     """How a service becomes a member of AccessTokenService."""
 
     name: str
@@ -219,17 +219,19 @@ def _nothing(_: str, __: object) -> Fields:
     return {}
 
 
-_PARTS: Final[Mapping[type, _Part]] = {
-    RtcService: _Part("rtc", access_token_pb2.RtcService, _in_channel(*_RTC_RIGHTS)),
-    RtmService: _Part("rtm", access_token_pb2.RtmService, _rtm),
-    StreamingService: _Part(
+_SERVICE_MESSAGES: Final[Mapping[type, _ServiceMessage]] = {
+    RtcService: _ServiceMessage("rtc", access_token_pb2.RtcService, _in_channel(*_RTC_RIGHTS)),
+    RtmService: _ServiceMessage("rtm", access_token_pb2.RtmService, _rtm),
+    StreamingService: _ServiceMessage(
         "streaming", access_token_pb2.StreamingService, _in_channel("publish_mixed", "publish_raw")
     ),
-    FpaService: _Part("fpa", access_token_pb2.FpaService, _nothing),
-    ChatService: _Part("chat", access_token_pb2.ChatService, _chat),
-    FcdnService: _Part("fcdn", access_token_pb2.FcdnService, _in_channel("publish", "play")),
-    EducationService: _Part("education", access_token_pb2.EducationService, _education),
-    Rtm2Service: _Part("rtm2", access_token_pb2.Rtm2Service, _rtm2),
-    ConvoAiService: _Part("convo_ai", access_token_pb2.ConvoAiService, _nothing),
-    SttService: _Part("stt", access_token_pb2.SttService, _nothing),
+    FpaService: _ServiceMessage("fpa", access_token_pb2.FpaService, _nothing),
+    ChatService: _ServiceMessage("chat", access_token_pb2.ChatService, _chat),
+    FcdnService: _ServiceMessage(
+        "fcdn", access_token_pb2.FcdnService, _in_channel("publish", "play")
+    ),
+    EducationService: _ServiceMessage("education", access_token_pb2.EducationService, _education),
+    Rtm2Service: _ServiceMessage("rtm2", access_token_pb2.Rtm2Service, _rtm2),
+    ConvoAiService: _ServiceMessage("convo_ai", access_token_pb2.ConvoAiService, _nothing),
+    SttService: _ServiceMessage("stt", access_token_pb2.SttService, _nothing),
 }

@@ -19,11 +19,19 @@ from token_authority.v1 import (
     rtm_pb2,
     whiteboard_pb2,
 )
-from token_authority_client import parts
-from token_authority_client.building import Fields, build, duration, flag, named, one_of, timestamp
-from token_authority_client.services import AccessTokenService
-from token_authority_client.token_request import TokenRequest
-from token_authority_client.values import RtcPrivileges, RtmLogin, RtmPermission
+from token_authority_client import _request_fields
+from token_authority_client._message_builder import (
+    Fields,
+    build,
+    duration,
+    flag,
+    named,
+    one_of,
+    timestamp,
+)
+from token_authority_client._services import AccessTokenService
+from token_authority_client._token_request import TokenRequest
+from token_authority_client._values import RtcPrivileges, RtmLogin, RtmPermission
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
@@ -82,7 +90,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             "",
             project=project,
             role=named("role", role, _WHITEBOARD_ROLES),
-            **parts.whiteboard_scope("", room, task, sdk),
+            **_request_fields.whiteboard_scope("", room, task, sdk),
             **_expiration(ttl, expire_time, non_expiring),
         )
         return self.issue(TokenRequest("IssueWhiteboardToken", message))
@@ -129,13 +137,15 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             rtc_pb2.IssueRtcTokenRequest,
             "",
             project=project,
-            **parts.channel("", channel, any_channel),
-            **parts.user("", uid, user_account, any_user),
+            **_request_fields.channel("", channel, any_channel),
+            **_request_fields.user("", uid, user_account, any_user),
             role=None if role is None else named("role", role, _RTC_ROLES),
-            privileges=None if privileges is None else parts.privileges("privileges.", privileges),
+            privileges=None
+            if privileges is None
+            else _request_fields.privileges("privileges.", privileges),
             **_expiration(ttl, expire_time),
             format=None if format is None else named("format", format, _FORMATS),
-            rtm=None if rtm is None else parts.rtm_login("rtm.", rtm),
+            rtm=None if rtm is None else _request_fields.rtm_login("rtm.", rtm),
         )
         return self.issue(TokenRequest("IssueRtcToken", message))
 
@@ -171,7 +181,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             user_id=user_id,
             permissions=None
             if permissions is None
-            else parts.rtm_permissions("permissions.", permissions),
+            else _request_fields.rtm_permissions("permissions.", permissions),
             **_expiration(ttl, expire_time),
             format=None if format is None else named("format", format, _FORMATS),
         )
@@ -204,7 +214,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             chat_pb2.IssueChatTokenRequest,
             "",
             project=project,
-            **parts.chat_subject("", user_id, app),
+            **_request_fields.chat_subject("", user_id, app),
             **_expiration(ttl, expire_time),
         )
         return self.issue(TokenRequest("IssueChatToken", message))
@@ -242,7 +252,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             education_pb2.IssueEducationTokenRequest,
             "",
             project=project,
-            **parts.education_subject("", user_uuid, room_uuid, role, app),
+            **_request_fields.education_subject("", user_uuid, room_uuid, role, app),
             **_expiration(ttl, expire_time),
         )
         return self.issue(TokenRequest("IssueEducationToken", message))
@@ -273,7 +283,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             access_token_pb2.IssueAccessTokenRequest,
             "",
             project=project,
-            services=parts.services("services", services),
+            services=_request_fields.services("services", services),
             **_expiration(ttl, expire_time),
         )
         return self.issue(TokenRequest("IssueAccessToken", message))

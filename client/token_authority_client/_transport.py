@@ -18,9 +18,9 @@ from token_authority.v1 import (
 from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-from token_authority_client.errors import ClientClosed
-from token_authority_client.security import Security, TlsMaterial
-from token_authority_client.target import Target
+from token_authority_client._errors import ClientClosed
+from token_authority_client._security import Security, TlsMaterial
+from token_authority_client._target import Target
 
 _SERVICES: Final = tuple(
     [
@@ -130,7 +130,7 @@ class AsyncTransport:
         channel = self._open_channel()
         return await channel.methods[method](request, **options)
 
-    async def aside(self, function: Callable[[], ResultT]) -> ResultT:
+    async def run_blocking(self, function: Callable[[], ResultT]) -> ResultT:
         """Calls a function that blocks in a thread."""
         return await asyncio.to_thread(function)
 
@@ -180,7 +180,7 @@ class BlockingTransport:
         channel = self._open_channel()
         return channel.methods[method](request, **options)
 
-    async def aside(self, function: Callable[[], ResultT]) -> ResultT:
+    async def run_blocking(self, function: Callable[[], ResultT]) -> ResultT:
         """Calls a function that blocks."""
         return function()
 

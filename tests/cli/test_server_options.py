@@ -12,8 +12,8 @@ from support.commands import run
 from support.tls import pem_files
 from token_authority.v1.issued_token_pb2 import IssuedToken
 from token_authority.v1.rtc_pb2 import IssueRtcTokenResponse
-from token_authority_cli.asking import exit_code
-from token_authority_client import ConfigurationError, TokenAuthorityError, errors
+from token_authority_cli.server_options import exit_code
+from token_authority_client import ConfigurationError, TokenAuthorityError, _errors
 
 RTC = ["issue", "rtc", "--channel", "lesson-1", "--uid", "7", "--role", "publisher"]
 KEY = "ta_key_0123456789"
@@ -35,10 +35,10 @@ CODES = {
 
 
 def test_every_class_of_error_has_an_exit_code() -> None:
-    assert set(errors.BY_CODE) < set(CODES)
-    for code, error in errors.BY_CODE.items():
+    assert set(_errors.BY_CODE) < set(CODES)
+    for code, error in _errors.BY_CODE.items():
         assert exit_code(error("no")) == CODES[code]
-    for error in errors.BY_REASON.values():
+    for error in _errors.BY_REASON.values():
         assert exit_code(error("no")) == CODES[error.code]
     assert exit_code(ConfigurationError("no")) == 2
     assert exit_code(TokenAuthorityError("no")) == 1

@@ -13,10 +13,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from token_authority_client import diagnosis
-from token_authority_client.diagnosis import Diagnosed, Diagnosis
-from token_authority_client.security import Security, TlsMaterial
-from token_authority_client.target import Endpoint, Target
+from token_authority_client import _diagnosis
+from token_authority_client._diagnosis import Diagnosed, Diagnosis
+from token_authority_client._security import Security, TlsMaterial
+from token_authority_client._target import Endpoint, Target
 
 LIMIT_SECONDS: Final = 1.0
 # How a connection of HTTP/2 begins, with settings that set nothing (RFC 9113, 3.4).
@@ -133,9 +133,9 @@ def greet(connection: socket.socket, endpoint: Endpoint, security: Security) -> 
                 _greet_over_tls(wrapped, endpoint, security)
                 return session
         except ssl.SSLCertVerificationError as error:
-            raise diagnosis.distrusted(error, endpoint, name, security) from None
+            raise _diagnosis.distrusted(error, endpoint, name, security) from None
         except ssl.SSLError as error:
-            raise diagnosis.broken(error, endpoint, security) from None
+            raise _diagnosis.broken(error, endpoint, security) from None
 
 
 def _greet_in_plaintext(connection: socket.socket, endpoint: Endpoint) -> None:
@@ -143,7 +143,7 @@ def _greet_in_plaintext(connection: socket.socket, endpoint: Endpoint) -> None:
     if _is_settings(answer):
         return
     if answer.startswith(b"HTTP/"):
-        raise diagnosis.no_grpc(endpoint)
+        raise _diagnosis.no_grpc(endpoint)
     if _speaks_tls(endpoint):
         raise Diagnosed(
             "TLS_REQUIRED",
@@ -243,7 +243,7 @@ def _greet_over_tls(wrapped: ssl.SSLSocket, endpoint: Endpoint, security: Securi
     """Exchanges the first bytes: only then does TLS 1.3 tell whether it takes our certificate."""
     wrapped.settimeout(LIMIT_SECONDS / 2)
     if wrapped.selected_alpn_protocol() != "h2":
-        raise diagnosis.no_grpc(endpoint)
+        raise _diagnosis.no_grpc(endpoint)
     try:
         wrapped.sendall(_PREFACE)
         answer = wrapped.recv(9)
@@ -254,7 +254,7 @@ def _greet_over_tls(wrapped: ssl.SSLSocket, endpoint: Endpoint, security: Securi
     except OSError:
         answer = b""
     if not answer:
-        raise diagnosis.refused(endpoint, security, "without a word")
+        raise _diagnosis.refused(endpoint, security, "without a word")
 
 
 def _words(error: OSError) -> str:

@@ -9,9 +9,9 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from token_authority_client.errors import ClientClosed, TokenAuthorityError
-from token_authority_client.renewal import Renewal
-from token_authority_client.values import IssuedToken
+from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._renewal import Renewal
+from token_authority_client._values import IssuedToken
 
 _LOGGER: Final = logging.getLogger("token_authority_client")
 _ANY: Final = timedelta(0)
@@ -62,7 +62,7 @@ class _Source:
 class AsyncTokenSource(_Source):
     """A token that is kept fresh, for any number of tasks of one event loop.
 
-        async with client.rtc_tokens(channel="lesson-1", uid=7, role="publisher") as source:
+        async with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
             token = await source.get()
 
     The first `get` fetches a token. From then on the next one is fetched in the background, some
@@ -117,10 +117,10 @@ class AsyncTokenSource(_Source):
     async def _fetched(self) -> None:
         """Waits for the one fetch under way; whoever stops waiting does not stop it."""
         if self._flight is None or self._flight.done():
-            self._flight = asyncio.create_task(self._fly())
+            self._flight = asyncio.create_task(self._fetch_once())
         await asyncio.wait({self._flight})
 
-    async def _fly(self) -> None:
+    async def _fetch_once(self) -> None:
         asked_at = time.monotonic()
         try:
             token = await self._fetch()
@@ -146,7 +146,7 @@ class AsyncTokenSource(_Source):
 class TokenSource(_Source):
     """A token that is kept fresh, for any number of threads; it has a thread of its own.
 
-        with client.rtc_tokens(channel="lesson-1", uid=7, role="publisher") as source:
+        with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
             token = source.get()
 
     The first `get` fetches a token. From then on the next one is fetched in the background, some
@@ -214,11 +214,11 @@ class TokenSource(_Source):
                 self._changed.wait_for(lambda: self._flights != flights or self._closed)
                 return
             self._flying = True
-        token = self._fly()
+        token = self._fetch_once()
         if token is not None:
             self._tell(token)
 
-    def _fly(self) -> IssuedToken | None:
+    def _fetch_once(self) -> IssuedToken | None:
         """Fetches a token; returns it if it takes the place of another."""
         asked_at = time.monotonic()
         token: IssuedToken | None = None

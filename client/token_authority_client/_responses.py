@@ -9,8 +9,8 @@ from typing import Any, Final, Generic, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import inspection_pb2, issued_token_pb2
-from token_authority_client.errors import InternalError
-from token_authority_client.values import (
+from token_authority_client._errors import InternalError
+from token_authority_client._values import (
     Advisory,
     Decision,
     DecodedField,
@@ -107,7 +107,7 @@ def decisions(response: Any, count: int) -> list[Decision]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted(Generic[ResultT]):
+class IssueMode(Generic[ResultT]):
     """What to ask for, and how to read it."""
 
     validate_only: bool
@@ -117,8 +117,8 @@ class Wanted(Generic[ResultT]):
     """Reads the answer of BatchIssueTokens, to so many requests."""
 
 
-TOKENS: Final = Wanted(False, issued_token, issued_tokens)
-DECISIONS: Final = Wanted(True, decision, decisions)
+TOKENS: Final = IssueMode(False, issued_token, issued_tokens)
+DECISIONS: Final = IssueMode(True, decision, decisions)
 
 
 def inspection(response: Any) -> Inspection:

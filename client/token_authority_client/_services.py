@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from token_authority_client.values import RtmPermission
+from token_authority_client._values import RtmPermission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from token_authority.v1 import inspection_pb2
-from token_authority_client.building import build, invalid, one_of, timestamp
-from token_authority_client.values import IssuedToken
+from token_authority_client._message_builder import build, invalid, one_of, timestamp
+from token_authority_client._values import IssuedToken
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from token_authority_client.errors import FieldViolation, InvalidRequest
+from token_authority_client._errors import FieldViolation, InvalidRequest
 
 VALID_TEXT: Final = "must be valid text"
 _MUST_BE: Final[Mapping[int, str]] = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
-from token_authority_client.building import invalid, items
-from token_authority_client.errors import TokenAuthorityError
-from token_authority_client.token_request import TokenRequest
+from token_authority_client._errors import TokenAuthorityError
+from token_authority_client._message_builder import invalid, items
+from token_authority_client._token_request import TokenRequest
 
 MAX_REQUESTS: Final = 500
 """What one call takes: the rule of BatchIssueTokensRequest.requests."""
@@ -30,7 +30,7 @@ _PATHS: Final = ("entry", "fields", "advice")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Batch:
     """As much of a list as one call takes."""
 
     first: int
@@ -47,7 +47,9 @@ class Part:
             raise
 
 
-def split(requests: Iterable[TokenRequest], project: str, *, validate_only: bool) -> Iterator[Part]:
+def split(
+    requests: Iterable[TokenRequest], project: str, *, validate_only: bool
+) -> Iterator[Batch]:
     """Yields a list of requests in parts, in order. It copies what it sends.
 
     Raises:
@@ -59,12 +61,12 @@ def split(requests: Iterable[TokenRequest], project: str, *, validate_only: bool
         entry = entry_of(request, project)
         entry_size = entry.ByteSize() + _FRAME_BYTES
         if entries and (len(entries) == MAX_REQUESTS or size + entry_size > MAX_BYTES):
-            yield _part(first, entries, validate_only)
+            yield _batch(first, entries, validate_only)
             first, size, entries = index, 0, []
         entries.append(entry)
         size += entry_size
     if entries:
-        yield _part(first, entries, validate_only)
+        yield _batch(first, entries, validate_only)
 
 
 def _checked(requests: Iterable[Any]) -> list[TokenRequest]:
@@ -83,8 +85,8 @@ def entry_of(request: TokenRequest, project: str) -> IssueTokenRequest:
     return IssueTokenRequest(**fields)
 
 
-def _part(first: int, entries: list[IssueTokenRequest], validate_only: bool) -> Part:
-    return Part(first, BatchIssueTokensRequest(requests=entries, validate_only=validate_only))
+def _batch(first: int, entries: list[IssueTokenRequest], validate_only: bool) -> Batch:
+    return Batch(first, BatchIssueTokensRequest(requests=entries, validate_only=validate_only))
 
 
 def _renumber(error: TokenAuthorityError, first: int) -> None:

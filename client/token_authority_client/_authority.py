@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from token_authority.v1 import authority_pb2
-from token_authority_client.answers import KEY_STATES, moment, reading, utc
-from token_authority_client.building import build
-from token_authority_client.values import KeyState
+from token_authority_client._message_builder import build
+from token_authority_client._responses import KEY_STATES, moment, reading, utc
+from token_authority_client._values import KeyState
 
 KeyDeletion = Literal["safe", "wait", "never_safe", "unknown"]
 _DELETIONS: Final[Mapping[int, KeyDeletion]] = {
@@ -137,11 +137,11 @@ class AuthorityMethods(ABC, Generic[InfoT_co, KeysT_co]):
         return self._keys(project)
 
 
-Caller = Callable[[str, Any], Coroutine[Any, Any, Any]]
+CallMethod = Callable[[str, Any], Coroutine[Any, Any, Any]]
 """Calls a method of the contract with a request, and returns its answer."""
 
 
-async def fetch_info(call: Caller) -> AuthorityInfo:
+async def fetch_info(call: CallMethod) -> AuthorityInfo:
     """Asks for what `AuthorityInfo` has.
 
     Raises:
@@ -150,7 +150,7 @@ async def fetch_info(call: Caller) -> AuthorityInfo:
     return _info(await call("GetAuthorityInfo", authority_pb2.GetAuthorityInfoRequest()))
 
 
-async def fetch_keys(call: Caller, project: str) -> list[SigningKey]:
+async def fetch_keys(call: CallMethod, project: str) -> list[SigningKey]:
     """Asks for all keys, page by page.
 
     Raises:

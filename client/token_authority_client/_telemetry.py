@@ -9,8 +9,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from token_authority_client.errors import TokenAuthorityError
-from token_authority_client.target import Target
+from token_authority_client._errors import TokenAuthorityError
+from token_authority_client._target import Target
 
 Metadata = tuple[tuple[str, str], ...]
 _TRACE: Final = "opentelemetry.trace"

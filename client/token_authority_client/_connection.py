@@ -16,12 +16,12 @@ from typing import Any, Final, cast
 import grpc
 from grpc import aio
 
-from token_authority_client import failures, probe, telemetry
-from token_authority_client.diagnosis import Diagnosis
-from token_authority_client.errors import ClientClosed, TokenAuthorityError
-from token_authority_client.security import Security, unusable
-from token_authority_client.target import Target
-from token_authority_client.transport import PATHS, Transport
+from token_authority_client import _grpc_errors, _probe, _telemetry
+from token_authority_client._diagnosis import Diagnosis
+from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._security import Security, unusable
+from token_authority_client._target import Target
+from token_authority_client._transport import PATHS, Transport
 
 _DIAGNOSIS_SECONDS: Final = 1.0
 _REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
@@ -76,9 +76,9 @@ class Connection:
         """
         if self._closed:
             raise _closed()
-        with telemetry.span(PATHS[method], self._target) as trace:
+        with _telemetry.span(PATHS[method], self._target) as trace:
             if self._security.is_due():
-                await self._transport.aside(self._security.read)
+                await self._transport.run_blocking(self._security.read)
             metadata = (*self._security.metadata(), *trace)
             if options.request_id:
                 metadata += (("x-request-id", options.request_id),)
@@ -91,7 +91,7 @@ class Connection:
                     wait_for_ready=options.wait_for_ready,
                 )
             except grpc.RpcError as error:
-                failure = cast("failures.FailedCall", error)
+                failure = cast("_grpc_errors.FailedCall", error)
             except (ValueError, aio.UsageError, asyncio.CancelledError) as error:
                 if self._ended_by_close(error):
                     raise _closed() from None
@@ -107,19 +107,19 @@ class Connection:
         self._closed = True
         await self._transport.close()
 
-    async def _error_of(self, failure: failures.FailedCall) -> TokenAuthorityError:
+    async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:
         if self._closed:
             return _closed()
         cause = None
-        if failures.is_unexplained(failure):
-            cause = await self._transport.aside(self._diagnose)
-        return failures.error_of(failure, self._target.text, cause)
+        if _grpc_errors.is_unexplained(failure):
+            cause = await self._transport.run_blocking(self._diagnose)
+        return _grpc_errors.error_of(failure, self._target.text, cause)
 
     def _diagnose(self) -> Diagnosis | None:
         """Finds out why no server answers; calls that fail together share what was found."""
         with self._diagnosing:
             if time.monotonic() - self._diagnosed_at >= _DIAGNOSIS_SECONDS:
-                self._diagnosis = probe.diagnose(self._target, self._security)
+                self._diagnosis = _probe.diagnose(self._target, self._security)
                 self._diagnosed_at = time.monotonic()
             return self._diagnosis
 

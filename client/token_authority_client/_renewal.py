@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from token_authority_client.errors import TokenAuthorityError
-from token_authority_client.values import IssuedToken
+from token_authority_client._errors import TokenAuthorityError
+from token_authority_client._values import IssuedToken
 
 JITTER: Final = 0.1
 """By how much of its time a token may be renewed early, so that many are not renewed at once."""

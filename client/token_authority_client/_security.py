@@ -15,8 +15,8 @@ from typing import Final
 
 import grpc
 
-from token_authority_client.errors import ConfigurationError
-from token_authority_client.target import Target
+from token_authority_client._errors import ConfigurationError
+from token_authority_client._target import Target
 
 _REREAD_SECONDS: Final = 1.0
 _JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")

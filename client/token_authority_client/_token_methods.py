@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar
 
-from token_authority_client import batches
-from token_authority_client.answers import Wanted
-from token_authority_client.connection import CallOptions, Connection
-from token_authority_client.requests import TokenMethods
-from token_authority_client.token_request import TokenRequest
+from token_authority_client import _batches
+from token_authority_client._connection import CallOptions, Connection
+from token_authority_client._requests import TokenMethods
+from token_authority_client._responses import IssueMode
+from token_authority_client._token_request import TokenRequest
 
 OneT_co = TypeVar("OneT_co", covariant=True)
 ManyT_co = TypeVar("ManyT_co", covariant=True)
@@ -22,16 +22,16 @@ class SentTokenMethods(TokenMethods[OneT_co], Generic[OneT_co, ManyT_co]):
         connection: Where to send requests.
         options: How.
         project: The project of requests that name none.
-        wanted: What to ask for.
+        mode: What to ask for.
     """
 
     def __init__(
-        self, connection: Connection, options: CallOptions, project: str, wanted: Wanted[Any]
+        self, connection: Connection, options: CallOptions, project: str, mode: IssueMode[Any]
     ) -> None:
         self._connection = connection
         self._options = options
         self._project = project
-        self._wanted = wanted
+        self._mode = mode
 
     def with_options(
         self,
@@ -100,15 +100,15 @@ class SentTokenMethods(TokenMethods[OneT_co], Generic[OneT_co, ManyT_co]):
         return await self._connection.call(method, request, self._options)
 
     async def _issue(self, request: TokenRequest) -> Any:
-        wanted = self._wanted
-        message = request.to_send(self._project, validate_only=wanted.validate_only)
-        return wanted.one(await self._call(request.method, message))
+        mode = self._mode
+        message = request.to_send(self._project, validate_only=mode.validate_only)
+        return mode.one(await self._call(request.method, message))
 
     async def _issue_many(self, requests: Iterable[TokenRequest]) -> list[Any]:
-        wanted, results = self._wanted, list[Any]()
-        parts = batches.split(requests, self._project, validate_only=wanted.validate_only)
+        mode, results = self._mode, list[Any]()
+        parts = _batches.split(requests, self._project, validate_only=mode.validate_only)
         for part in parts:
             with part.naming_places():
                 answer = await self._call("BatchIssueTokens", part.message)
-            results += wanted.many(answer, len(part.message.requests))
+            results += mode.many(answer, len(part.message.requests))
         return results

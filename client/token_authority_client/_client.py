@@ -9,18 +9,18 @@ from weakref import WeakSet
 import grpc
 
 from token_authority.v1.inspection_pb2 import InspectTokenRequest
-from token_authority_client import answers, authority
-from token_authority_client.authority import AuthorityInfo, AuthorityMethods, SigningKey
-from token_authority_client.connection import CallOptions, Connection
-from token_authority_client.inspection import InspectionMethods
-from token_authority_client.security import Credential, Security, Tls
-from token_authority_client.sending import ManyT_co, OneT_co, SentTokenMethods
-from token_authority_client.source_methods import SourceMethods, SourceT_co
-from token_authority_client.sources import AsyncTokenSource, TokenSource
-from token_authority_client.target import parse
-from token_authority_client.token_request import TokenRequest
-from token_authority_client.transport import AsyncTransport, BlockingTransport
-from token_authority_client.values import Decision, Inspection, IssuedToken
+from token_authority_client import _authority, _responses
+from token_authority_client._authority import AuthorityInfo, AuthorityMethods, SigningKey
+from token_authority_client._connection import CallOptions, Connection
+from token_authority_client._inspection import InspectionMethods
+from token_authority_client._security import Credential, Security, Tls
+from token_authority_client._source_methods import SourceMethods, SourceT_co
+from token_authority_client._sources import AsyncTokenSource, TokenSource
+from token_authority_client._target import parse
+from token_authority_client._token_methods import ManyT_co, OneT_co, SentTokenMethods
+from token_authority_client._token_request import TokenRequest
+from token_authority_client._transport import AsyncTransport, BlockingTransport
+from token_authority_client._values import Decision, Inspection, IssuedToken
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT: Final = timedelta(seconds=5)
@@ -79,22 +79,22 @@ class BaseClient(
         where = parse(target)
         security = Security(where, tls=tls, credential=credential, credentials=credentials)
         connection = Connection(where, security, self._transport_type(where, security))
-        super().__init__(connection, options, project, answers.TOKENS)
+        super().__init__(connection, options, project, _responses.TOKENS)
         self._sources: WeakSet[Any] = WeakSet()
 
     def _inspect(self, message: InspectTokenRequest) -> InspectionT_co:
         async def inspect() -> Inspection:
-            return answers.inspection(await self._call("InspectToken", message))
+            return _responses.inspection(await self._call("InspectToken", message))
 
         result: InspectionT_co = self._run(inspect())
         return result
 
     def _info(self) -> InfoT_co:
-        result: InfoT_co = self._run(authority.fetch_info(self._call))
+        result: InfoT_co = self._run(_authority.fetch_info(self._call))
         return result
 
     def _keys(self, project: str) -> KeysT_co:
-        result: KeysT_co = self._run(authority.fetch_keys(self._call, project))
+        result: KeysT_co = self._run(_authority.fetch_keys(self._call, project))
         return result
 
 
@@ -128,9 +128,11 @@ class AsyncTokenAuthorityClient(
     @property
     def validate_only(self) -> AsyncTokenMethods[Decision]:
         """The same methods, which sign nothing and say why a request is allowed."""
-        return AsyncTokenMethods(self._connection, self._options, self._project, answers.DECISIONS)
+        return AsyncTokenMethods(
+            self._connection, self._options, self._project, _responses.DECISIONS
+        )
 
-    def tokens(self, request: TokenRequest) -> AsyncTokenSource:
+    def token_source(self, request: TokenRequest) -> AsyncTokenSource:
         """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
         source = AsyncTokenSource(lambda: self.issue(request))
         self._sources.add(source)
@@ -170,7 +172,7 @@ class TokenAuthorityClient(
         TokenSource,
     ]
 ):
-    """Asks a token authority for tokens, and blocks for the answers.
+    """Asks a token authority for tokens, and blocks for the _responses.
 
         with TokenAuthorityClient("127.0.0.1:50051") as client:
             issued = client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
@@ -184,10 +186,10 @@ class TokenAuthorityClient(
     def validate_only(self) -> BlockingTokenMethods[Decision]:
         """The same methods, which sign nothing and say why a request is allowed."""
         return BlockingTokenMethods(
-            self._connection, self._options, self._project, answers.DECISIONS
+            self._connection, self._options, self._project, _responses.DECISIONS
         )
 
-    def tokens(self, request: TokenRequest) -> TokenSource:
+    def token_source(self, request: TokenRequest) -> TokenSource:
         """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
         source = TokenSource(lambda: self.issue(request))
         self._sources.add(source)

@@ -7,8 +7,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from token_authority_client.diagnosis import Diagnosis
-from token_authority_client.errors import (
+from token_authority_client._diagnosis import Diagnosis
+from token_authority_client._errors import (
     BY_CODE,
     BY_REASON,
     DeadlineExceeded,
