@@ -14,7 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from families.cases import DAY, LEGAL
 from support.keys import APP_ID, CERTIFICATE
 from token_authority.v1 import rtc_pb2, rtm_pb2
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 
 SEED: Final = int(os.environ.get("DIFFERENTIAL_SEED") or secrets.randbelow(2**32))
 MAX_U32 = 2**32 - 1
@@ -62,7 +62,7 @@ MOMENTS = st.builds(
     # Unix seconds that still fit into 32 bits a day later, as 006 writes them.
     now_ms=st.integers(10**12, (MAX_U32 - DAY) * 1000),
     salt=st.integers(0, MAX_U32),
-    chance=st.uuids(version=4).map(lambda uuid: uuid.bytes),
+    random_bytes=st.uuids(version=4).map(lambda uuid: uuid.bytes),
 )
 
 
