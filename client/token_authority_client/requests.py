@@ -189,8 +189,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         """Issues a Chat token for one of a user and the app.
 
         Args:
-            user_id: The UUID that Chat assigned to the user at registration, not the user name: 1
-                to 64 letters, digits, - and _.
+            user_id: The Chat user ID: 1 to 64 of a-z, 0-9, "_", "-" and ".". Upper-case letters and
+                the UUID that Chat assigned at registration are accepted too.
             app: Or the app, which may call Chat's REST API with all rights: for servers only.
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.

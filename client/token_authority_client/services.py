@@ -64,7 +64,7 @@ class ChatService:
     """Chat: one of a user and the app."""
 
     user_id: str | None = None
-    """The UUID that Chat assigned to the user at registration: 1 to 64 letters, digits, - and _."""
+    """The Chat user ID: 1 to 64 of a-z, 0-9, "_", "-" and "."."""
     app: bool = False
     """Or the app, with all rights: for servers only."""
     ttl: timedelta | None = None

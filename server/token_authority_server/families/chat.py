@@ -1,6 +1,7 @@
 """Chat tokens: for a user, and for the app."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from token_authority.v1 import access_token_pb2, chat_pb2
 from token_authority_server.errors import FieldViolation
@@ -15,6 +16,13 @@ from token_authority_server.families.token_family import TokenFamily
 from token_authority_server.formats.service_packing import Service, chat
 from token_authority_server.formats.services import CHAT
 from token_authority_server.keyring import AppCertificate
+
+_UPPER_CASE_ADVISORY: Final = Advisory(
+    "CHAT_USER_ID_UPPER_CASE",
+    "Chat user IDs are case-insensitive: Chat changes upper-case letters to lower case. Request "
+    "the token for the lower-case user ID.",
+)
+"""Source: Agora Chat SDK reference, ChatClient.loginWithToken, parameter `userId`."""
 
 _HasSubject = chat_pb2.IssueChatTokenRequest | access_token_pb2.ChatService
 
@@ -61,6 +69,9 @@ def chat_advisories(message: _HasSubject) -> Iterator[Advisory]:
     """Yields the warnings about a message with the oneof `subject`."""
     if message.HasField("app"):
         yield APP_ADVISORY
+    user_id = message.user.user_id
+    if user_id != user_id.lower():
+        yield _UPPER_CASE_ADVISORY
 
 
 def chat_service(message: _HasSubject, ttl_s: int) -> Service:

@@ -53,8 +53,7 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("task_uuid", "STRING_PATTERN"): _UUID,
     ("room_uuid", "STRING_PATTERN"): _PRINTABLE,
     ("user_uuid", "STRING_PATTERN"): _PRINTABLE,
-    ("ChatUser.user_id", "STRING_PATTERN"): "must be the UUID that Chat assigned to the user: "
-    "letters, digits, '-' and '_'",
+    ("ChatUser.user_id", "STRING_PATTERN"): "must be a Chat user ID: a-z, 0-9, '_', '-' and '.'",
     ("role", "ENUM_NOT_IN"): "must be set: there is no default role",
     ("format", "ENUM_NOT_IN"): "must be TOKEN_FORMAT_V006, TOKEN_FORMAT_V007 or unset",
     ("IssueWhiteboardTokenRequest.ttl", "DURATION_GTE_LTE"): "must be from 1 ms to 3650 days",
