@@ -41,7 +41,7 @@ class RtmService:
     """RTM (Signaling): a login."""
 
     user_id: str
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     login: timedelta | None = None
     """How long logging in works. None: as long as the token lives."""
 
@@ -87,7 +87,7 @@ class EducationService:
     """
 
     user_uuid: str | None = None
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     room_uuid: str | None = None
     """The room, likewise; with a user and a role."""
     role: int | None = None
@@ -103,7 +103,7 @@ class Rtm2Service:
     """RTM (Signaling) with resource permissions: a login that reaches what they name."""
 
     user_id: str
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     permissions: Sequence[RtmPermission] = ()
     """What the user may reach: at most one for each pair of access and resource type."""
     login: timedelta | None = None

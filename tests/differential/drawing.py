@@ -54,7 +54,7 @@ def text(alphabet: str, longest: int) -> SearchStrategy[str]:
     return usual | st.text(alphabet, min_size=longest, max_size=longest)
 
 
-PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F))
+PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F)).replace("*", "")
 NAMES = text(PRINTABLE, 64).map(lambda name: "!" + name[1:] if name[0] == " " else name)
 UUIDS = text(string.ascii_letters + string.digits + "-_", 64)
 MOMENTS = st.builds(

@@ -38,7 +38,7 @@ _MAX_EXPLAINED_ITEMS: Final = 50
 _RULES_IMAGE: Final = "token_authority.rules.binpb"
 
 _UUID: Final = "must be the UUID that Agora's REST API returned: letters, digits, '-' and '_'"
-_PRINTABLE: Final = "must be printable ASCII characters and not start with a space"
+_PRINTABLE: Final = "must be printable ASCII characters except '*', and not start with a space"
 _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("project", "STRING_PATTERN"): "must be lower-case letters, digits and '-', and start with a "
     "letter, as the server's configuration spells it",
