@@ -56,7 +56,10 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("ChatUser.user_id", "STRING_PATTERN"): "must be a Chat user ID: a-z, 0-9, '_', '-' and '.'",
     ("role", "ENUM_NOT_IN"): "must be set: there is no default role",
     ("format", "ENUM_NOT_IN"): "must be TOKEN_FORMAT_V006, TOKEN_FORMAT_V007 or unset",
-    ("IssueWhiteboardTokenRequest.ttl", "DURATION_GTE_LTE"): "must be from 1 ms to 3650 days",
+    (
+        "IssueWhiteboardTokenRequest.ttl",
+        "DURATION_GTE_LTE",
+    ): "must be from 1 ms to 3650 days; for a token that never expires, set non_expiring",
     ("", "DURATION_GTE_LTE"): "must be from 1 s to 24 h",
     ("", "REQUIRED"): "must be set",
     ("", "STRING_MIN_BYTES"): "must not be empty",
