@@ -1,19 +1,25 @@
 import dataclasses
+import gc
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from support.decoding import decode
 from support.granting import all_powerful, caller, callers, everything, grant
 from support.keys import APP_ID, CERTIFICATE, OLD_CERTIFICATE, Moments, certificate, keyring
 from support.serving import no_limits, no_trail
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.authority import Allowed, Authority, PolicySnapshot
+from token_authority_server.authority import (
+    Authority,
+    AuthorizedRequest,
+    PolicySnapshot,
+    authorize,
+)
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families.rtc import Rtc
-from token_authority_server.formats import access_token_007
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.keyring import Keyring, KeyState, Project
+from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project
 
 REQUEST = IssueRtcTokenRequest(
     project="classroom", channel_name="lesson-1", uid=1, role=RTC_ROLE_PUBLISHER
@@ -28,10 +34,10 @@ def authority(first: PolicySnapshot) -> Authority:
     return Authority(first, Moments(), no_limits(), no_trail())
 
 
-def allowed_by(first: PolicySnapshot) -> tuple[Authority, Allowed]:
-    """What a policy allows, and who has yet to sign it."""
+def allowed_by(first: PolicySnapshot) -> tuple[Authority, AuthorizedRequest]:
+    """An authority, and a request that its policy authorizes."""
     signing = authority(first)
-    return signing, signing.allow(first.callers.by_name["tester"], Rtc(), REQUEST)
+    return signing, signing.authorize(first.callers.by_name["tester"], Rtc(), REQUEST)
 
 
 def test_an_issued_token_does_not_show_its_token() -> None:
@@ -69,9 +75,9 @@ def test_what_a_new_policy_takes_away_is_not_signed(later: PolicySnapshot, reaso
     signing.apply(later)
     with pytest.raises(Refusal) as at_signature:
         signing.sign(allowed)
-    # Nor is it allowed to a caller who was identified by the policy before.
+    # Nor is it authorized for a caller whom the earlier policy authenticated.
     with pytest.raises(Refusal) as at_decision:
-        signing.allow(first.callers.by_name["tester"], Rtc(), REQUEST)
+        signing.authorize(first.callers.by_name["tester"], Rtc(), REQUEST)
     for caught in (at_signature, at_decision):
         assert caught.value.reason is reason
         assert caught.value.audit_fields["channel"] == "lesson-1"
@@ -91,13 +97,57 @@ def test_a_new_key_signs_what_was_allowed_with_the_old_one() -> None:
     assert token.fields["expire"] == 600
 
 
-def test_nothing_derived_of_a_certificate_outlives_its_policy() -> None:
-    signing, allowed = allowed_by(policy())
+def certificates_alive() -> list[str]:
+    """The App Certificates in memory whose key id a test here made up."""
+    gc.collect()
+    return [
+        one.key_id
+        for one in gc.get_objects()
+        if isinstance(one, AppCertificate) and one.key_id == "cert-replaced"
+    ]
+
+
+def test_a_replaced_certificate_and_its_derived_keys_leave_memory() -> None:
+    signing, allowed = allowed_by(policy(project(certificate("cert-replaced"))))
     signing.sign(allowed)
-    held = access_token_007._key_of_second.cache_info  # nothing else shows it
-    assert held().currsize
+    assert certificates_alive() == ["cert-replaced"]
     signing.apply(policy())
-    assert not held().currsize
+    del allowed
+    assert certificates_alive() == []
+
+
+INVALID = IssueRtcTokenRequest(
+    project="classroom",
+    channel_name="lesson-1",
+    uid=1,
+    role=RTC_ROLE_PUBLISHER,
+    expire_time=Timestamp(),
+)
+
+
+@pytest.mark.parametrize(
+    ("caller_name", "request_", "reason"),
+    [
+        # In the order of the checks: each request fails all the later ones too.
+        ("nobody", INVALID, Reason.CREDENTIAL_INVALID),
+        ("tester", INVALID, Reason.INVALID_REQUEST),
+        ("tester", REQUEST, Reason.GRANT_MISSING),
+    ],
+)
+def test_checks_keep_their_order_and_each_refusal_has_what_was_requested(
+    caller_name: str, request_: IssueRtcTokenRequest, reason: Reason
+) -> None:
+    nothing = policy(Keyring([]), channels=("office",))
+    with pytest.raises(Refusal) as caught:
+        authorize(nothing, caller_name, Rtc(), request_, Moments()())
+    assert caught.value.reason is reason
+    assert caught.value.audit_fields == {
+        "project": "classroom",
+        "kind": "rtc",
+        "role": "publisher",
+        "channel": "lesson-1",
+        "user": "uid:1",
+    }
 
 
 def test_the_same_policy_is_not_asked_twice() -> None:

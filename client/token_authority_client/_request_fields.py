@@ -1,7 +1,8 @@
 """The values that go into requests, as parts of their messages."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from dataclasses import fields as fields_of
+from typing import Any, Final, NamedTuple, cast, get_args
 
 from google.protobuf.message import Message
 
@@ -27,15 +28,12 @@ from token_authority_client._message_builder import (
 from token_authority_client._services import (
     AccessTokenService,
     ChatService,
-    ConvoAiService,
     EducationService,
     FcdnService,
-    FpaService,
     RtcService,
     Rtm2Service,
     RtmService,
     StreamingService,
-    SttService,
 )
 from token_authority_client._values import RtcPrivileges, RtmLogin, RtmPermission
 
@@ -47,6 +45,7 @@ _RESOURCE_TYPES: Final = {
     "user": rtm_pb2.RTM_RESOURCE_TYPE_USER,
 }
 _ACCESSES: Final = {"read": rtm_pb2.RTM_ACCESS_READ, "write": rtm_pb2.RTM_ACCESS_WRITE}
+_CHANNEL_AND_USER: Final = ("channel", "any_channel", "uid", "user_account", "any_user")
 _RTC_RIGHTS: Final = ("join_channel", "publish_audio", "publish_video", "publish_data")
 
 
@@ -219,19 +218,28 @@ def _nothing(_: str, __: object) -> Fields:
     return {}
 
 
+_READERS: Final[Mapping[type, Callable[[str, Any], Fields]]] = {
+    RtmService: _rtm,
+    ChatService: _chat,
+    EducationService: _education,
+    Rtm2Service: _rtm2,
+}
+"""The services with more fields than a channel, a user and lifetimes."""
+
+
+def _service_message(service: type) -> _ServiceMessage:
+    """Finds the message of a service: it has the same name."""
+    fields = access_token_pb2.AccessTokenService.DESCRIPTOR.fields
+    (name,) = [
+        field.name
+        for field in fields
+        if field.message_type and field.message_type.name == service.__name__
+    ]
+    rights = [field.name for field in fields_of(service) if field.name not in _CHANNEL_AND_USER]
+    reader = _READERS.get(service) or (_in_channel(*rights) if rights else _nothing)
+    return _ServiceMessage(name, getattr(access_token_pb2, service.__name__), reader)
+
+
 _SERVICE_MESSAGES: Final[Mapping[type, _ServiceMessage]] = {
-    RtcService: _ServiceMessage("rtc", access_token_pb2.RtcService, _in_channel(*_RTC_RIGHTS)),
-    RtmService: _ServiceMessage("rtm", access_token_pb2.RtmService, _rtm),
-    StreamingService: _ServiceMessage(
-        "streaming", access_token_pb2.StreamingService, _in_channel("publish_mixed", "publish_raw")
-    ),
-    FpaService: _ServiceMessage("fpa", access_token_pb2.FpaService, _nothing),
-    ChatService: _ServiceMessage("chat", access_token_pb2.ChatService, _chat),
-    FcdnService: _ServiceMessage(
-        "fcdn", access_token_pb2.FcdnService, _in_channel("publish", "play")
-    ),
-    EducationService: _ServiceMessage("education", access_token_pb2.EducationService, _education),
-    Rtm2Service: _ServiceMessage("rtm2", access_token_pb2.Rtm2Service, _rtm2),
-    ConvoAiService: _ServiceMessage("convo_ai", access_token_pb2.ConvoAiService, _nothing),
-    SttService: _ServiceMessage("stt", access_token_pb2.SttService, _nothing),
+    service: _service_message(service) for service in get_args(AccessTokenService)
 }

@@ -162,7 +162,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         """Issues an RTM (Signaling) token: a login, with resource permissions where given.
 
         Args:
-            user_id: The user who logs in: 1 to 64 printable ASCII characters, no space in front.
+            user_id: The user who logs in: 1 to 64 printable ASCII characters except
+                "*", no space in front.
             permissions: What the user may reach, at most one for each pair of access and resource
                 type; 007 only. Empty: nothing. Unset: whatever the project allows any user.
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
@@ -199,8 +200,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         """Issues a Chat token for one of a user and the app.
 
         Args:
-            user_id: The UUID that Chat assigned to the user at registration, not the user name: 1
-                to 64 letters, digits, - and _.
+            user_id: The Chat user ID: 1 to 64 of a-z, 0-9, "_", "-" and ".". Upper-case letters and
+                the UUID that Chat assigned at registration are accepted too.
             app: Or the app, which may call Chat's REST API with all rights: for servers only.
             ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
             expire_time: Or when it ends; with a time zone.
@@ -236,7 +237,8 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         user outside any room, name the user alone. For the app, set `app` alone.
 
         Args:
-            user_uuid: The user: 1 to 64 printable ASCII characters, no space in front.
+            user_uuid: The user: 1 to 64 printable ASCII characters except
+                "*", no space in front.
             room_uuid: The room, likewise.
             role: The user's role in the room, 0 to 32767, of Agora's open set. There is no default.
             app: The app, which may call the REST API with all rights: for servers only.

@@ -41,7 +41,7 @@ class RtmService:
     """RTM (Signaling): a login."""
 
     user_id: str
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     login: timedelta | None = None
     """How long logging in works. None: as long as the token lives."""
 
@@ -64,7 +64,7 @@ class ChatService:
     """Chat: one of a user and the app."""
 
     user_id: str | None = None
-    """The UUID that Chat assigned to the user at registration: 1 to 64 letters, digits, - and _."""
+    """The Chat user ID: 1 to 64 of a-z, 0-9, "_", "-" and "."."""
     app: bool = False
     """Or the app, with all rights: for servers only."""
     ttl: timedelta | None = None
@@ -87,7 +87,7 @@ class EducationService:
     """
 
     user_uuid: str | None = None
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     room_uuid: str | None = None
     """The room, likewise; with a user and a role."""
     role: int | None = None
@@ -103,7 +103,7 @@ class Rtm2Service:
     """RTM (Signaling) with resource permissions: a login that reaches what they name."""
 
     user_id: str
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     permissions: Sequence[RtmPermission] = ()
     """What the user may reach: at most one for each pair of access and resource type."""
     login: timedelta | None = None

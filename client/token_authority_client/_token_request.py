@@ -3,23 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from token_authority.v1 import (
-    access_token_pb2,
-    chat_pb2,
-    education_pb2,
-    rtc_pb2,
-    rtm_pb2,
-    whiteboard_pb2,
-)
-
-IssueMessage = (
-    whiteboard_pb2.IssueWhiteboardTokenRequest
-    | rtc_pb2.IssueRtcTokenRequest
-    | rtm_pb2.IssueRtmTokenRequest
-    | chat_pb2.IssueChatTokenRequest
-    | education_pb2.IssueEducationTokenRequest
-    | access_token_pb2.IssueAccessTokenRequest
-)
+from google.protobuf.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +15,14 @@ class TokenRequest:
 
     method: str
     """The RPC that answers it, e.g. "IssueRtcToken"."""
-    message: IssueMessage = field(repr=False)
-    """What to ask for. Not to be changed."""
+    message: Message = field(repr=False)
+    """The RPC's request message. Not to be changed."""
 
-    def to_send(self, project: str, *, validate_only: bool) -> IssueMessage:
+    def to_send(self, project: str, *, validate_only: bool) -> Message:
         """Returns a copy of the message; `project` is the default for one that names none."""
         message: Any = type(self.message)()
         message.CopyFrom(self.message)
         message.project = message.project or project
         message.validate_only = validate_only
-        copy: IssueMessage = message
+        copy: Message = message
         return copy

@@ -83,7 +83,7 @@ class RtmLogin:
     """An RTM (Signaling) login in the same token as the RTC channel."""
 
     user_id: str
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     ttl: timedelta | None = None
     """Whole seconds, 1 s to 24 h, at most the token's life. None: the token's."""
 

@@ -1,8 +1,8 @@
-"""The use case: a request of a caller comes in, a token or a refusal comes out. No transport.
+"""The use case: authorizes a caller's request, signs the token and records it. No transport.
 
-The order of the steps is part of the contract: the rules come first because they reveal nothing,
-then what the caller may know of, then the state of it, then how much it may have; a token leaves
-when its record is where the audit policy wants it.
+The order of the checks is part of the contract: first the rules, which reveal nothing; then the
+grants; then the project's keys; then the rate limits. A token is returned only after its audit
+record is written, if the configuration requires one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,25 +10,29 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from token_authority_server.access.callers import Caller
-from token_authority_server.access.grants import AccessRequest, Allowance, Grant
+from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.key_retirement import KeyReport, key_report
 from token_authority_server.audit import AuditTrail, rfc_3339, without_token
-from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
-from token_authority_server.families.base import Moment, ServiceAccess, Terms, TokenFamily
-from token_authority_server.formats.access_token_007 import forget_keys
+from token_authority_server.errors import (
+    Refusal,
+    allowance_missing,
+    invalid_request,
+    project_not_granted,
+)
+from token_authority_server.families import Moment, ServiceAccess, Terms, TokenFamily
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.identity.directory import Callers
 from token_authority_server.inspection import Expected, Inspection, inspect_token
 from token_authority_server.keyring import Keyring, SigningKey
 from token_authority_server.limits import RateLimiter
 
-# Agora's SDKs call back this long before the end (onTokenPrivilegeWillExpire).
+# Agora's SDKs call onTokenPrivilegeWillExpire this long before a token expires.
 _RENEW_BEFORE_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """Who asks, and by which call: for the decision and for the audit trail."""
+    """The authenticated caller and the call, for decisions and the audit trail."""
 
     caller: Caller
     identity: str
@@ -37,7 +41,7 @@ class CallContext:
     request_id: str = ""
 
     def record(self, event: str) -> dict[str, Any]:
-        """Returns the beginning of a record of the audit trail."""
+        """Returns the fields that all audit records of this call have."""
         record = {
             "event": event,
             "caller": self.caller.name,
@@ -48,24 +52,26 @@ class CallContext:
         return {**record, "request_id": self.request_id} if self.request_id else record
 
 
-class Allowed(NamedTuple):
-    """A request that may be signed, with all that signing takes."""
+class AuthorizedRequest(NamedTuple):
+    """A request that a grant covers, with everything that signing needs."""
 
-    kind: TokenFamily[Any, Any]
+    family: TokenFamily[Any, Any]
     request: Any
     policy: "PolicySnapshot"
-    """What it was decided by."""
+    """The snapshot that authorized it."""
     caller: str
     grant: Grant
     project: str
     key: SigningKey
     terms: Terms
-    parts: Sequence[ServiceAccess]
+    accesses: Sequence[ServiceAccess]
     moment: Moment
 
     def __repr__(self) -> str:
-        """Shows neither the request nor what makes the token."""
-        return f"Allowed({self.kind.name}, {self.caller}, {self.grant.name}, {self.key!r})"
+        """Omits the request and the values that determine the token."""
+        return (
+            f"AuthorizedRequest({self.family.name}, {self.caller}, {self.grant.name}, {self.key!r})"
+        )
 
     @property
     def expire_ms(self) -> int | None:
@@ -75,50 +81,50 @@ class Allowed(NamedTuple):
 
     @property
     def end_ms(self) -> int | None:
-        """Milliseconds since 1970 when the token ends, with the last of its rights."""
+        """Milliseconds since 1970 when the token expires; None for never."""
         ttl_ms = self.terms.ttl_ms
         return None if ttl_ms is None else self.terms.issue_ms + ttl_ms
 
     def renew_ms(self, expire_ms: int) -> int:
-        """Returns milliseconds since 1970 when to fetch the next token, for one that expires."""
+        """Returns when to fetch the next token, in milliseconds since 1970."""
         ahead_ms = max(_RENEW_BEFORE_MS, (expire_ms - self.terms.issue_ms) // 10)
         return max(expire_ms - ahead_ms, self.terms.issue_ms)
 
     @property
     def max_ttl_ms(self) -> int:
-        """The longest life that could be asked for."""
-        return min(self.grant.max_ttl_ms, self.kind.max_ttl_ms)
+        """The longest lifetime that the caller may request."""
+        return min(self.grant.max_ttl_ms, self.family.max_ttl_ms)
 
 
 class Issued(NamedTuple):
     """A signed token."""
 
-    allowed: Allowed
+    allowed: AuthorizedRequest
     token: str
     token_id: str
     """The token's fingerprint, safe to log."""
 
     def __repr__(self) -> str:
-        """Does not show the token."""
+        """Omits the token."""
         return f"Issued({self.allowed!r}, {self.token_id})"
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySnapshot:
-    """What a configuration comes to: who may ask, and what signs. Replaced as one."""
+    """Immutable snapshot of callers and keys, swapped atomically on reload."""
 
     keyring: Keyring
     callers: Callers
 
 
 class Authority:
-    """Signs for callers, by their grants.
+    """Authorizes callers by their grants, and signs their tokens.
 
     Args:
-        policy: Who may have what, until `apply` replaces it.
-        moments: Reads clock and entropy, afresh for each token.
-        limiter: Counts tokens.
-        trail: Gets a record of each decision.
+        policy: Callers and keys, until `apply` replaces them.
+        moments: Reads clock and entropy; called for each token.
+        limiter: Enforces rate limits.
+        trail: Receives a record of each token.
     """
 
     def __init__(
@@ -134,34 +140,36 @@ class Authority:
         self._trail = trail
 
     def apply(self, policy: PolicySnapshot) -> None:
-        """Goes on with another configuration: what it takes away is not signed any more."""
+        """Replaces the policy; tokens that it does not allow are no longer signed."""
         self._policy = policy
-        forget_keys()
 
     async def issue(
-        self, context: CallContext, kind: TokenFamily[Any, Any], request: Any
+        self, context: CallContext, family: TokenFamily[Any, Any], request: Any
     ) -> Issued:
-        """Issues one token; see `allow`.
+        """Issues one token.
+
+        Args:
+            context: The caller and the call.
+            family: The family of the request.
+            request: A request whose single fields are valid.
 
         Raises:
-            Refusal: With the reason, and what to do.
+            Refusal: See `authorize`, `charge`, `sign` and `persist`.
         """
-        allowed = self.allow(context.caller, kind, request)
+        allowed = self.authorize(context.caller, family, request)
         await self.charge(context, [allowed])
         issued = self.sign(allowed)
         await self.persist([self.record(context, issued)] if self.records_are_kept else [])
         return issued
 
-    def allow(self, caller: Caller, kind: TokenFamily[Any, Any], request: Any) -> Allowed:
-        """Decides on one request whose single fields are valid, and takes nothing for it.
+    def authorize(
+        self, caller: Caller, family: TokenFamily[Any, Any], request: Any
+    ) -> AuthorizedRequest:
+        """Authorizes one request without charging the quota; see the function `authorize`."""
+        return authorize(self._policy, caller.name, family, request, self._moments())
 
-        Raises:
-            Refusal: With the reason, and what to do; `audit_fields` has what it was for.
-        """
-        return authorize(self._policy, caller.name, kind, request, self._moments())
-
-    async def charge(self, context: CallContext, allowed: Sequence[Allowed]) -> None:
-        """Takes tokens off the caller's quota, for all of them or none.
+    async def charge(self, context: CallContext, allowed: Sequence[AuthorizedRequest]) -> None:
+        """Charges the caller's quota for all of the requests, or for none.
 
         Raises:
             Refusal: RATE_LIMITED or BATCH_EXCEEDS_LIMIT.
@@ -172,41 +180,41 @@ class Authority:
             fields = {"project": allowed[0].project, "count": len(allowed)}
             raise refusal.with_audit_fields(fields) from None
 
-    def sign(self, allowed: Allowed) -> Issued:
-        """Signs what was allowed.
+    def sign(self, allowed: AuthorizedRequest) -> Issued:
+        """Signs the token of an authorized request.
 
         Raises:
-            Refusal: It is not allowed any more, by a policy that was adopted meanwhile.
+            Refusal: The policy was replaced, and the new one does not authorize the request.
         """
         if allowed.policy is not self._policy:
             allowed = authorize(
-                self._policy, allowed.caller, allowed.kind, allowed.request, allowed.moment
+                self._policy, allowed.caller, allowed.family, allowed.request, allowed.moment
             )
-        token = allowed.kind.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
+        token = allowed.family.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
         return Issued(allowed, token, fingerprint(token))
 
     @property
     def records_are_kept(self) -> bool:
-        """Whether there is an audit trail: if not, records need not be made."""
+        """Whether there is an audit trail; if not, records need not be made."""
         return self._trail.is_kept
 
     def record(self, context: CallContext, issued: Issued) -> str:
-        """Makes the record of a token, for `keep`."""
+        """Encodes the audit record of a token, for `persist`."""
         return self._trail.encode(_issued_record(context, issued))
 
     async def persist(self, records: Sequence[str]) -> None:
-        """Puts tokens on record; until that is done they must not leave.
+        """Writes audit records; their tokens must not be returned before this has finished.
 
         Raises:
-            Refusal: AUDIT_UNAVAILABLE, where the trail is required and cannot be written.
+            Refusal: AUDIT_UNAVAILABLE: the trail is required and cannot be written.
         """
         await self._trail.persist(records)
 
     async def inspect(self, context: CallContext, text: str, expected: Expected) -> Inspection:
-        """Explains any token, by the keys of the projects that the caller may inspect.
+        """Explains any token, with the keys of the projects that the caller may inspect.
 
         Raises:
-            Refusal: GRANT_MISSING: there is no such project.
+            Refusal: GRANT_MISSING: the caller may not inspect any project.
         """
         keys = self._policy.keyring.keys(_projects(context.caller, "inspect"))
         inspection = inspect_token(text, expected, keys, self._moments().now_ms)
@@ -224,10 +232,10 @@ class Authority:
         return inspection
 
     def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
-        """Returns the keys of one project, or of all ("") that the caller may list.
+        """Returns the keys of one project, or of all ("") whose keys the caller may list.
 
         Raises:
-            Refusal: GRANT_MISSING: none, or not that one.
+            Refusal: GRANT_MISSING: the caller may not list the keys of that, or any, project.
         """
         allowed = _projects(caller, "list_keys")
         if project and project not in allowed:
@@ -244,32 +252,45 @@ class Authority:
         return [key_report(name, key, grants, now_ms) for name, key in keys]
 
     def now_ms(self) -> int:
-        """Returns the time by which tokens are timed, in milliseconds since 1970."""
+        """Returns the time by the clock that dates tokens, in milliseconds since 1970."""
         return self._moments().now_ms
 
 
 def authorize(
     policy: PolicySnapshot,
     caller_name: str,
-    kind: TokenFamily[Any, Any],
+    family: TokenFamily[Any, Any],
     request: Any,
     moment: Moment,
-) -> Allowed:
-    """Decides on one request; see Authority.allow."""
-    parts = kind.parts(request)
+) -> AuthorizedRequest:
+    """Authorizes one request.
+
+    Args:
+        policy: The callers and keys.
+        caller_name: The authenticated caller.
+        family: The family of the request.
+        request: A request whose single fields are valid.
+        moment: The time and randomness for the token.
+
+    Raises:
+        Refusal: INVALID_REQUEST, or why no grant or key allows the token; its `audit_fields` have
+            what was requested.
+    """
+    accesses, terms, violations = access_request = family.read(request, moment.now_ms)
     try:
         caller = policy.callers.named(caller_name)
-        wanted = AccessRequest(parts, kind.terms(request, moment.now_ms))
+        if violations:
+            raise invalid_request(violations)
         project_name = caller.project(request.project)
-        grant = caller.grant(project_name, wanted)
-        terms = grant.resolve_ttl(wanted.terms, kind.max_ttl_ms)
+        grant = caller.find_grant(project_name, access_request)
+        terms = grant.resolve_ttl(terms, family.max_ttl_ms)
         project = policy.keyring.project(project_name)
-        key = project.active_key(kind.key_type)
+        key = project.active_key(family.key_type)
     except Refusal as refusal:
-        fields = {"project": request.project, **_audit_fields(parts)}
+        fields = {"project": request.project, **_audit_fields(accesses)}
         raise refusal.with_audit_fields(fields) from None
-    return Allowed(
-        kind, request, policy, caller_name, grant, project_name, key, terms, parts, moment
+    return AuthorizedRequest(
+        family, request, policy, caller_name, grant, project_name, key, terms, accesses, moment
     )
 
 
@@ -280,28 +301,26 @@ def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     return projects
 
 
-def _audit_fields(parts: Sequence[ServiceAccess]) -> Mapping[str, Any]:
-    """Says for the record what a token is for; lists where its parts differ."""
-    about: dict[str, Any] = {"kind": parts[0].kind}
-    if len(parts) > 1:
-        about["parts"] = [part.kind for part in parts]
+def _audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:
+    """Returns what a token gives access to, for its record; lists if the services differ."""
+    fields: dict[str, Any] = {"kind": accesses[0].token_type}
+    if len(accesses) > 1:
+        fields["parts"] = [access.token_type for access in accesses]
     for name in ("role", "channel", "user", "room"):
-        values = list(
-            dict.fromkeys(without_token(value) for part in parts if (value := getattr(part, name)))
-        )
-        if values:
-            about[name] = values[0] if len(values) == 1 else values
+        found = [value for access in accesses if (value := getattr(access, name))]
+        if values := list(dict.fromkeys(map(without_token, found))):
+            fields[name] = values[0] if len(values) == 1 else values
     for name in ("any_channel", "any_user"):
-        if any(getattr(part, name) for part in parts):
-            about[name] = True
-    return about
+        if any(getattr(access, name) for access in accesses):
+            fields[name] = True
+    return fields
 
 
 def _issued_record(context: CallContext, issued: Issued) -> dict[str, Any]:
     allowed = issued.allowed
     return {
         **context.record("issued"),
-        **_audit_fields(allowed.parts),
+        **_audit_fields(allowed.accesses),
         "project": allowed.project,
         "grant": allowed.grant.name,
         "key_id": allowed.key.key_id,

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from support import granting
 from support.keys import NOW_MS
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006, TOKEN_FORMAT_V007
-from token_authority_server.access.grants import AccessRequest, Grant, find_grant
+from token_authority_server.access.grants import Grant, find_grant
 from token_authority_server.access.patterns import Patterns
 from token_authority_server.config.callers import TOKEN_KINDS, GrantSettings
 from token_authority_server.errors import Reason, Refusal
-from token_authority_server.families.base import ServiceAccess, Terms
+from token_authority_server.families import AccessRequest, ServiceAccess, Terms
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -126,7 +126,7 @@ def test_grants_are_never_combined() -> None:
     for grants, nearest, kind in (([rtc, rtm], "rtc", "rtm"), ([rtm, rtc], "rtm", "rtc")):
         told = refusal(grants, RTC, RTM)
         assert told.metadata["grant"] == nearest
-        assert told.metadata["wanted"] == f"tokens of kind {kind}"
+        assert told.metadata["wanted"] == f"tokens of type {kind}"
 
 
 # From far to near: what each lacks for an RTC token with an RTM login, and what is missing then.
@@ -166,7 +166,7 @@ LACKS: list[tuple[dict[str, Any], ServiceAccess, dict[str, Any], str, Reason, st
         {},
         "tokens",
         Reason.GRANT_MISSING,
-        "tokens of kind rtc",
+        "tokens of type rtc",
     ),
     (
         {"tokens": ("whiteboard",), "channels": (), "users": ()},
@@ -174,7 +174,7 @@ LACKS: list[tuple[dict[str, Any], ServiceAccess, dict[str, Any], str, Reason, st
         {},
         "tokens",
         Reason.SDK_SCOPE_FORBIDDEN,
-        "tokens of kind whiteboard.sdk",
+        "tokens of type whiteboard.sdk",
     ),
     (
         {"roles": ("subscriber",)},
@@ -230,7 +230,7 @@ LACKS: list[tuple[dict[str, Any], ServiceAccess, dict[str, Any], str, Reason, st
         {"format": TOKEN_FORMAT_V006},
         "v006",
         Reason.GRANT_MISSING,
-        "the older format 006",
+        "tokens of the older format 006",
     ),
     (
         {"allow": ()},
@@ -246,7 +246,7 @@ LACKS: list[tuple[dict[str, Any], ServiceAccess, dict[str, Any], str, Reason, st
         {"ttl_ms": 60_000},
         "max_ttl",
         Reason.TTL_FORBIDDEN,
-        "a life of 60 s: 59 s at most",
+        "a lifetime above 59 s (60 s requested)",
     ),
 ]
 
@@ -288,12 +288,12 @@ def test_a_token_in_a_field_is_not_repeated() -> None:
     assert "(token " in told.message
 
 
-def settled(grant: Grant, wanted: Terms, kind_max_ttl_ms: int = DAY_MS) -> Terms:
-    return grant.resolve_ttl(wanted, kind_max_ttl_ms)
+def settled(grant: Grant, wanted: Terms, family_max_ttl_ms: int = DAY_MS) -> Terms:
+    return grant.resolve_ttl(wanted, family_max_ttl_ms)
 
 
 @pytest.mark.parametrize(
-    ("options", "kind_max_ms", "expected_ms"),
+    ("options", "family_max_ms", "expected_ms"),
     [
         ({}, DAY_MS, HOUR_MS),
         ({"default_ttl": "5m"}, DAY_MS, 300_000),
@@ -306,15 +306,15 @@ def settled(grant: Grant, wanted: Terms, kind_max_ttl_ms: int = DAY_MS) -> Terms
     ],
 )
 def test_a_request_that_does_not_say_gets_the_default_life(
-    options: dict[str, Any], kind_max_ms: int, expected_ms: int
+    options: dict[str, Any], family_max_ms: int, expected_ms: int
 ) -> None:
-    found = settled(grant(**options), terms(ttl_is_default=True), kind_max_ms)
+    found = settled(grant(**options), terms(ttl_is_default=True), family_max_ms)
     assert found.ttl_ms == expected_ms
     assert not found.advisories
 
 
 def test_a_right_must_not_outlive_the_default_life() -> None:
-    wanted = terms(ttl_is_default=True, own_ms={"rtm.ttl": 600_000})
+    wanted = terms(ttl_is_default=True, privilege_ttls_ms={"rtm.ttl": 600_000})
     assert settled(grant(), wanted).ttl_ms == HOUR_MS
     with pytest.raises(Refusal) as caught:
         settled(grant(default_ttl="9m"), wanted)
@@ -325,7 +325,7 @@ def test_a_right_must_not_outlive_the_default_life() -> None:
 def test_a_longer_life_is_cut_down_where_the_grant_says_so() -> None:
     clamping = grant(max_ttl="10m", above_max_ttl="clamp")
     own = {"privileges.join_channel_ttl": HOUR_MS}
-    wanted = terms(HOUR_MS, own_ms=own, logins=frozenset(own))
+    wanted = terms(HOUR_MS, privilege_ttls_ms=own, entries=frozenset(own))
     found = settled(clamping, wanted)
     assert (found.ttl_ms, found.usable_ms) == (600_000, 600_000)
     assert [advisory.reason for advisory in found.advisories] == ["TTL_CLAMPED"]
@@ -339,4 +339,4 @@ def test_what_never_expires_stays_so() -> None:
 
 def test_the_grant_for_all_has_every_kind_of_token() -> None:
     # Tests take things away from it, one each: a kind that is not in it could not be denied.
-    assert grant().kinds == set(TOKEN_KINDS)
+    assert grant().token_types == set(TOKEN_KINDS)

@@ -13,9 +13,10 @@ from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, NONCE, NOW_MS, SECRET_
 from token_authority_server.audit import without_token
 from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, body_of, link_of, seal
 from token_authority_server.formats.access_token_006 import build_access_token_006
-from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
+from token_authority_server.formats.access_token_007 import build_access_token_007
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.formats.netless import NetlessKind, build_netless_token
+from token_authority_server.formats.service_packing import rtc
 
 
 def whiteboard(kind: NetlessKind) -> str:

@@ -31,7 +31,7 @@ from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_server.audit import AuditTrail, FileSink
 from token_authority_server.authority import Authority, CallContext, PolicySnapshot
 from token_authority_server.config.dev import dev_settings
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 from token_authority_server.limits import RateLimiter
 from token_authority_server.rpc.batch import BatchIssueTokens
 from token_authority_server.rpc.validation import RequestParser

@@ -1,10 +1,10 @@
-"""The cost of a decision, in microseconds: what grants add to a call that is allowed.
+"""Time to authorize one request, in microseconds.
 
     python tests/bench/decisions.py
 
-Timed is what the authority does for grants and nothing else: finding out what a request needs
-(`TokenFamily.parts`) and which grant covers it (`Caller.grant`). Of 20 grants all but the last are
-for the same types of token and for other channels and users, so that each has to be looked at.
+Measures reading a request (`TokenFamily.read`) and finding the grant that covers it
+(`Caller.find_grant`). Of 20 grants all but the last are for the same types of token and for other
+channels and users, so that each has to be checked.
 """
 
 import statistics
@@ -14,11 +14,10 @@ from typing import Any, Final
 from token_authority.v1.access_token_pb2 import AccessTokenService, IssueAccessTokenRequest
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest, RtmLogin
 from token_authority_server.access.callers import Caller
-from token_authority_server.access.grants import AccessRequest
 from token_authority_server.config.callers import CallerSettings
 from token_authority_server.errors import Refusal
+from token_authority_server.families import TokenFamily
 from token_authority_server.families.access_token import AccessToken
-from token_authority_server.families.base import TokenFamily
 from token_authority_server.families.rtc import Rtc
 
 COUNT, ROUNDS = 10_000, 9
@@ -35,7 +34,7 @@ FOREIGN: Final = IssueRtcTokenRequest(channel_name="office", uid=7, role=RTC_ROL
 
 
 def grant(name: str, channel: str, users: tuple[str, ...]) -> dict[str, Any]:
-    """A grant for one channel, or all that a pattern stands for."""
+    """A grant for one channel, or for those that a pattern matches."""
     return {
         "name": name,
         "project": "classroom",
@@ -47,7 +46,7 @@ def grant(name: str, channel: str, users: tuple[str, ...]) -> dict[str, Any]:
 
 
 def context(count: int) -> Caller:
-    """A caller of whose grants the last one covers the requests above."""
+    """A caller whose last grant covers the requests above."""
     others = [
         grant(f"room-{n}", f"room-{n}-*", ("uid:*", f"account:room-{n}-*"))
         for n in range(count - 1)
@@ -57,13 +56,12 @@ def context(count: int) -> Caller:
     return CallerSettings.model_validate(row).caller()
 
 
-def microseconds(who: Caller, kind: TokenFamily[Any, Any], request: Any) -> float:
+def microseconds(who: Caller, family: TokenFamily[Any, Any], request: Any) -> float:
     """Times decisions on one request; the median of some rounds."""
-    terms = kind.terms(request, NOW_MS)
 
     def authorize() -> None:
         try:
-            who.grant("classroom", AccessRequest(kind.parts(request), terms))
+            who.find_grant("classroom", family.read(request, NOW_MS))
         except Refusal:
             assert request is FOREIGN
 
@@ -78,7 +76,7 @@ if __name__ == "__main__":
         ("a composition of 4 services", AccessToken(), COMPOSED),
         ("RTC, refused and explained", Rtc(), FOREIGN),
     ]
-    for title, kind, request in cases:
-        one, twenty = [microseconds(context(count), kind, request) for count in (1, 20)]
+    for title, family, request in cases:
+        one, twenty = [microseconds(context(count), family, request) for count in (1, 20)]
         wanted = f" (≤ {LIMIT_US})" if request is RTC else ""
         print(f"{title:28} 1 grant {one:5.1f} µs, 20 grants {twenty:5.1f} µs{wanted}")

@@ -25,9 +25,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
+from token_authority_server.formats.access_token_007 import build_with_second_key
 from token_authority_server.formats.netless import build_netless_token, nonce_text
 from token_authority_server.formats.packing import uid_text
+from token_authority_server.formats.service_packing import rtc
+from token_authority_server.keyring import AppCertificate, KeyState, Secret
 
 APP_ID = "970CA35de60c44645bbae8a215061b33"
 CERTIFICATE = "5CFd2fd1755d40ecb72977518be15d3b"
@@ -35,6 +37,7 @@ CHANNEL = "7d72365eb983485397e3e3f9d460bdda"
 UID = 2882341273
 SECONDS = 3600
 ACCESS_KEY, SECRET_KEY = "RMmLoj8sBDaV1zGY", "u3qfQ0eGgXJ8bBzxnRRyk9wWk8Xo2vJt"
+KEY = AppCertificate("cert-1", KeyState.ACTIVE, APP_ID, Secret(CERTIFICATE))
 ROOM = "4a50cb3b6a0c4b5e9a1d1c1f0e6d7c8b"
 
 
@@ -130,10 +133,11 @@ def agora_rtc() -> str:
 
 def our_rtc() -> str:
     """The same, ours."""
-    return build_access_token_007(
+    issued_at = time.time_ns() // 1_000_000_000
+    return build_with_second_key(
         app_id=APP_ID,
-        app_certificate=CERTIFICATE,
-        issued_at=time.time_ns() // 1_000_000_000,
+        second_key=KEY.second_key(issued_at),
+        issued_at=issued_at,
         expire_seconds=SECONDS,
         salt=int.from_bytes(os.urandom(4), "little"),
         services=[rtc(CHANNEL, uid_text(UID), dict.fromkeys((1, 2, 3, 4), SECONDS))],

@@ -10,8 +10,9 @@ import pytest
 from support.commands import run
 from support.keys import APP_ID, CERTIFICATE, NOW_MS
 from token_authority_server.audit.record import Chain, body_of, seal
-from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
+from token_authority_server.formats.access_token_007 import build_access_token_007
 from token_authority_server.formats.fingerprint import fingerprint
+from token_authority_server.formats.service_packing import rtc
 
 TOKEN = build_access_token_007(
     app_id=APP_ID,

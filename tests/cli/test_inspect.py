@@ -8,7 +8,8 @@ from support.keys import APP_ID, CERTIFICATE, NOW_MS
 from support.serving import running
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_cli.__main__ import main
-from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
+from token_authority_server.formats.access_token_007 import build_access_token_007
+from token_authority_server.formats.service_packing import rtc
 
 
 def token_for(channel: str) -> str:

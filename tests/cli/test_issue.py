@@ -13,8 +13,7 @@ from support.decoding import decode
 from support.serving import Running
 from token_authority.v1.access_token_pb2 import AccessTokenService
 from token_authority_cli.issue import COMMANDS
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.families import FAMILIES, TokenFamily
 
 Ask = Callable[..., Awaitable[Ran]]
 

@@ -31,8 +31,7 @@ from token_authority_client import (
     SttService,
     prepare,
 )
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.families import FAMILIES, TokenFamily
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 NOW = datetime.fromtimestamp(NOW_MS // 1000, UTC)

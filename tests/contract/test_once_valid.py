@@ -1,8 +1,9 @@
-"""Requests that were once valid stay valid; `buf breaking` does not see the rules.
+"""Requests that the contract once allowed stay valid: `buf breaking` does not see the rules.
 
 once_valid_requests.jsonl holds a request at every edge of every rule, as proto3 JSON; it is sent at
 the moment `support.keys.NOW_MS`. Lines are added with each new rule and never taken away.
-`{"$repeat": [part, count]}` stands for a long text or list.
+`{"$repeat": [part, count]}` stands for a long text or list. A line with `refused` is an exception:
+a rule was tightened, for the reason that it gives.
 """
 
 import json
@@ -18,11 +19,13 @@ from google.protobuf.message_factory import GetMessageClass
 
 from contract.rules import is_ours, limits, methods, rules
 from support.keys import access_key, certificate
-from support.serving import running
+from support.serving import refused, running
 from token_authority_server.keyring import Keyring, Project
 
 CORPUS = Path(__file__).with_name("once_valid_requests.jsonl")
-LINES = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
+ONCE_VALID = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
+LINES = [line for line in ONCE_VALID if "refused" not in line]
+REFUSED = [line for line in ONCE_VALID if "refused" in line]
 METHODS = methods()
 # By name, as in the lines.
 PATHS = {path.rpartition("/")[2]: path for path in METHODS}
@@ -60,6 +63,20 @@ async def test_a_once_valid_request_is_still_answered(line: dict[str, Any]) -> N
         call = server.channel.unary_unary(PATHS[line["method"]])
         answer = await call(request.SerializeToString())
     assert len(answer) > 20
+
+
+@pytest.mark.parametrize("line", REFUSED, ids=lambda line: json.dumps(line["request"])[:60])
+async def test_the_only_tightened_rule_is_that_an_identity_has_no_star(
+    line: dict[str, Any],
+) -> None:
+    request = request_of(line)
+    keyring = Keyring([Project(name, (certificate(), access_key())) for name in projects(request)])
+    async with running(keyring) as server:
+        call = server.channel.unary_unary(PATHS[line["method"]])
+        answer = await refused(call(request.SerializeToString()))
+    (violation,) = answer.violations
+    assert violation[1] == "STRING_PATTERN"
+    assert "*" in json.dumps(line["request"])
 
 
 def values(message: Message) -> Iterator[tuple[str, Any]]:

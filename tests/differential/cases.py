@@ -30,7 +30,7 @@ from differential.drawing import (
 from families.cases import DAY, HOUR
 from support.keys import ACCESS_KEY, SECRET_KEY
 from token_authority.v1 import issued_token_pb2, whiteboard_pb2
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 
 
 @st.composite

@@ -27,7 +27,7 @@ from differential.drawing import (
 )
 from families.cases import DAY, HOUR
 from token_authority.v1 import rtc_pb2
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from differential.drawing import Call
 from support.installing import BIN, NPM_FOLDER
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 
 
 class Node:

@@ -26,8 +26,7 @@ from support.decoding import decode, inflate
 from support.installing import npm_install
 from support.keys import CHANCE, NOW_MS, Moments
 from support.serving import Running, running
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import Moment, TokenFamily
+from token_authority_server.families import FAMILIES, Moment, TokenFamily
 
 
 def rtc(moment: Moment) -> SearchStrategy[Case]:

@@ -14,7 +14,7 @@ from contract.rules import reasons as contract_reasons
 from support.keys import NOW_MS
 from support.serving import Running, refused
 from token_authority.v1 import issued_token_pb2, token_service_pb2
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.families import TokenFamily
 
 NOW: Final = NOW_MS // 1000
 HOUR: Final = 3600

@@ -356,6 +356,7 @@ def user_broken(name: str) -> list[Broken]:
         ("user unnamed", "", "STRING_MIN_LEN"),
         ("user of 65", "u" * 65, "STRING_MAX_LEN"),
         ("user not ASCII", "é", "STRING_PATTERN"),
+        ("user a pattern", "a*", "STRING_PATTERN"),
         ("user with a space first", " a", "STRING_PATTERN"),
     ]
     return [

@@ -28,7 +28,8 @@ from token_authority.v1 import issued_token_pb2
 from token_authority.v1.chat_pb2 import IssueChatTokenRequest
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V007
 
-LEGAL = string.ascii_letters + string.digits + "-_"
+LEGAL = string.ascii_letters + string.digits + "-_."
+LONGEST = LEGAL[1:]
 APP: dict[str, Any] = {"user": None, "app": {}}
 
 
@@ -46,10 +47,12 @@ async def issue(server: Running, **changes: Any) -> issued_token_pb2.IssuedToken
     ("subject", "privilege", "user_id", "advisories"),
     [
         ({}, 1, "8b1f-uuid", []),
-        ({"user": {"user_id": LEGAL}}, 1, LEGAL, []),
+        ({"user": {"user_id": "john.doe"}}, 1, "john.doe", []),
+        ({"user": {"user_id": "ak24"}}, 1, "ak24", []),
+        ({"user": {"user_id": LONGEST}}, 1, LONGEST, ["CHAT_USER_ID_UPPER_CASE"]),
         (APP, 2, "", ["APP_TOKEN_SERVER_SIDE_ONLY"]),
     ],
-    ids=["user", "longest user", "app"],
+    ids=["user", "with a period", "of letters and digits", "longest user", "app"],
 )
 @pytest.mark.parametrize(
     ("end", "life"),
@@ -90,8 +93,7 @@ BROKEN: list[Broken] = [
     ("no subject", {"user": None}, [("subject", "REQUIRED")]),
     ("user unnamed", {"user": {}}, [("user.user_id", "STRING_MIN_LEN")]),
     ("user of 65", {"user": {"user_id": "u" * 65}}, [("user.user_id", "STRING_MAX_LEN")]),
-    # A user name is not the UUID that Chat assigned.
-    ("user name", {"user": {"user_id": "al ice"}}, [("user.user_id", "STRING_PATTERN")]),
+    ("user with a space", {"user": {"user_id": "al ice"}}, [("user.user_id", "STRING_PATTERN")]),
     ("user in lines", {"user": {"user_id": "a\n"}}, [("user.user_id", "STRING_PATTERN")]),
     *PROJECT_BROKEN,
     *END_BROKEN,

@@ -27,7 +27,7 @@ from token_authority.v1 import issued_token_pb2
 from token_authority.v1.education_pb2 import IssueEducationTokenRequest
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V007
 
-PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
+PRINTABLE = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "*"]
 NAME = "".join(PRINTABLE[1:65])
 ROOM_USER = {"room_uuid": "room-1", "user_uuid": "user-1", "role": 2}
 
@@ -136,6 +136,8 @@ def name_broken(path: str, base: dict[str, Any]) -> list[Broken]:
         ("unset", "", "STRING_MIN_LEN"),
         ("of 65", "n" * 65, "STRING_MAX_LEN"),
         ("not ASCII", "é", "STRING_PATTERN"),
+        ("a wildcard", "*", "STRING_PATTERN"),
+        ("a pattern", "a*", "STRING_PATTERN"),
         ("with a space first", " a", "STRING_PATTERN"),
         ("in lines", "a\n", "STRING_PATTERN"),
     ]

@@ -18,8 +18,7 @@ from token_authority.v1 import issued_token_pb2
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_NETLESS, TOKEN_FORMAT_V007
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER
 from token_authority.v1.whiteboard_pb2 import WHITEBOARD_ROLE_READER
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.families import FAMILIES, TokenFamily
 
 pytestmark = pytest.mark.parametrize("kind", FAMILIES, ids=lambda kind: kind.name)
 

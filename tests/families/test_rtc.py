@@ -281,6 +281,7 @@ BROKEN: list[Broken] = [
     ("rtm unnamed", {"rtm": {}}, [("rtm.user_id", "STRING_MIN_LEN")]),
     ("rtm of 65", {"rtm": {"user_id": "u" * 65}}, [("rtm.user_id", "STRING_MAX_LEN")]),
     ("rtm not ASCII", {"rtm": {"user_id": "é"}}, [("rtm.user_id", "STRING_PATTERN")]),
+    ("rtm a pattern", {"rtm": {"user_id": "a*"}}, [("rtm.user_id", "STRING_PATTERN")]),
     ("rtm spaced", {"rtm": {"user_id": " a"}}, [("rtm.user_id", "STRING_PATTERN")]),
     ("rtm ttl 0", {"rtm": {"user_id": "a", "ttl": seconds(0)}}, [("rtm.ttl", "DURATION_GTE_LTE")]),
     (

@@ -35,7 +35,7 @@ from token_authority.v1.rtm_pb2 import (
     IssueRtmTokenRequest,
 )
 
-PRINTABLE = [chr(code) for code in range(0x20, 0x7F)]
+PRINTABLE = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "*"]
 TYPES: dict[int, int] = {
     RTM_RESOURCE_TYPE_MESSAGE_CHANNEL: 0,
     RTM_RESOURCE_TYPE_STREAM_CHANNEL: 1,
@@ -65,7 +65,7 @@ def permissions(*rows: tuple[int, int, list[str]]) -> dict[str, Any]:
     }
 
 
-USERS = ["a", "0", "al ice \"'*/\\`~", "".join(PRINTABLE[1:65])]
+USERS = ["a", "0", "al ice \"'+/\\`~", "".join(PRINTABLE[1:65])]
 ENDS: list[tuple[dict[str, Any], int]] = [
     ({}, HOUR),
     ({"ttl": seconds(1)}, 1),
@@ -224,6 +224,9 @@ BROKEN: list[Broken] = [
     ("no user", {"user_id": None}, [("user_id", "STRING_MIN_LEN")]),
     ("user of 65", {"user_id": "u" * 65}, [("user_id", "STRING_MAX_LEN")]),
     ("user not ASCII", {"user_id": "é"}, [("user_id", "STRING_PATTERN")]),
+    # Whoever checks the token could take it for a wildcard.
+    ("user a wildcard", {"user_id": "*"}, [("user_id", "STRING_PATTERN")]),
+    ("user a pattern", {"user_id": "a*"}, [("user_id", "STRING_PATTERN")]),
     ("user with a space first", {"user_id": " a"}, [("user_id", "STRING_PATTERN")]),
     ("user in lines", {"user_id": "a\n"}, [("user_id", "STRING_PATTERN")]),
     ("user with DEL", {"user_id": "a\x7f"}, [("user_id", "STRING_PATTERN")]),

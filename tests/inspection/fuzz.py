@@ -37,7 +37,7 @@ from inspection.tokens import (
     whiteboard,
 )
 from support.keys import APP_ID, NOW_MS
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats import service_packing as v007
 from token_authority_server.inspection import Expected, Inspection, inspect_token
 from vectors import run
 

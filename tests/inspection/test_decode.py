@@ -19,7 +19,7 @@ from inspection.tokens import (
     whiteboard,
 )
 from support.keys import ACCESS_KEY, APP_ID, NONCE, NOW_MS
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats import service_packing as v007
 from token_authority_server.inspection.decode import decode
 from token_authority_server.inspection.reasons import Reason
 

@@ -26,7 +26,7 @@ from inspection.tokens import (
     whiteboard,
 )
 from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, OLD_CERTIFICATE, SECRET_KEY, certificate
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats import service_packing as v007
 from token_authority_server.inspection import Signature, Verdict
 from token_authority_server.keyring import AppCertificate, KeyState, Secret
 

@@ -17,8 +17,12 @@ from support.keys import (
     access_key,
     certificate,
 )
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats import service_packing as v007
 from token_authority_server.formats.access_token_006 import build_access_token_006
+from token_authority_server.formats.access_token_007 import (
+    build_access_token_007,
+    signature_007,
+)
 from token_authority_server.formats.netless import (
     NetlessKind,
     build_netless_token,
@@ -73,13 +77,13 @@ def t007(*services: v007.Service, **changes: Any) -> str:
         "services": services or [rtc()],
         **changes,
     }
-    return v007.build_access_token_007(**arguments)
+    return build_access_token_007(**arguments)
 
 
 def sealed_007(signed: bytes, issued_at: int = NOW, salt: int = 1) -> str:
     """Signs and packs any bytes, whatever they mean."""
     number = issued_at.to_bytes(4, "little"), salt.to_bytes(4, "little")
-    signature = v007.signature_007(CERTIFICATE, *number, signed)
+    signature = signature_007(CERTIFICATE, *number, signed)
     return packed_007(b"\x20\0" + signature + signed)
 
 

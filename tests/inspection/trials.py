@@ -33,7 +33,7 @@ from support.keys import (
     OLD_CERTIFICATE,
     SECRET_KEY,
 )
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats import service_packing as v007
 from token_authority_server.inspection import Inspection, Reason
 
 

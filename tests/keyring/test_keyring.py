@@ -1,8 +1,11 @@
+import dataclasses
 import pickle
 
 import pytest
 
-from support.keys import access_key, certificate
+from support.keys import CERTIFICATE, OLD_CERTIFICATE, access_key, certificate
+from token_authority_server.formats.access_token_007 import second_key
+from token_authority_server.formats.packing import FormatError
 from token_authority_server.keyring import Secret
 
 
@@ -14,3 +17,23 @@ def test_a_secret_shows_nothing() -> None:
     assert "5CFd" not in repr(certificate())
     with pytest.raises(TypeError):
         pickle.dumps(secret)
+
+
+def test_the_key_of_a_second_is_derived_from_this_certificate_and_second() -> None:
+    old, new = certificate(secret=OLD_CERTIFICATE), certificate()
+    # Back and forth: the last second and key are remembered.
+    for issued_at in (7, 7, 8, 7, 0, 2**32 - 1):
+        for key, secret in ((old, OLD_CERTIFICATE), (new, CERTIFICATE)):
+            assert key.second_key(issued_at) == second_key(secret, issued_at)
+    assert dataclasses.replace(new, certificate=old.certificate).second_key(7) == old.second_key(7)
+    # What is remembered is neither compared nor shown.
+    assert new == dataclasses.replace(new)
+    assert repr(new) == repr(certificate())
+    for issued_at in (-1, 2**32):
+        with pytest.raises(FormatError):
+            new.second_key(issued_at)
+
+
+def test_the_key_of_a_second_is_derived_once() -> None:
+    key = certificate()
+    assert key.second_key(7) is key.second_key(7)

@@ -21,8 +21,7 @@ from token_authority.v1.whiteboard_pb2 import (
     WhiteboardSdkScope,
 )
 from token_authority_server.config.callers import TOKEN_KINDS
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import Dimension
+from token_authority_server.families import FAMILIES, Dimension
 
 Parts = Mapping[str, Mapping[str, str]]
 Row = dict[str, Any]
@@ -66,7 +65,7 @@ class Sample:
         for kind in self.parts:
             reason = "SDK_SCOPE_FORBIDDEN" if kind == "whiteboard.sdk" else "GRANT_MISSING"
             others = tuple(name for name in TOKEN_KINDS if name != kind)
-            yield Denial(self, "tokens", {"tokens": others}, reason, f"tokens of kind {kind}")
+            yield Denial(self, "tokens", {"tokens": others}, reason, f"tokens of type {kind}")
         for dimension in TOKEN_DIMENSIONS:
             for value in dict.fromkeys(self.values(dimension)):
                 others = tuple(one for one in self.values(dimension) if one != value)

@@ -5,10 +5,16 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message_factory import GetMessageClass
 
 from support.serving import PARSER
 from token_authority.v1.access_token_pb2 import AccessTokenService, IssueAccessTokenRequest
+from token_authority.v1.whiteboard_pb2 import (
+    WHITEBOARD_ROLE_READER,
+    IssueWhiteboardTokenRequest,
+    WhiteboardRoomScope,
+)
 from token_authority_server.errors import Refusal
 from token_authority_server.rpc.contract import TOKEN_SERVICE
 from token_authority_server.rpc.validation import _ADVICE
@@ -55,6 +61,18 @@ def test_no_refusal_answers_with_a_regex() -> None:
     fields = set(patterned_fields())
     assert "channel_name" in fields
     assert {(field, "STRING_PATTERN") for field in fields} <= set(_ADVICE)
+
+
+def test_a_whiteboard_ttl_of_0_is_answered_with_the_field_for_non_expiring_tokens() -> None:
+    # Agora's libraries take a lifespan of 0 for "never expires".
+    request = IssueWhiteboardTokenRequest(
+        room=WhiteboardRoomScope(room_uuid="r"), role=WHITEBOARD_ROLE_READER, ttl=Duration()
+    )
+    with pytest.raises(Refusal) as caught:
+        PARSER.parser(request.DESCRIPTOR.full_name)(request.SerializeToString())
+    (violation,) = caught.value.violations
+    assert (violation.field, violation.reason) == ("ttl", "DURATION_GTE_LTE")
+    assert "set non_expiring" in violation.description
 
 
 def test_a_list_of_thousands_of_mistakes_is_refused_at_the_first() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 
 from token_authority_server.access.grants import Allowance
 from token_authority_server.config.callers import TOKEN_KINDS, CallerSettings, GrantSettings
-from token_authority_server.families.base import Dimension
+from token_authority_server.families import Dimension
 from token_authority_server.identity.directory import LOCAL, Callers
 
 ALL_ALLOWANCES: Final = tuple(get_args(Allowance))

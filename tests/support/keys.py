@@ -2,7 +2,7 @@
 
 import itertools
 
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 from token_authority_server.keyring import (
     AccessKey,
     AppCertificate,

@@ -17,12 +17,13 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2] / "server"))
 
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.formats import service_packing as packing
 from token_authority_server.formats.access_token_006 import (
     RTM_LOGIN,
     TOKEN_SECONDS,
     build_access_token_006,
 )
+from token_authority_server.formats.access_token_007 import build_access_token_007
 from token_authority_server.formats.netless import build_netless_token
 from token_authority_server.formats.packing import FormatError, uid_text
 
@@ -81,7 +82,7 @@ def _build_006(inputs: Inputs) -> str:
 
 def _build_007(api: str, inputs: Inputs) -> str:
     expire = inputs.get("token_expire", inputs.get("expire"))
-    return v007.build_access_token_007(
+    return build_access_token_007(
         app_id=inputs["app_id"],
         app_certificate=inputs["app_certificate"],
         issued_at=inputs["issue_ts"],
@@ -92,13 +93,13 @@ def _build_007(api: str, inputs: Inputs) -> str:
     )
 
 
-def _rtc(inputs: Inputs) -> list[v007.Service]:
+def _rtc(inputs: Inputs) -> list[packing.Service]:
     """One lifetime for all: role 1 may publish, any other may join."""
     privileges = _publisher_or_not(inputs["role"] == 1, inputs["privilege_expire"])
-    return [v007.rtc(inputs["channel_name"], _uid(inputs), privileges)]
+    return [packing.rtc(inputs["channel_name"], _uid(inputs), privileges)]
 
 
-def _rtc_privileges(inputs: Inputs) -> list[v007.Service]:
+def _rtc_privileges(inputs: Inputs) -> list[packing.Service]:
     """A lifetime for each privilege; a role other than 1 may join only."""
     privileges = {
         1: inputs["join_channel_expire"],
@@ -108,85 +109,85 @@ def _rtc_privileges(inputs: Inputs) -> list[v007.Service]:
     }
     if inputs.get("role", 1) != 1:
         privileges = {1: privileges[1]}
-    return [v007.rtc(inputs["channel_name"], _uid(inputs), privileges)]
+    return [packing.rtc(inputs["channel_name"], _uid(inputs), privileges)]
 
 
-def _rtc_with_rtm(inputs: Inputs) -> list[v007.Service]:
-    return [*_rtc(inputs), v007.rtm(inputs["account"], {1: inputs["token_expire"]})]
+def _rtc_with_rtm(inputs: Inputs) -> list[packing.Service]:
+    return [*_rtc(inputs), packing.rtm(inputs["account"], {1: inputs["token_expire"]})]
 
 
-def _rtc_with_rtm2(inputs: Inputs) -> list[v007.Service]:
-    rtm = v007.rtm(inputs["rtm_user_id"], {1: inputs["rtm_token_expire"]})
+def _rtc_with_rtm2(inputs: Inputs) -> list[packing.Service]:
+    rtm = packing.rtm(inputs["rtm_user_id"], {1: inputs["rtm_token_expire"]})
     return [*_rtc_privileges(inputs), rtm]
 
 
-def _education_room_user(inputs: Inputs) -> list[v007.Service]:
+def _education_room_user(inputs: Inputs) -> list[packing.Service]:
     user, login = inputs["user_uuid"], {1: inputs["expire"]}
     chat_user = hashlib.md5(user.encode(), usedforsecurity=False).hexdigest()
     return [
-        v007.education(inputs["room_uuid"], user, inputs["role"], login),
-        v007.rtm(user, login),
-        v007.chat(chat_user, login),
+        packing.education(inputs["room_uuid"], user, inputs["role"], login),
+        packing.rtm(user, login),
+        packing.chat(chat_user, login),
     ]
 
 
-def _education_user(inputs: Inputs) -> list[v007.Service]:
-    return [v007.education("", inputs["user_uuid"], -1, {2: inputs["expire"]})]
+def _education_user(inputs: Inputs) -> list[packing.Service]:
+    return [packing.education("", inputs["user_uuid"], -1, {2: inputs["expire"]})]
 
 
-def _education_app(inputs: Inputs) -> list[v007.Service]:
-    return [v007.education("", "", -1, {3: inputs["expire"]})]
+def _education_app(inputs: Inputs) -> list[packing.Service]:
+    return [packing.education("", "", -1, {3: inputs["expire"]})]
 
 
-def _permissions(inputs: Inputs) -> list[v007.RtmPermission]:
+def _permissions(inputs: Inputs) -> list[packing.RtmPermission]:
     return [
-        v007.RtmPermission(row["resource_type"], row["permission_type"], row["resources"])
+        packing.RtmPermission(row["resource_type"], row["permission_type"], row["resources"])
         for row in inputs["permissions"]
     ]
 
 
-_SERVICES: Mapping[int, Callable[[Inputs, dict[int, int]], v007.Service]] = {
-    1: lambda row, privileges: v007.rtc(row["channel_name"], _uid(row), privileges),
-    2: lambda row, privileges: v007.rtm(row["user_id"], privileges),
-    3: lambda row, privileges: v007.streaming(row["channel_name"], _uid(row), privileges),
-    4: lambda _, privileges: v007.fpa(privileges),
-    5: lambda row, privileges: v007.chat(row["user_id"], privileges),
-    6: lambda row, privileges: v007.fcdn(row["channel_name"], _uid(row), privileges),
-    7: lambda row, privileges: v007.education(
+_SERVICES: Mapping[int, Callable[[Inputs, dict[int, int]], packing.Service]] = {
+    1: lambda row, privileges: packing.rtc(row["channel_name"], _uid(row), privileges),
+    2: lambda row, privileges: packing.rtm(row["user_id"], privileges),
+    3: lambda row, privileges: packing.streaming(row["channel_name"], _uid(row), privileges),
+    4: lambda _, privileges: packing.fpa(privileges),
+    5: lambda row, privileges: packing.chat(row["user_id"], privileges),
+    6: lambda row, privileges: packing.fcdn(row["channel_name"], _uid(row), privileges),
+    7: lambda row, privileges: packing.education(
         row["room_uuid"], row["user_uuid"], row["role"], privileges
     ),
-    8: lambda row, privileges: v007.rtm2(row["user_id"], _permissions(row), privileges),
-    9: lambda _, privileges: v007.convo_ai(privileges),
-    10: lambda _, privileges: v007.stt(privileges),
+    8: lambda row, privileges: packing.rtm2(row["user_id"], _permissions(row), privileges),
+    9: lambda _, privileges: packing.convo_ai(privileges),
+    10: lambda _, privileges: packing.stt(privileges),
 }
 
 
-def _any_services(inputs: Inputs) -> list[v007.Service]:
+def _any_services(inputs: Inputs) -> list[packing.Service]:
     return [_SERVICES[row["type"]](row, dict(row["privileges"])) for row in inputs["services"]]
 
 
-_BUILDERS_007: Mapping[str, Callable[[Inputs], list[v007.Service]]] = {
+_BUILDERS_007: Mapping[str, Callable[[Inputs], list[packing.Service]]] = {
     "rtc.uid": _rtc,
     "rtc.account": _rtc,
     "rtc.uid_privileges": _rtc_privileges,
     "rtc.account_privileges": _rtc_privileges,
     "rtc.with_rtm": _rtc_with_rtm,
     "rtc.with_rtm2": _rtc_with_rtm2,
-    "rtm.login": lambda inputs: [v007.rtm(inputs["user_id"], {1: inputs["expire"]})],
+    "rtm.login": lambda inputs: [packing.rtm(inputs["user_id"], {1: inputs["expire"]})],
     "rtm.permissions": lambda inputs: [
-        v007.rtm2(inputs["user_id"], _permissions(inputs), {1: inputs["expire"]})
+        packing.rtm2(inputs["user_id"], _permissions(inputs), {1: inputs["expire"]})
     ],
-    "chat.user": lambda inputs: [v007.chat(inputs["user_id"], {1: inputs["expire"]})],
-    "chat.app": lambda inputs: [v007.chat("", {2: inputs["expire"]})],
+    "chat.user": lambda inputs: [packing.chat(inputs["user_id"], {1: inputs["expire"]})],
+    "chat.app": lambda inputs: [packing.chat("", {2: inputs["expire"]})],
     "education.room_user": _education_room_user,
     "education.user": _education_user,
     "education.app": _education_app,
     "apaas.room_user": _education_room_user,
     "apaas.user": _education_user,
     "apaas.app": _education_app,
-    "fpa": lambda _: [v007.fpa({1: 0})],
-    "convoai": lambda inputs: [*_rtc_with_rtm2(inputs), v007.convo_ai({})],
-    "stt": lambda inputs: [*_rtc_with_rtm2(inputs), v007.stt({})],
+    "fpa": lambda _: [packing.fpa({1: 0})],
+    "convoai": lambda inputs: [*_rtc_with_rtm2(inputs), packing.convo_ai({})],
+    "stt": lambda inputs: [*_rtc_with_rtm2(inputs), packing.stt({})],
     "access_token2": _any_services,
 }
 

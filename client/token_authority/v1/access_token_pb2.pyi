@@ -111,7 +111,9 @@ class RtmService(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     LOGIN_TTL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The RTM user who logs in: 1 to 64 printable ASCII characters except `*`, not starting
+    with a space.
+    """
     @_builtins.property
     def login_ttl(self) -> _duration_pb2.Duration:
         """How long the login is valid: whole seconds, at most the token's lifetime. Unset: the token's."""
@@ -371,7 +373,9 @@ class Rtm2Service(_message.Message):
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     LOGIN_TTL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The RTM user who logs in: 1 to 64 printable ASCII characters except `*`, not starting
+    with a space.
+    """
     @_builtins.property
     def permissions(self) -> _rtm_pb2.RtmPermissions:
         """The resources that the user may access. Unset: none."""

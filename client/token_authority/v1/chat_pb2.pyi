@@ -27,8 +27,9 @@ class ChatUser(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The UUID that Chat assigned when the user was registered (not the user name): 1 to 64 letters,
-    digits, `-` and `_`.
+    """The Chat user ID: 1 to 64 of a-z, 0-9, `_`, `-` and `.`. Upper-case letters are accepted, but
+    Chat lower-cases user IDs. The UUID that Chat assigned at registration, which earlier Agora
+    documentation asked for, is accepted too.
     """
     def __init__(
         self,

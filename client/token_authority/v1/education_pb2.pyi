@@ -31,9 +31,9 @@ class EducationRoomUser(_message.Message):
     USER_UUID_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     room_uuid: _builtins.str
-    """The room: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The room: 1 to 64 printable ASCII characters except `*`, not starting with a space."""
     user_uuid: _builtins.str
-    """The user: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The user: 1 to 64 printable ASCII characters except `*`, not starting with a space."""
     role: _builtins.int
     """The user's role in the room, 0 to 32767; Agora may add roles. Required, even if 0."""
     def __init__(
@@ -61,7 +61,7 @@ class EducationUser(_message.Message):
 
     USER_UUID_FIELD_NUMBER: _builtins.int
     user_uuid: _builtins.str
-    """The user: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The user: 1 to 64 printable ASCII characters except `*`, not starting with a space."""
     def __init__(
         self,
         *,

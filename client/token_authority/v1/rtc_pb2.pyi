@@ -133,7 +133,9 @@ class RtmLogin(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The RTM user who logs in: 1 to 64 printable ASCII characters except `*`, not starting
+    with a space.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long the login is valid: whole seconds, 1 s to 24 h, at most the token's lifetime. Unset:

@@ -159,7 +159,9 @@ class IssueRtmTokenRequest(_message.Message):
     grants for; rejected if it has grants for several.
     """
     user_id: _builtins.str
-    """The RTM user who logs in: 1 to 64 printable ASCII characters, not starting with a space."""
+    """The RTM user who logs in: 1 to 64 printable ASCII characters except `*`, not starting
+    with a space.
+    """
     format: _issued_token_pb2.TokenFormat.ValueType
     """The format: 006 or 007. Unset: 007."""
     validate_only: _builtins.bool

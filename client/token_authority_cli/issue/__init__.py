@@ -1,20 +1,17 @@
 """`token-authority issue …`: asks a server for a token."""
 
+from importlib import import_module
 from typing import Any, Final
 
+from token_authority.v1.batch_pb2 import IssueTokenRequest
 from token_authority_cli.commands import HELP
-from token_authority_cli.issue import access_token, chat, education, rtc, rtm, whiteboard
 from token_authority_cli.issue.command import Command
 
-COMMANDS: Final[tuple[Command, ...]] = (
-    whiteboard.COMMAND,
-    rtc.COMMAND,
-    rtm.COMMAND,
-    chat.COMMAND,
-    education.COMMAND,
-    access_token.COMMAND,
+COMMANDS: Final[tuple[Command, ...]] = tuple(
+    import_module(f"{__name__}.{field.name}").COMMAND
+    for field in IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
 )
-"""One for each kind of token."""
+"""One for each token family of the contract, from the module of that name."""
 
 
 def add_commands(commands: Any) -> None:

@@ -8,7 +8,7 @@ from token_authority_client import TokenRequest, prepare
 
 _EPILOG: Final = """\
 examples:
-  token-authority issue chat --user 5f1e3b9a-0c1d-4e8b-9a2f-3d7c6b5a4e10 --ttl 1h
+  token-authority issue chat --user alice --ttl 1h
   token-authority issue chat --app --ttl 10m
 """
 
@@ -19,8 +19,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     subject.add_argument(
         "--user",
-        metavar="UUID",
-        help="a user, by the UUID that Chat assigned at registration (not by the user name)",
+        metavar="ID",
+        help="a user, by the Chat user ID: a-z, 0-9, _, - and .",
     )
     subject.add_argument(
         "--app", action="store_true", help="the app, with all rights; for servers only"

@@ -1,1 +1,1 @@
-"""Access: what a caller may have. Callers, grants, and when a retired key can be removed."""
+"""Authorization: callers, their grants, and when a retired key can be removed."""

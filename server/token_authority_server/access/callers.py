@@ -1,25 +1,26 @@
-"""Callers and the grants they have. Pure.
+"""Callers and their grants. Pure.
 
-Grants are never combined: the first in file order that covers the whole request decides. What is
-not granted is refused, and the error names the closest grant and what it lacks.
+Grants are never combined: the first in file order that covers the whole request decides. If none
+does, the request is refused, and the error names the closest grant and what it lacks.
 """
 
 from dataclasses import dataclass, field
 
-from token_authority_server.access.grants import AccessRequest, Allowance, Grant, find_grant
+from token_authority_server.access.grants import Allowance, Grant, find_grant
 from token_authority_server.errors import FieldViolation, invalid_request, project_not_granted
+from token_authority_server.families import AccessRequest
 from token_authority_server.limits import Quota
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A service that the configuration names, and what it may have."""
+    """A configured caller, with its grants and limits."""
 
     name: str
     grants: tuple[Grant, ...]
     quota: Quota
     default_project: str = ""
-    """What a request means that names no project; "": the only one of the grants."""
+    """The project of a request that names none; "": the only project of the grants."""
     _by_project: dict[str, list[Grant]] = field(
         init=False, repr=False, default_factory=dict[str, list[Grant]]
     )
@@ -29,11 +30,11 @@ class Caller:
             self._by_project.setdefault(grant.project, []).append(grant)
 
     def project(self, name: str) -> str:
-        """Returns the project that a request means.
+        """Returns the project of a request.
 
         Raises:
-            Refusal: GRANT_MISSING for a project without a grant, whether it exists or not;
-                INVALID_REQUEST where none is named and several could be meant.
+            Refusal: GRANT_MISSING: the caller has no grant for the project, whether it exists or
+                not. INVALID_REQUEST: none is named, and the grants are for several.
         """
         name = name or self.only_project
         if not name:
@@ -45,19 +46,15 @@ class Caller:
 
     @property
     def only_project(self) -> str:
-        """The project that a request means that names none; "" where it has to."""
+        """The project of a request that names none; "" if requests must name one."""
         if self.default_project or len(self._by_project) != 1:
             return self.default_project
         return next(iter(self._by_project))
 
-    def grant(self, project: str, wanted: AccessRequest) -> Grant:
-        """Returns the first grant for a project that covers a request.
-
-        Raises:
-            Refusal: With the grant that comes nearest, and what it lacks.
-        """
-        return find_grant(self._by_project[project], wanted)
+    def find_grant(self, project: str, access_request: AccessRequest) -> Grant:
+        """Returns the first grant for a project that covers a request; see grants.find_grant."""
+        return find_grant(self._by_project[project], access_request)
 
     def projects_with(self, allowance: Allowance) -> frozenset[str]:
-        """Returns the projects for which some grant has an allowance."""
+        """Returns the projects for which a grant has an allowance."""
         return frozenset(grant.project for grant in self.grants if allowance in grant.allow)

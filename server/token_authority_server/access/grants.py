@@ -1,19 +1,19 @@
-"""What a caller may have: grants, and the decision of one on a request. Pure."""
+"""Grants: which tokens a caller may request, and the decision on one request. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, Literal, get_args
 
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority_server.access.patterns import Patterns
 from token_authority_server.audit import without_token
 from token_authority_server.errors import Reason, Refusal, not_granted
-from token_authority_server.families.base import ServiceAccess, Terms
+from token_authority_server.families import AccessRequest, ServiceAccess, Terms
 
 Allowance = Literal["any_user", "any_channel", "non_expiring", "v006", "inspect", "list_keys"]
-"""What a grant has to allow in words."""
+"""What a grant must allow explicitly."""
 
-_NEARNESS: Final = (
+_CHECKS: Final = (
     "tokens",
     "roles",
     "any_channel",
@@ -25,8 +25,8 @@ _NEARNESS: Final = (
     "non_expiring",
     "max_ttl",
 )
-"""What a grant may lack, by its name in the configuration, from what a token is to how long it
-lives: the grant that lacks the latest of these comes nearest."""
+"""What a grant may lack, by its key in the configuration, in the order of the checks: of several
+grants, the one that lacks the latest of these is the closest."""
 _REASONS: Final = {
     "any_channel": Reason.WILDCARD_FORBIDDEN,
     "any_user": Reason.WILDCARD_FORBIDDEN,
@@ -37,38 +37,31 @@ _ALLOWANCES: Final = frozenset(get_args(Allowance))
 _SDK: Final = "whiteboard.sdk"
 
 
-class AccessRequest(NamedTuple):
-    """What a request comes to, as grants see it."""
-
-    parts: Sequence[ServiceAccess]
-    terms: Terms
-
-
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a caller may have of one project."""
+    """The tokens of one project that a caller may request."""
 
     name: str
     project: str
-    kinds: frozenset[str]
-    """Names of TokenKinds, each in full."""
+    token_types: frozenset[str]
+    """Names of TokenTypes, each in full."""
     roles: Patterns
     channels: Patterns
     users: Patterns
     rooms: Patterns
     max_ttl_ms: int
     default_ttl_ms: int | None
-    """The life of a token where the request does not say; None: the kind's own, an hour."""
+    """The lifetime if the request sets none; None: the family's default."""
     clamps_ttl: bool
-    """Whether a longer life than the largest is cut down to it, rather than refused."""
+    """Whether a lifetime above `max_ttl_ms` is clamped to it instead of refused."""
     allow: frozenset[str]
 
-    def missing(self, wanted: AccessRequest) -> str | None:
-        """Returns what the grant lacks to cover a request; None where it covers it."""
-        for part in wanted.parts:
-            if lacking := self._part_missing(part):
-                return lacking
-        terms = wanted.terms
+    def missing(self, access_request: AccessRequest) -> str | None:
+        """Returns what the grant lacks to cover a request; None if it covers the request."""
+        for access in access_request.accesses:
+            if missing := self._missing_for(access):
+                return missing
+        terms = access_request.terms
         if terms.format == TOKEN_FORMAT_V006 and "v006" not in self.allow:
             return "v006"
         if terms.ttl_ms is None:
@@ -77,9 +70,9 @@ class Grant:
             return "max_ttl"
         return None
 
-    def _part_missing(self, part: ServiceAccess) -> str | None:  # noqa: PLR0911  # one for each dimension
-        kind, role, channel, user, room, any_channel, any_user = part
-        if kind not in self.kinds:
+    def _missing_for(self, access: ServiceAccess) -> str | None:  # noqa: PLR0911  # one for each dimension
+        token_type, role, channel, user, room, any_channel, any_user = access
+        if token_type not in self.token_types:
             return "tokens"
         if role is not None and not self.roles.match(role):
             return "roles"
@@ -95,77 +88,85 @@ class Grant:
             return "rooms"
         return None
 
-    def nearness(self, wanted: AccessRequest) -> tuple[int, int]:
-        """Returns how near a grant comes that does not cover a request: the more, the nearer.
+    def closeness(self, access_request: AccessRequest) -> tuple[int, int]:
+        """Ranks a grant that does not cover a request: the closest has the largest value.
 
-        By the number of parts that it covers, then by what it lacks for the rest.
+        First by the number of services that it covers, then by what it lacks for the others.
         """
-        covered = sum(self._part_missing(part) is None for part in wanted.parts)
-        return covered, _NEARNESS.index(self.missing(wanted) or "")
+        covered = sum(self._missing_for(access) is None for access in access_request.accesses)
+        return covered, _CHECKS.index(self.missing(access_request) or "")
 
-    def refusal(self, wanted: AccessRequest) -> Refusal:
+    def refusal(self, access_request: AccessRequest) -> Refusal:
         """Returns the refusal of a request that the grant does not cover."""
-        lacking = self.missing(wanted) or ""
-        part = next((one for one in wanted.parts if self._part_missing(one)), wanted.parts[0])
-        reason = _REASONS.get(lacking, Reason.GRANT_MISSING)
-        if lacking == "tokens" and part.kind == _SDK:
+        missing = self.missing(access_request) or ""
+        accesses = access_request.accesses
+        access = next((access for access in accesses if self._missing_for(access)), accesses[0])
+        reason = _REASONS.get(missing, Reason.GRANT_MISSING)
+        if missing == "tokens" and access.token_type == _SDK:
             reason = Reason.SDK_SCOPE_FORBIDDEN
         return not_granted(
             reason,
             self.project,
             self.name,
-            lacking,
-            _text(lacking, part, wanted.terms, self.max_ttl_ms),
-            is_allowance=lacking in _ALLOWANCES,
+            missing,
+            _describe(missing, access, access_request.terms, self.max_ttl_ms),
+            is_allowance=missing in _ALLOWANCES,
         )
 
-    def resolve_ttl(self, terms: Terms, kind_max_ttl_ms: int) -> Terms:
-        """Returns the terms of a request that the grant covers, with the life it gives.
+    def resolve_ttl(self, terms: Terms, family_max_ttl_ms: int) -> Terms:
+        """Returns the terms with the lifetime that the grant allows.
 
         Args:
-            terms: What the request comes to.
-            kind_max_ttl_ms: The longest life of this kind of token: a grant for several kinds may
-                give a longer one by default.
+            terms: The terms of a request that the grant covers.
+            family_max_ttl_ms: The longest lifetime of the token family; the grant's default may
+                exceed it, as one grant may be for several families.
 
         Raises:
-            Refusal: INVALID_REQUEST: a right would outlive the token's default life.
+            Refusal: INVALID_REQUEST: a privilege would outlive the token's default lifetime.
         """
         if terms.ttl_ms is None:
             return terms
         if terms.ttl_is_default:
             default_ms = self.default_ttl_ms or terms.ttl_ms
-            return terms.with_ttl(min(default_ms, self.max_ttl_ms, kind_max_ttl_ms))
+            return terms.with_ttl(min(default_ms, self.max_ttl_ms, family_max_ttl_ms))
         return terms.clamped(self.max_ttl_ms) if terms.ttl_ms > self.max_ttl_ms else terms
 
 
-def find_grant(grants: Sequence[Grant], wanted: AccessRequest) -> Grant:
-    """Returns the first of some grants, at least one, that covers a request.
+def find_grant(grants: Sequence[Grant], access_request: AccessRequest) -> Grant:
+    """Returns the first grant that covers a request.
+
+    Args:
+        grants: At least one.
+        access_request: The request.
 
     Raises:
-        Refusal: With the grant that comes nearest, and what it lacks.
+        Refusal: No grant covers it; names the closest one, and what it lacks.
     """
     for grant in grants:
-        if grant.missing(wanted) is None:
+        if grant.missing(access_request) is None:
             return grant
-    raise max(grants, key=lambda grant: grant.nearness(wanted)).refusal(wanted)
+    closest = max(grants, key=lambda grant: grant.closeness(access_request))
+    raise closest.refusal(access_request)
 
 
-def _text(lacking: str, part: ServiceAccess, terms: Terms, max_ttl_ms: int) -> str:
-    """Says for people what a grant does not cover."""
-    match lacking:
+def _describe(missing: str, access: ServiceAccess, terms: Terms, max_ttl_ms: int) -> str:
+    """Describes what a grant does not allow, as the end of a sentence."""
+    token_type = access.token_type
+    match missing:
         case "tokens":
-            return f"tokens of kind {part.kind}"
+            return f"tokens of type {token_type}"
         case "v006":
-            return "the older format 006"
+            return "tokens of the older format 006"
         case "non_expiring":
             return "tokens that never expire"
         case "max_ttl":
             assert terms.ttl_ms
-            return f"a life of {terms.ttl_ms / 1000:g} s: {max_ttl_ms / 1000:g} s at most"
+            allowed, requested = (f"{ms / 1000:g} s" for ms in (max_ttl_ms, terms.ttl_ms))
+            return f"a lifetime above {allowed} ({requested} requested)"
         case "any_channel" | "any_user":
-            return f"{part.kind} tokens for {lacking}"
+            return f"{token_type} tokens for {missing}"
         case _:
-            dimension = lacking.removesuffix("s")
-            # People paste tokens into such fields, and this text is logged.
-            value = without_token(getattr(part, dimension))
-            return f"{part.kind} tokens for the {dimension} '{value}'"
+            dimension = missing.removesuffix("s")
+            # Redact: people paste tokens into such fields, and this text is logged.
+            value = without_token(getattr(access, dimension))
+            return f"{token_type} tokens for the {dimension} '{value}'"

@@ -1,4 +1,4 @@
-"""When a key can be removed: computed from when it stopped to sign, and what could be asked for."""
+"""Key rotation: when a retired key can be removed, from its retirement time and the grants."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ class Deletion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    """What operators may know of a key."""
+    """A key, and when it can be removed."""
 
     project: str
     key: SigningKey
     deletion: Deletion
     safe_ms: int | None
-    """When the last token that it can have signed ends, in milliseconds since 1970."""
+    """When the last token that it can have signed expires, in milliseconds since 1970."""
 
 
 def key_report(project: str, key: SigningKey, grants: Iterable[Grant], now_ms: int) -> KeyReport:
-    """Says whether a key can be removed.
+    """Reports whether a key can be removed.
 
     Args:
-        project: The project it belongs to.
+        project: The name of its project.
         key: The key.
-        grants: Every grant of every caller.
+        grants: All grants of all callers.
         now_ms: Milliseconds since 1970.
     """
-    longest_ms = _longest_life_ms(project, key, grants)
+    longest_ms = _longest_ttl_ms(project, key, grants)
     if key.state is KeyState.ACTIVE or key.retired_ms is None or longest_ms == 0:
         return KeyReport(project, key, Deletion.UNKNOWN, None)
     if longest_ms is None:
@@ -47,23 +47,23 @@ def key_report(project: str, key: SigningKey, grants: Iterable[Grant], now_ms: i
     return KeyReport(project, key, Deletion.SAFE if safe_ms <= now_ms else Deletion.WAIT, safe_ms)
 
 
-def _longest_life_ms(project: str, key: SigningKey, grants: Iterable[Grant]) -> int | None:
-    """Returns the longest life that any grant gives a token of this key.
+def _longest_ttl_ms(project: str, key: SigningKey, grants: Iterable[Grant]) -> int | None:
+    """Returns the longest lifetime that a grant allows for a token of this key.
 
-    None: for ever. 0: no grant is for its tokens, so that nothing says what it has signed.
+    None: tokens may never expire. 0: no grant is for its tokens, so nothing tells what it signed.
     """
-    kinds = {
-        token_kind.name: kind.max_ttl_ms
-        for kind in FAMILIES
-        if kind.key_type is type(key)
-        for token_kind in kind.token_types
+    max_ttls_ms = {
+        token_type.name: family.max_ttl_ms
+        for family in FAMILIES
+        if family.key_type is type(key)
+        for token_type in family.token_types
     }
     longest_ms = 0
     for grant in grants:
-        lives = [kinds[name] for name in grant.kinds if name in kinds]
-        if grant.project != project or not lives:
+        ttls_ms = [max_ttls_ms[name] for name in grant.token_types if name in max_ttls_ms]
+        if grant.project != project or not ttls_ms:
             continue
         if isinstance(key, AccessKey) and "non_expiring" in grant.allow:
             return None
-        longest_ms = max(longest_ms, min(grant.max_ttl_ms, max(lives)))
+        longest_ms = max(longest_ms, min(grant.max_ttl_ms, max(ttls_ms)))
     return longest_ms

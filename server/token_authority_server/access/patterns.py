@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterable
 
 
 class Patterns:
-    """Texts and globs: `*` stands for any characters, nothing else is special.
+    """Exact strings and globs: `*` matches any characters, nothing else is special.
 
-    Matching is case-sensitive and on the whole text. Channel names may hold `[`, `]`, `?` and `!`,
-    so these stand for themselves (fnmatch would read them).
+    Matching is case-sensitive and covers the whole text. Channel names may contain `[`, `]`, `?`
+    and `!`, so these match only themselves (fnmatch would interpret them).
     """
 
     __slots__ = ("match", "texts")
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.texts = tuple(texts)
-        # Ready-made methods of frozenset and re.Pattern: a decision calls this for every grant.
+        # Built-in methods of frozenset and re.Pattern: every decision calls this for each grant.
         self.match: Callable[[str], object]
-        """Whether one of the patterns is for a text: true or false, if not a bool."""
+        """Whether a pattern matches a text; returns a truthy or falsy value."""
         if "*" in self.texts:
             self.match = _everything
         elif any("*" in text for text in self.texts):
@@ -38,6 +38,6 @@ def _regex(glob: str) -> str:
     if not rest:
         return first
     *middle, last = rest
-    # Atomic groups: each `*` takes as little as it can and never reconsiders, which finds a match
-    # wherever there is one and takes time in proportion to the text, whatever the pattern.
+    # Atomic groups: each `*` matches as little as possible and never backtracks. That finds every
+    # match, in time linear in the text for any pattern.
     return first + "".join(f"(?>.*?{part})" for part in middle if part) + f".*{last}"

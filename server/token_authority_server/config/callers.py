@@ -13,8 +13,7 @@ from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.patterns import Patterns
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.values import DurationText, NotEmpty, up_to
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import Dimension, TokenType, TtlUnit
+from token_authority_server.families import FAMILIES, Dimension, TokenType, TtlUnit
 from token_authority_server.identity.directory import API_KEY, CLAIM, DNS, LOCAL, SPIFFE
 from token_authority_server.limits import Quota
 
@@ -188,7 +187,7 @@ class GrantSettings(Section):
         return Grant(
             name=self.name,
             project=self.project,
-            kinds=self.kinds(),
+            token_types=self.kinds(),
             roles=Patterns(self.roles),
             channels=Patterns(self.channels),
             users=Patterns(self.users),

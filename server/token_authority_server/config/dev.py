@@ -16,7 +16,7 @@ from token_authority_server.config.projects import (
     WhiteboardSettings,
 )
 from token_authority_server.config.settings import Settings
-from token_authority_server.families.base import Dimension
+from token_authority_server.families import Dimension
 from token_authority_server.keyring import KeyState, Secret
 
 _EVERYTHING: Final[Mapping[str, Any]] = {

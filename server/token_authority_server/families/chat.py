@@ -1,32 +1,34 @@
 """Chat tokens: for a user, and for the app."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Final
 
 from token_authority.v1 import access_token_pb2, chat_pb2
-from token_authority_server.families.agora import (
-    APP_ADVISORY,
-    account,
-    build_007,
-    terms_to_the_second,
-    ttl_seconds,
-)
-from token_authority_server.families.base import (
-    DAY_MS,
-    SECONDS,
-    Moment,
-    ServiceAccess,
-    Terms,
-    TokenFamily,
-    TokenType,
-)
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.errors import FieldViolation
+from token_authority_server.families.advisories import APP_ADVISORY, Advisory
+from token_authority_server.families.channel_user import login_access
+from token_authority_server.families.expiration import read_terms_in_seconds
+from token_authority_server.families.moment import Moment
+from token_authority_server.families.service_access import AccessRequest, ServiceAccess, TokenType
+from token_authority_server.families.signing import sign_007, ttl_seconds
+from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
+from token_authority_server.families.token_family import TokenFamily
+from token_authority_server.formats.service_packing import Service, chat
+from token_authority_server.formats.services import CHAT
 from token_authority_server.keyring import AppCertificate
+
+_UPPER_CASE_ADVISORY: Final = Advisory(
+    "CHAT_USER_ID_UPPER_CASE",
+    "Chat user IDs are case-insensitive: Chat changes upper-case letters to lower case. Request "
+    "the token for the lower-case user ID.",
+)
+"""Source: Agora Chat SDK reference, ChatClient.loginWithToken, parameter `userId`."""
 
 _HasSubject = chat_pb2.IssueChatTokenRequest | access_token_pb2.ChatService
 
 
 class Chat(TokenFamily[chat_pb2.IssueChatTokenRequest, AppCertificate]):
-    """Chat tokens, timed to the second, 24 hours at most."""
+    """Chat tokens: times in seconds, 24 hours at most."""
 
     name = "chat"
     request_type = chat_pb2.IssueChatTokenRequest
@@ -36,19 +38,14 @@ class Chat(TokenFamily[chat_pb2.IssueChatTokenRequest, AppCertificate]):
     unit = SECONDS
     token_types = (TokenType("chat.user", ("users",)), TokenType("chat.app", explicit=True))
 
-    def parts(self, request: chat_pb2.IssueChatTokenRequest) -> Sequence[ServiceAccess]:
-        """Returns what the token would carry; see TokenFamily.parts."""
-        return [chat_part(request)]
-
-    def terms(self, request: chat_pb2.IssueChatTokenRequest, now_ms: int) -> Terms:
-        """Reads a request; see TokenFamily.terms."""
-        return terms_to_the_second(
-            request,
-            request.WhichOneof("expiration"),
-            now_ms,
-            [],
-            advisories=(APP_ADVISORY,) if request.HasField("app") else (),
+    def read(self, request: chat_pb2.IssueChatTokenRequest, now_ms: int) -> AccessRequest:
+        """Reads a request; see TokenFamily.read."""
+        expiration = request.WhichOneof("expiration")
+        violations: list[FieldViolation] = []
+        terms = read_terms_in_seconds(
+            request, expiration, now_ms, violations, advisories=tuple(chat_advisories(request))
         )
+        return AccessRequest([chat_access(request)], terms, violations)
 
     def sign(
         self,
@@ -58,18 +55,27 @@ class Chat(TokenFamily[chat_pb2.IssueChatTokenRequest, AppCertificate]):
         moment: Moment,
     ) -> str:
         """Builds the token; see TokenFamily.sign."""
-        return build_007(key, terms, moment, [chat_service(request, ttl_seconds(terms))])
+        return sign_007(key, terms, moment, [chat_service(request, ttl_seconds(terms))])
 
 
-def chat_part(message: _HasSubject) -> ServiceAccess:
-    """Returns the part that a message with the oneof `subject` makes."""
+def chat_access(message: _HasSubject) -> ServiceAccess:
+    """Returns the access that a message with the oneof `subject` asks for."""
     if message.HasField("app"):
         return ServiceAccess("chat.app")
-    return account("chat.user", message.user.user_id)
+    return login_access("chat.user", message.user.user_id)
 
 
-def chat_service(message: _HasSubject, life: int) -> v007.Service:
-    """Packs service 5 of a message with the oneof `subject`, for `life` seconds."""
+def chat_advisories(message: _HasSubject) -> Iterator[Advisory]:
+    """Yields the warnings about a message with the oneof `subject`."""
     if message.HasField("app"):
-        return v007.chat("", {v007.CHAT_APP: life})
-    return v007.chat(message.user.user_id, {v007.CHAT_USER: life})
+        yield APP_ADVISORY
+    user_id = message.user.user_id
+    if user_id != user_id.lower():
+        yield _UPPER_CASE_ADVISORY
+
+
+def chat_service(message: _HasSubject, ttl_s: int) -> Service:
+    """Packs a message with the oneof `subject`, with a lifetime in seconds."""
+    if message.HasField("app"):
+        return chat("", {CHAT.privileges["app"]: ttl_s})
+    return chat(message.user.user_id, {CHAT.privileges["user"]: ttl_s})

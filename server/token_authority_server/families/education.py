@@ -1,37 +1,31 @@
 """Flexible Classroom (education, aPaaS) tokens: for a user in a room, a user, and the app."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from token_authority.v1 import access_token_pb2, education_pb2
-from token_authority_server.families.agora import (
-    APP_ADVISORY,
-    account,
-    build_007,
-    terms_to_the_second,
-    ttl_seconds,
-)
-from token_authority_server.families.base import (
-    DAY_MS,
-    SECONDS,
-    Moment,
-    ServiceAccess,
-    Terms,
-    TokenFamily,
-    TokenType,
-)
-from token_authority_server.formats import access_token_007 as v007
+from token_authority_server.errors import FieldViolation
+from token_authority_server.families.advisories import APP_ADVISORY, Advisory
+from token_authority_server.families.channel_user import login_access
+from token_authority_server.families.expiration import read_terms_in_seconds
+from token_authority_server.families.moment import Moment
+from token_authority_server.families.service_access import AccessRequest, ServiceAccess, TokenType
+from token_authority_server.families.signing import sign_007, ttl_seconds
+from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
+from token_authority_server.families.token_family import TokenFamily
+from token_authority_server.formats.service_packing import Service, chat, education, rtm
+from token_authority_server.formats.services import CHAT, EDUCATION, RTM
 from token_authority_server.keyring import AppCertificate
 
-# What Agora writes where there is no room.
+# Agora writes this role where there is no room.
 _NO_ROLE: Final = -1
 
 _HasSubject = education_pb2.IssueEducationTokenRequest | access_token_pb2.EducationService
 
 
 class Education(TokenFamily[education_pb2.IssueEducationTokenRequest, AppCertificate]):
-    """Education tokens, timed to the second, 24 hours at most."""
+    """Education tokens: times in seconds, 24 hours at most."""
 
     name = "education"
     request_type = education_pb2.IssueEducationTokenRequest
@@ -45,24 +39,19 @@ class Education(TokenFamily[education_pb2.IssueEducationTokenRequest, AppCertifi
         TokenType("education.app", explicit=True),
     )
 
-    def parts(self, request: education_pb2.IssueEducationTokenRequest) -> Sequence[ServiceAccess]:
-        """Returns what the token would carry; see TokenFamily.parts."""
-        parts = [education_part(request)]
+    def read(self, request: education_pb2.IssueEducationTokenRequest, now_ms: int) -> AccessRequest:
+        """Reads a request; see TokenFamily.read."""
+        accesses = [education_access(request)]
         if request.HasField("room_user"):
             # The Chat user is the same person under another name.
             user = request.room_user.user_uuid
-            parts += [account("rtm", user), account("chat.user", user)]
-        return parts
-
-    def terms(self, request: education_pb2.IssueEducationTokenRequest, now_ms: int) -> Terms:
-        """Reads a request; see TokenFamily.terms."""
-        return terms_to_the_second(
-            request,
-            request.WhichOneof("expiration"),
-            now_ms,
-            [],
-            advisories=(APP_ADVISORY,) if request.HasField("app") else (),
+            accesses += [login_access("rtm", user), login_access("chat.user", user)]
+        expiration = request.WhichOneof("expiration")
+        violations: list[FieldViolation] = []
+        terms = read_terms_in_seconds(
+            request, expiration, now_ms, violations, advisories=tuple(education_advisories(request))
         )
+        return AccessRequest(accesses, terms, violations)
 
     def sign(
         self,
@@ -72,19 +61,19 @@ class Education(TokenFamily[education_pb2.IssueEducationTokenRequest, AppCertifi
         moment: Moment,
     ) -> str:
         """Builds the token; see TokenFamily.sign."""
-        life = ttl_seconds(terms)
-        services = [education_service(request, life)]
+        ttl_s = ttl_seconds(terms)
+        services = [education_service(request, ttl_s)]
         if request.HasField("room_user"):
             user = request.room_user.user_uuid
-            # Agora's name for the same person in Chat. Not a matter of security.
+            # Agora's name for the same person in Chat; the hash protects nothing.
             chat_user = hashlib.md5(user.encode(), usedforsecurity=False).hexdigest()
-            services.append(v007.rtm(user, {v007.RTM_LOGIN: life}))
-            services.append(v007.chat(chat_user, {v007.CHAT_USER: life}))
-        return build_007(key, terms, moment, services)
+            services.append(rtm(user, {RTM.privileges["login"]: ttl_s}))
+            services.append(chat(chat_user, {CHAT.privileges["user"]: ttl_s}))
+        return sign_007(key, terms, moment, services)
 
 
-def education_part(message: _HasSubject) -> ServiceAccess:
-    """Returns the part that a message with the oneof `subject` makes."""
+def education_access(message: _HasSubject) -> ServiceAccess:
+    """Returns the access that a message with the oneof `subject` asks for."""
     match message.WhichOneof("subject"):
         case "room_user":
             room_user = message.room_user
@@ -95,26 +84,27 @@ def education_part(message: _HasSubject) -> ServiceAccess:
                 room=room_user.room_uuid,
             )
         case "user":
-            return account("education.user", message.user.user_uuid)
+            return login_access("education.user", message.user.user_uuid)
         case _:
             return ServiceAccess("education.app")
 
 
-def education_service(message: _HasSubject, life: int) -> v007.Service:
-    """Packs service 7 of a message with the oneof `subject`, for `life` seconds."""
-    match message.WhichOneof("subject"):
+def education_advisories(message: _HasSubject) -> Iterator[Advisory]:
+    """Yields the warnings about a message with the oneof `subject`."""
+    if message.HasField("app"):
+        yield APP_ADVISORY
+
+
+def education_service(message: _HasSubject, ttl_s: int) -> Service:
+    """Packs a message with the oneof `subject`, with a lifetime in seconds."""
+    subject = message.WhichOneof("subject")
+    assert subject  # the contract requires one
+    privileges = {EDUCATION.privileges[subject]: ttl_s}
+    match subject:
         case "room_user":
-            room_user = message.room_user
-            return v007.education(
-                room_user.room_uuid,
-                room_user.user_uuid,
-                room_user.role,
-                {v007.EDUCATION_ROOM_USER: life},
-            )
+            user = message.room_user
+            return education(user.room_uuid, user.user_uuid, user.role, privileges)
         case "user":
-            privileges = {v007.EDUCATION_USER: life}
-            return v007.education("", message.user.user_uuid, _NO_ROLE, privileges)
+            return education("", message.user.user_uuid, _NO_ROLE, privileges)
         case "app":
-            return v007.education("", "", _NO_ROLE, {v007.EDUCATION_APP: life})
-        case _:
-            raise AssertionError("the contract requires a subject")
+            return education("", "", _NO_ROLE, privileges)

@@ -1,25 +1,20 @@
 """Interactive Whiteboard tokens: SDK, room and task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from token_authority.v1 import issued_token_pb2, whiteboard_pb2
-from token_authority_server.errors import FieldViolation, invalid_request
-from token_authority_server.families.base import (
-    DAY_MS,
-    MILLISECONDS,
-    Advisory,
-    Moment,
-    ServiceAccess,
-    Terms,
-    TokenFamily,
-    TokenType,
-    requested_ttl_ms,
-)
+from token_authority_server.errors import FieldViolation
+from token_authority_server.families.advisories import Advisory
+from token_authority_server.families.expiration import requested_ttl_ms
+from token_authority_server.families.moment import Moment
+from token_authority_server.families.service_access import AccessRequest, ServiceAccess, TokenType
+from token_authority_server.families.terms import DAY_MS, MILLISECONDS, Terms
+from token_authority_server.families.token_family import TokenFamily
 from token_authority_server.formats.netless import NetlessKind, build_netless_token
 from token_authority_server.keyring import AccessKey
 
-# What Agora writes for a role: the smaller, the stronger.
+# Agora's texts for the roles: a smaller number means more rights.
 _ROLES: Final[Mapping[int, str]] = {
     whiteboard_pb2.WHITEBOARD_ROLE_ADMIN: "0",
     whiteboard_pb2.WHITEBOARD_ROLE_WRITER: "1",
@@ -30,16 +25,16 @@ ROLES: Final[Mapping[int, str]] = {
     whiteboard_pb2.WHITEBOARD_ROLE_WRITER: "writer",
     whiteboard_pb2.WHITEBOARD_ROLE_READER: "reader",
 }
-"""How grants name the roles."""
+"""The roles, as grants name them."""
 _SDK_ADVISORY: Final = Advisory(
     "SDK_TOKEN_SERVER_SIDE_ONLY",
-    "An SDK token opens every room of the project: keep it on servers, out of clients, databases "
-    "and configuration files, and hand clients room or task tokens.",
+    "An SDK token opens every room of the project. Keep it on servers, out of clients, databases "
+    "and configuration files; give room or task tokens to clients.",
 )
 
 
 class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):
-    """Netless tokens, timed to the millisecond."""
+    """Netless tokens: times in milliseconds, 10 years at most."""
 
     name = "whiteboard"
     request_type = whiteboard_pb2.IssueWhiteboardTokenRequest
@@ -53,31 +48,25 @@ class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessK
         TokenType("whiteboard.task", ("roles", "rooms"), roles=tuple(ROLES.values())),
     )
 
-    def parts(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest) -> Sequence[ServiceAccess]:
-        """Returns what the token would carry; see TokenFamily.parts."""
-        kind, content = _scope(request)
-        return [ServiceAccess(f"whiteboard.{kind}", ROLES[request.role], room=content.get("uuid"))]
-
-    def terms(self, request: whiteboard_pb2.IssueWhiteboardTokenRequest, now_ms: int) -> Terms:
-        """Reads a request; see TokenFamily.terms."""
+    def read(
+        self, request: whiteboard_pb2.IssueWhiteboardTokenRequest, now_ms: int
+    ) -> AccessRequest:
+        """Reads a request; see TokenFamily.read."""
+        scope, content = _scope(request)
+        access = ServiceAccess(f"whiteboard.{scope}", ROLES[request.role], room=content.get("uuid"))
+        expiration = request.WhichOneof("expiration")
         violations: list[FieldViolation] = []
         ttl_ms = requested_ttl_ms(
-            request,
-            request.WhichOneof("expiration"),
-            now_ms,
-            MILLISECONDS,
-            self.max_ttl_ms,
-            violations,
+            request, expiration, now_ms, MILLISECONDS, self.max_ttl_ms, violations
         )
-        if violations:
-            raise invalid_request(violations)
-        return Terms(
+        terms = Terms(
             format=issued_token_pb2.TOKEN_FORMAT_NETLESS,
             issue_ms=now_ms,
             ttl_ms=ttl_ms,
-            advisories=(_SDK_ADVISORY,) if request.WhichOneof("scope") == "sdk" else (),
-            ttl_is_default=request.WhichOneof("expiration") is None,
+            advisories=(_SDK_ADVISORY,) if scope == "sdk" else (),
+            ttl_is_default=expiration is None,
         )
+        return AccessRequest([access], terms, violations)
 
     def sign(
         self,
@@ -87,13 +76,13 @@ class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessK
         moment: Moment,
     ) -> str:
         """Builds the token; see TokenFamily.sign."""
-        kind, content = _scope(request)
+        scope, content = _scope(request)
         return build_netless_token(
-            kind,
+            scope,
             access_key=key.access_key,
             secret_key=key.secret_key.reveal(),
             content={"role": _ROLES[request.role], **content},
-            # 0 is how Agora writes "never".
+            # Agora's 0 means "never expires".
             lifespan_ms=terms.ttl_ms or 0,
             now_ms=terms.issue_ms,
             nonce=moment.nonce,
@@ -103,6 +92,7 @@ class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessK
 def _scope(
     request: whiteboard_pb2.IssueWhiteboardTokenRequest,
 ) -> tuple[NetlessKind, dict[str, str]]:
+    """Returns the prefix of the token, and its fields beside the role."""
     match request.WhichOneof("scope"):
         case "room":
             return "room", {"uuid": request.room.room_uuid}

@@ -1,7 +1,7 @@
 """AccessToken "006": the older format of RTC and RTM tokens. Pure.
 
-Channel and uid are not in the token, only their CRC-32; the signature covers them. RTM tokens carry
-the RTM user id as the channel and no uid.
+The token has only the CRC-32 of channel and uid; the signature covers their text. RTM tokens have
+the RTM user id as the channel, and no uid.
 """
 
 import hmac
@@ -18,13 +18,10 @@ from token_authority_server.formats.packing import (
     utf8,
 )
 
-JOIN_CHANNEL: Final = 1
-PUBLISH_AUDIO: Final = 2
-PUBLISH_VIDEO: Final = 3
-PUBLISH_DATA: Final = 4
+# Beside it, 006 has the privileges of services.RTC.
 RTM_LOGIN: Final = 1000
 
-# Agora's libraries always write the issue time plus this, whatever the privileges say.
+# Agora's libraries always write the issue time plus this, whatever the privileges are.
 TOKEN_SECONDS: Final = 86400
 
 
@@ -44,13 +41,14 @@ def build_access_token_006(
         app_id: 32 hex digits.
         app_certificate: 32 hex digits; its text signs.
         channel_name: The channel, or the RTM user id.
-        uid: As `packing.uid_text` writes it, or a user account verbatim; "" admits anyone.
+        uid: As `packing.uid_text` writes it, or a user account verbatim; "" stands for
+            any user.
         ends_at: Unix seconds, u32: issue time + TOKEN_SECONDS.
         salt: Any u32, fresh for each token.
         privileges: Privilege -> **absolute** Unix seconds, u32.
 
     Raises:
-        FormatError: An id is not 32 hex digits, a number is beyond its field, or text has no UTF-8
+        FormatError: An id is not 32 hex digits, a number exceeds its field, or text has no UTF-8
             encoding.
     """
     check_id("app_id", app_id)
@@ -58,7 +56,7 @@ def build_access_token_006(
     channel_bytes = utf8("channel_name", channel_name)
     uid_bytes = utf8("uid", uid)
     message = u32("salt", salt) + u32("ends_at", ends_at) + privilege_map(privileges)
-    # No separators, as Agora defined it: ("room1", "23") and ("room12", "3") sign alike.
+    # Agora's format has no separators: ("room1", "23") and ("room12", "3") have the same signature.
     signature = signature_006(
         app_certificate, app_id.encode() + channel_bytes + uid_bytes + message
     )
@@ -72,5 +70,5 @@ def build_access_token_006(
 
 
 def signature_006(app_certificate: str, signed: bytes) -> bytes:
-    """Signs an App ID, a channel, a uid and a message, one behind the other."""
+    """Signs the concatenation of App ID, channel, uid and message."""
     return hmac.digest(app_certificate.encode(), signed, "sha256")

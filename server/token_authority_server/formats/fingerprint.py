@@ -1,4 +1,4 @@
-"""How a token is named where it must not be shown. Pure."""
+"""Fingerprints: identify a token in logs and records without showing it. Pure."""
 
 import hashlib
 
@@ -6,6 +6,6 @@ import hashlib
 def fingerprint(token: str) -> str:
     """Returns the first 16 bytes of the token's SHA-256, as 32 lower-case hex digits.
 
-    Total: a lone surrogate, which no token has, is counted as UTF-8 would write it.
+    Accepts any text: a lone surrogate, which no token has, is encoded as if UTF-8 allowed it.
     """
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()[:16].hex()

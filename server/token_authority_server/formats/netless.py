@@ -1,8 +1,8 @@
 """Interactive Whiteboard ("netless") tokens: SDK, room and task. Pure.
 
-A token is a prefix and the unpadded base64url of a query string; signed is not the query but the
-JSON of its fields, so what is percent-encoded below and what is escaped there must agree to the
-byte with JavaScript's `encodeURIComponent` and `JSON.stringify`, which Agora's servers use.
+A token is a prefix and the unpadded base64url of a query string. The signature covers the JSON of
+its fields, not the query. Percent-encoding and JSON escapes must equal those of JavaScript's
+`encodeURIComponent` and `JSON.stringify` to the byte, because Agora's servers use these.
 """
 
 import hmac
@@ -24,7 +24,7 @@ _PREFIXES: Final[Mapping[NetlessKind, str]] = {
     "task": "NETLESSTASK_",
 }
 _URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
-# What encodeURIComponent leaves alone.
+# Characters that encodeURIComponent does not encode.
 _MARKS: Final = "-_.!~*'()"
 _UNRESERVED: Final = (string.ascii_letters + string.digits + _MARKS).encode()
 
@@ -42,19 +42,19 @@ def build_netless_token(
     """Builds a whiteboard token.
 
     Args:
-        kind: What the token opens; only its prefix depends on it.
-        access_key: The AK, written into the token.
+        kind: Selects the token's prefix.
+        access_key: The AK, which the token contains.
         secret_key: The SK, which signs it.
         content: The fields to carry, usually "role" ("0" admin, "1" writer, "2" reader) and
-            "uuid" (of the room or task), exactly as given: an absent key stays absent, an empty
-            value stays empty. "ak", "nonce" and, with a lifespan, "expireAt" are overwritten.
-        lifespan_ms: Milliseconds to live; 0 or less means for ever, as Agora has it.
+            "uuid" (of the room or task). Written as given; absent keys stay absent. "ak", "nonce"
+            and, with a lifespan, "expireAt" are overwritten.
+        lifespan_ms: The lifetime in milliseconds; 0 or less: the token never expires.
         now_ms: Milliseconds since 1970.
         nonce: Any text; Agora's libraries use a UUID.
 
     Raises:
-        FormatError: A key or value is not text or has no UTF-8 encoding, or the content has a field
-            "sig": the signature takes that place, and the token would not verify.
+        FormatError: A key or value is not text or has no UTF-8 encoding, or the content has the
+            field "sig", which the signature would replace.
     """
     if "sig" in content:
         raise FormatError("content must not have a field sig")
@@ -70,8 +70,8 @@ def build_netless_token(
     except UnicodeEncodeError:
         raise FormatError("keys and content must not contain lone surrogates") from None
     names = sorted(fields, key=None if text.isascii() else _utf16)
-    # Real tokens consist of unreserved characters, which neither JSON nor the query escapes: to
-    # look first is several times faster than to escape.
+    # Real tokens consist of unreserved characters, which neither JSON nor the query escapes:
+    # checking first is several times faster than escaping.
     is_plain = not encoded.translate(None, _UNRESERVED)
     signed = _plain_json(fields, names) if is_plain else _json(fields, names)
     fields["sig"] = signature_netless(secret, signed.encode())
@@ -82,7 +82,7 @@ def build_netless_token(
 
 
 def signed_netless(fields: Mapping[str, str]) -> bytes:
-    """Returns what is signed of the fields of a token; "sig" must not be among them."""
+    """Returns the bytes that the signature covers; `fields` must not contain "sig"."""
     return _json(fields, sorted(fields, key=_utf16)).encode()
 
 
@@ -102,7 +102,7 @@ def _plain_json(fields: Mapping[str, str], names: Iterable[str]) -> str:
 
 
 def _query(fields: Mapping[str, str], names: Iterable[str]) -> str:
-    """Writes a query string, each part as encodeURIComponent does."""
+    """Writes a query string as encodeURIComponent encodes it."""
     return "&".join(
         [f"{quote(name, safe=_MARKS)}={quote(fields[name], safe=_MARKS)}" for name in names]
     )
@@ -113,7 +113,7 @@ def _plain_query(fields: Mapping[str, str], names: Iterable[str]) -> str:
 
 
 def _utf16(name: str) -> bytes:
-    """JavaScript sorts by UTF-16 code unit, Python by code point."""
+    """Returns a sort key: JavaScript sorts by UTF-16 code unit, Python by code point."""
     return name.encode("utf-16-be", "surrogatepass")
 
 

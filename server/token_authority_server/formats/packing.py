@@ -1,11 +1,11 @@
-"""The binary building blocks that AccessToken 006 and 007 share; all integers little-endian."""
+"""The binary encodings that AccessToken 006 and 007 share; all integers are little-endian."""
 
 import re
 import struct
 from collections.abc import Mapping
 from typing import Final
 
-# An App ID or App Certificate. Case is significant: the text itself is hashed.
+# An App ID or App Certificate. Case matters: the text itself is hashed.
 _ID: Final = re.compile(r"[0-9A-Fa-f]{32}")
 _U16: Final = struct.Struct("<H")
 _U32: Final = struct.Struct("<I")
@@ -52,7 +52,7 @@ def _integer(packer: struct.Struct, name: str, value: int, limits: str) -> bytes
 
 
 def utf8(name: str, text: str) -> bytes:
-    """Encodes text that has an encoding: lone surrogates have none."""
+    """Encodes text; raises FormatError for lone surrogates, which UTF-8 cannot encode."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -89,7 +89,7 @@ def privilege_map(privileges: Mapping[int, int]) -> bytes:
 
 
 def uid_text(uid: int) -> str:
-    """Returns how tokens write an integer uid: decimal, and 0 (anyone) as the empty string.
+    """Returns how tokens write an integer uid: decimal, and 0 (any user) as "".
 
     Raises:
         FormatError: `uid` is not in 0 to 4294967295.

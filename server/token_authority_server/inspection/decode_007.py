@@ -129,11 +129,11 @@ def _service(scan: Scan, path: str, issued_at: int) -> Service:
         rights[right] = seconds
         scan.keep(f"{path}.privileges.{service_type.rights.get(right, right)}", seconds, meaning)
     texts: dict[str, str] = {}
-    for name in service_type.body:
-        if name == "permissions":
-            _permissions(scan, f"{path}.permissions")
+    for name, encoding in service_type.body:
+        if encoding == "permissions":
+            _permissions(scan, f"{path}.{name}")
             continue
-        texts[name] = str(scan.i16()) if name == "role" else scan.text()
+        texts[name] = str(scan.i16()) if encoding == "i16" else scan.text()
         scan.keep(f"{path}.{name}", texts[name], _MEANINGS.get((name, texts[name]), ""))
     ends_ms = {right: (issued_at + seconds) * 1000 for right, seconds in rights.items() if seconds}
     return Service(

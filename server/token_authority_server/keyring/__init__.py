@@ -1,4 +1,4 @@
-"""Projects, their signing keys, and the type that keeps secrets out of sight."""
+"""Projects, their signing keys, and the type for secret strings."""
 
 from token_authority_server.keyring.keyring import Keyring, Project
 from token_authority_server.keyring.keys import (

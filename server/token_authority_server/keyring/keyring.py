@@ -13,13 +13,13 @@ from token_authority_server.keyring.keys import KeyState, KeyT, SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """An Agora project, by the name the configuration gives it."""
+    """An Agora project, under its name in the configuration."""
 
     name: str
     keys: tuple[SigningKey, ...]
 
     def active_key(self, key_type: type[KeyT]) -> KeyT:
-        """Returns the key that signs for a product.
+        """Returns the active key of a product.
 
         Raises:
             Refusal: PROJECT_LACKS_PRODUCT or NO_ACTIVE_KEY.
@@ -39,17 +39,17 @@ class Keyring:
         self._projects = {project.name: project for project in projects}
 
     def project(self, name: str) -> Project:
-        """Returns a project by a name that a grant has.
+        """Returns a project by its name in a grant.
 
         Raises:
-            Refusal: GRANT_MISSING: it has been removed since, with the grant.
+            Refusal: GRANT_MISSING: a reload removed the project and the grant.
         """
         if name not in self._projects:
             raise project_not_granted(name)
         return self._projects[name]
 
     def keys(self, projects: Collection[str]) -> list[tuple[str, SigningKey]]:
-        """Returns every key of some projects, whatever its state, with the project's name."""
+        """Returns all keys of some projects, in any state, with the project's name."""
         return [
             (project.name, key)
             for project in self._projects.values()

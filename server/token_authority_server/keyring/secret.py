@@ -2,7 +2,7 @@
 
 
 class Secret:
-    """Text that must not be seen: neither repr, str, format nor pickle shows it."""
+    """String that repr(), str(), format() and pickle never reveal."""
 
     __slots__ = ("_text",)
 
@@ -10,11 +10,11 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Returns the text, for signing and nothing else."""
+        """Returns the text. Only signing, verifying and redaction may call this."""
         return self._text
 
     def __repr__(self) -> str:
         return "Secret(…)"
 
     def __reduce__(self) -> str:
-        raise TypeError("a Secret is not to be pickled")
+        raise TypeError("a Secret cannot be pickled")

@@ -14,7 +14,7 @@ from token_authority_server.authority import Authority, PolicySnapshot
 from token_authority_server.config import Settings
 from token_authority_server.config.authentication import JwtSettings
 from token_authority_server.config.server import AuditSettings
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 from token_authority_server.identity.jwks import FixedKeys, RemoteKeys
 from token_authority_server.identity.jwks_fetch import Location
 from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier

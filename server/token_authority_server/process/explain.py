@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from token_authority.v1 import inspection_pb2
-from token_authority_server.authority import Allowed, PolicySnapshot, authorize
+from token_authority_server.authority import AuthorizedRequest, PolicySnapshot, authorize
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.expectations import ALLOW
 from token_authority_server.errors import Reason, Refusal
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 from token_authority_server.inspection import inspect_token
 from token_authority_server.process.moments import read_moment
 from token_authority_server.rpc.entries import EntryReader
@@ -31,7 +31,7 @@ class Explainer:
         self._policy = PolicySnapshot(settings.keyring(), settings.callers_by_identity())
         self._entries = EntryReader(RequestParser())
 
-    def explain(self, caller: str, entry: bytes) -> Allowed:
+    def explain(self, caller: str, entry: bytes) -> AuthorizedRequest:
         """Decides on one request, an encoded IssueTokenRequest.
 
         Raises:
@@ -71,7 +71,7 @@ def _failures(settings: Settings, explainer: Explainer) -> Iterator[str]:
             )
 
 
-def explain(settings: Settings, caller: str, entry: bytes) -> Allowed:
+def explain(settings: Settings, caller: str, entry: bytes) -> AuthorizedRequest:
     """Decides on an encoded IssueTokenRequest as a server with these settings would.
 
     Raises:

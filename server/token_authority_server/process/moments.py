@@ -4,7 +4,7 @@ import os
 import time
 from typing import Final
 
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 
 _RANDOM: Final[list[bytes]] = []
 

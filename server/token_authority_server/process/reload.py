@@ -13,7 +13,7 @@ from token_authority_server.audit import AuditTrail
 from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.changes import changes_between
 from token_authority_server.config.values import signature
-from token_authority_server.families.base import Moment
+from token_authority_server.families import Moment
 from token_authority_server.identity.directory import LOCAL
 from token_authority_server.process.explain import check_expectations
 from token_authority_server.telemetry.health import DegradedComponents

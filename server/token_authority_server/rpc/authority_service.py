@@ -55,7 +55,7 @@ def _grant(grant: Grant) -> authority_pb2.Grant:
     return authority_pb2.Grant(
         name=grant.name,
         project=grant.project,
-        tokens=sorted(grant.kinds),
+        tokens=sorted(grant.token_types),
         roles=grant.roles.texts,
         channels=grant.channels.texts,
         users=grant.users.texts,

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.access.callers import Caller
-from token_authority_server.authority import Allowed, Authority, CallContext, Issued
+from token_authority_server.authority import Authority, AuthorizedRequest, CallContext, Issued
 from token_authority_server.errors import (
     FieldViolation,
     Reason,
@@ -64,8 +64,8 @@ class BatchIssueTokens:
         await self._authority.persist(records)
         return await self._answer(context, issued)
 
-    async def _allow_all(self, caller: Caller, entries: Sequence[bytes]) -> list[Allowed]:
-        allowed: list[Allowed] = []
+    async def _allow_all(self, caller: Caller, entries: Sequence[bytes]) -> list[AuthorizedRequest]:
+        allowed: list[AuthorizedRequest] = []
         violations: list[FieldViolation] = []
         first: Refusal | None = None
         index = -1
@@ -86,14 +86,14 @@ class BatchIssueTokens:
             raise first
         return allowed
 
-    async def _sign(self, allowed: Sequence[Allowed]) -> list[Issued]:
+    async def _sign(self, allowed: Sequence[AuthorizedRequest]) -> list[Issued]:
         issued: list[Issued] = []
         async for one in _in_slices(allowed):
             try:
                 issued.append(self._authority.sign(one))
             except Refusal as refusal:
                 # By a policy that was adopted meanwhile.
-                path = f"requests[{len(issued)}].{self._entries.name_of(one.kind)}"
+                path = f"requests[{len(issued)}].{self._entries.name_of(one.family)}"
                 raise refusal.for_entry(path) from None
         return issued
 
@@ -106,7 +106,7 @@ class BatchIssueTokens:
         response = batch_pb2.BatchIssueTokensResponse()
         async for one in _in_slices(issued):
             messages.describe(response.issued_tokens.add(), one)
-        counts = Counter((one.allowed.project, one.allowed.kind.name) for one in issued)
+        counts = Counter((one.allowed.project, one.allowed.family.name) for one in issued)
         for (project, kind), count in counts.items():
             self._metrics.tokens.labels(context.caller.name, project, kind).inc(count)
         about = {
@@ -115,10 +115,10 @@ class BatchIssueTokens:
         }
         return Answer(response.SerializeToString(), "issued", about)
 
-    def _allow(self, caller: Caller, entry: Any, *, briefly: bool) -> Allowed:
+    def _allow(self, caller: Caller, entry: Any, *, briefly: bool) -> AuthorizedRequest:
         """Decides on one entry; the paths of a refusal begin inside it."""
         kind, request = self._entries.read(entry, briefly=briefly)
-        return self._authority.allow(caller, kind, request)
+        return self._authority.authorize(caller, kind, request)
 
 
 def _path(index: int, entry: Any) -> str:
@@ -147,14 +147,14 @@ async def _in_slices(items: Sequence[ItemT]) -> AsyncIterator[ItemT]:
             since_ns = time.perf_counter_ns()
 
 
-async def _decisions(allowed: Sequence[Allowed]) -> Answer:
+async def _decisions(allowed: Sequence[AuthorizedRequest]) -> Answer:
     response = batch_pb2.BatchIssueTokensResponse()
     async for one in _in_slices(allowed):
         response.decisions.append(messages.decision(one))
     return Answer(response.SerializeToString(), "validated", _about(allowed))
 
 
-def _about(allowed: Sequence[Allowed]) -> dict[str, Any]:
+def _about(allowed: Sequence[AuthorizedRequest]) -> dict[str, Any]:
     return {
         "count": len(allowed),
         "projects": sorted({one.project for one in allowed}),

@@ -13,8 +13,7 @@ from token_authority.v1 import (
     inspection_service_pb2,
     token_service_pb2,
 )
-from token_authority_server.families import FAMILIES
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.families import FAMILIES, TokenFamily
 
 SERVICES: Final = tuple(
     service

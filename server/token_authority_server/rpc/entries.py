@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.errors import FieldViolation, invalid_request
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.families import TokenFamily
 from token_authority_server.rpc.contract import kinds_by_entry
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 

@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import issued_token_pb2
-from token_authority_server.authority import Allowed, Issued
+from token_authority_server.authority import AuthorizedRequest, Issued
 
 
 def describe(message: issued_token_pb2.IssuedToken, issued: Issued) -> None:
@@ -26,7 +26,7 @@ def describe(message: issued_token_pb2.IssuedToken, issued: Issued) -> None:
         message.advisories.extend(_advisories(allowed))
 
 
-def decision(allowed: Allowed) -> issued_token_pb2.Decision:
+def decision(allowed: AuthorizedRequest) -> issued_token_pb2.Decision:
     """Says why a request is allowed."""
     return issued_token_pb2.Decision(
         caller=allowed.caller,
@@ -52,7 +52,7 @@ def duration(ms: int | None) -> Duration | None:
     return None if ms is None else Duration(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)
 
 
-def _advisories(allowed: Allowed) -> list[issued_token_pb2.Advisory]:
+def _advisories(allowed: AuthorizedRequest) -> list[issued_token_pb2.Advisory]:
     return [
         issued_token_pb2.Advisory(reason=advisory.reason, description=advisory.description)
         for advisory in allowed.terms.advisories

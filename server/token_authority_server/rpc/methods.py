@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from token_authority_server.authority import Allowed, Authority, CallContext
-from token_authority_server.families.base import TokenFamily
+from token_authority_server.authority import Authority, AuthorizedRequest, CallContext
+from token_authority_server.families import TokenFamily
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.authority_service import (
     ServerFacts,
@@ -59,7 +59,7 @@ def _issue(
         check_issue_size(len(data))
         request = parse(data)
         if request.validate_only:
-            allowed = authority.allow(context.caller, kind, request)
+            allowed = authority.authorize(context.caller, kind, request)
             response = response_type(decision=messages.decision(allowed))
             return Answer(response.SerializeToString(), "validated", _about(allowed))
         issued = await authority.issue(context, kind, request)
@@ -73,7 +73,7 @@ def _issue(
     return issue
 
 
-def _about(allowed: Allowed) -> dict[str, str]:
+def _about(allowed: AuthorizedRequest) -> dict[str, str]:
     return {
         "project": allowed.project,
         "grant": allowed.grant.name,

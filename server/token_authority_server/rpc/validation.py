@@ -38,7 +38,7 @@ _MAX_EXPLAINED_ITEMS: Final = 50
 _RULES_IMAGE: Final = "token_authority.rules.binpb"
 
 _UUID: Final = "must be the UUID that Agora's REST API returned: letters, digits, '-' and '_'"
-_PRINTABLE: Final = "must be printable ASCII characters and not start with a space"
+_PRINTABLE: Final = "must be printable ASCII characters except '*', and not start with a space"
 _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("project", "STRING_PATTERN"): "must be lower-case letters, digits and '-', and start with a "
     "letter, as the server's configuration spells it",
@@ -53,11 +53,13 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("task_uuid", "STRING_PATTERN"): _UUID,
     ("room_uuid", "STRING_PATTERN"): _PRINTABLE,
     ("user_uuid", "STRING_PATTERN"): _PRINTABLE,
-    ("ChatUser.user_id", "STRING_PATTERN"): "must be the UUID that Chat assigned to the user: "
-    "letters, digits, '-' and '_'",
+    ("ChatUser.user_id", "STRING_PATTERN"): "must be a Chat user ID: a-z, 0-9, '_', '-' and '.'",
     ("role", "ENUM_NOT_IN"): "must be set: there is no default role",
     ("format", "ENUM_NOT_IN"): "must be TOKEN_FORMAT_V006, TOKEN_FORMAT_V007 or unset",
-    ("IssueWhiteboardTokenRequest.ttl", "DURATION_GTE_LTE"): "must be from 1 ms to 3650 days",
+    (
+        "IssueWhiteboardTokenRequest.ttl",
+        "DURATION_GTE_LTE",
+    ): "must be from 1 ms to 3650 days; for a token that never expires, set non_expiring",
     ("", "DURATION_GTE_LTE"): "must be from 1 s to 24 h",
     ("", "REQUIRED"): "must be set",
     ("", "STRING_MIN_BYTES"): "must not be empty",

@@ -1,0 +1,83 @@
+"""Reads the channel and the user of a request."""
+
+from collections.abc import Iterator
+from typing import Final, Literal, Protocol
+
+from token_authority_server.errors import FieldViolation
+from token_authority_server.families.service_access import ServiceAccess
+from token_authority_server.formats.packing import uid_text
+
+_MAX_UID: Final = 2**32 - 1
+# How 006 and 007 write "every channel".
+_ANY_CHANNEL: Final = "*"
+
+
+class HasChannelAndUser(Protocol):
+    """A message with the oneofs `channel` and `user`."""
+
+    @property
+    def channel_name(self) -> str:
+        """A channel; "" with `any_channel`."""
+        ...
+
+    @property
+    def uid(self) -> int:
+        """An integer uid; 0 with `user_account` or `any_user`."""
+        ...
+
+    @property
+    def user_account(self) -> str:
+        """A string account; "" with `uid` or `any_user`."""
+        ...
+
+    def HasField(  # noqa: N802  # protobuf's name
+        self, field_name: Literal["any_channel", "any_user"], /
+    ) -> bool:
+        """Whether a member of a oneof is set."""
+        ...
+
+
+def channel_text(message: HasChannelAndUser) -> str:
+    """Returns the channel as tokens write it."""
+    return message.channel_name or _ANY_CHANNEL
+
+
+def user_text(message: HasChannelAndUser) -> str:
+    """Returns the user as tokens write it: without uid and account it is any_user, Agora's 0."""
+    return message.user_account or uid_text(message.uid)
+
+
+def channel_access(token_type: str, role: str, message: HasChannelAndUser) -> ServiceAccess:
+    """Returns the access to a channel.
+
+    The contract requires both oneofs: without uid and account it is any_user, without a channel
+    name any_channel.
+    """
+    user: str | None = None
+    if message.uid:
+        user = f"uid:{message.uid}"
+    elif message.user_account:
+        account = message.user_account
+        user = f"uid:{account}" if _is_uid(account) else f"account:{account}"
+    channel = message.channel_name or None
+    return ServiceAccess(token_type, role, channel, user, None, channel is None, user is None)
+
+
+def _is_uid(account: str) -> bool:
+    """Whether an account reads like a uid: the token is then the same, so the grant must be."""
+    return account.isdecimal() and account[0] != "0" and int(account[:11]) <= _MAX_UID
+
+
+def login_access(token_type: str, user: str) -> ServiceAccess:
+    """Returns the access that a user's login gives."""
+    return ServiceAccess(token_type, user=f"account:{user}")
+
+
+def wildcard_violations(message: HasChannelAndUser, prefix: str = "") -> Iterator[FieldViolation]:
+    """Yields a violation for forbidden wildcards; `prefix` is the path of the message."""
+    if message.HasField("any_channel") and message.HasField("any_user"):
+        yield FieldViolation(
+            f"{prefix}any_user",
+            "ANY_USER_WITH_ANY_CHANNEL",
+            "must not be set together with any_channel: name the user or the channel",
+        )
