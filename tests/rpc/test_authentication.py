@@ -361,7 +361,7 @@ async def test_a_remembered_jwt_expires_too() -> None:
     clock = [time.time()]
     jwt = JwtVerifier(JwtPolicy(ISSUER, AUDIENCE, 5), fixed(SIGNER), lambda: clock[0])
     async with running(who=CALLERS, jwt=jwt) as server:
-        token = SIGNER.sign()
+        token = SIGNER.sign(exp=int(time.time()) + 600)
         await who(server, bearer(token))
         clock[0] += 604
         await who(server, bearer(token))
