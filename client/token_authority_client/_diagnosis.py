@@ -67,7 +67,7 @@ def broken(error: ssl.SSLError, endpoint: Endpoint, security: Security) -> Diagn
         alert = reason.split("ALERT_", 1)[-1].lower().replace("_", " ")
         return refused(endpoint, security, f"with the alert '{alert}'")
     if reason in {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"} or (
-        "EOF" in reason or isinstance(error, ssl.SSLEOFError)
+        "EOF" in reason or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
     ):
         return Diagnosed(
             "TLS_NOT_SPOKEN",

@@ -83,7 +83,7 @@ async def listening(answer: bytes) -> AsyncGenerator[str]:
     """A port where something that is no gRPC answers."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
+        await reader.read(65536)
         writer.write(answer)
         await writer.drain()
         writer.close()
@@ -207,6 +207,14 @@ async def test_tls_to_a_port_without(client_type: Any, ca: trustme.CA, grpcs: bo
     assert error.reason == "TLS_NOT_SPOKEN"
     assert f"{target} does not speak TLS" in str(error)
     assert isinstance(error, Unavailable | DeadlineExceeded)
+
+
+async def test_a_server_that_closes_the_connection_does_not_speak_tls(
+    client_type: Any, ca: trustme.CA
+) -> None:
+    async with listening(b"") as target:
+        error = await failure(client_type, target, tls=tls(ca))
+    assert error.reason == "TLS_NOT_SPOKEN"
 
 
 async def test_a_web_server_is_not_grpc(client_type: Any) -> None:

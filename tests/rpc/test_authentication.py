@@ -305,7 +305,7 @@ ATTACKS: Mapping[str, tuple[str, str]] = {
     "no expiry": (SIGNER.sign(exp=None), "MissingRequiredClaimError"),
     "an expiry in words": (SIGNER.sign(exp="never"), "DecodeError"),
     "an expiry beyond all numbers": (SIGNER.sign(exp=float("inf")), "DecodeError"),
-    "not yet valid": (SIGNER.sign(nbf=NOW + 500), "ImmatureSignatureError"),
+    "not yet valid": (SIGNER.sign(nbf=NOW + 86_000), "ImmatureSignatureError"),
     "another subject": (SIGNER.sign(sub=f"{SUBJECT}x"), f"no caller has the identity {IDENTITY}x"),
     "a subject in another case": (SIGNER.sign(sub=SUBJECT.upper()), "no caller has the identity"),
     "a subject that is a list": (SIGNER.sign(sub=[SUBJECT]), ""),
@@ -340,7 +340,7 @@ async def test_a_forged_jwt_is_refused_in_the_same_words(jwts: Running, attack: 
 
 
 async def test_an_expiry_that_is_text_is_refused_alike_from_memory(jwts: Running) -> None:
-    token = SIGNER.sign(exp=str(NOW + 600))
+    token = SIGNER.sign(exp=str(NOW + 86_400))
     # PyJWT takes it. What is remembered of it must not be a defect the second time.
     assert await who(jwts, bearer(token)) == await who(jwts, bearer(token))
 
@@ -361,7 +361,7 @@ async def test_a_remembered_jwt_expires_too() -> None:
     clock = [time.time()]
     jwt = JwtVerifier(JwtPolicy(ISSUER, AUDIENCE, 5), fixed(SIGNER), lambda: clock[0])
     async with running(who=CALLERS, jwt=jwt) as server:
-        token = SIGNER.sign()
+        token = SIGNER.sign(exp=int(time.time()) + 600)
         await who(server, bearer(token))
         clock[0] += 604
         await who(server, bearer(token))

@@ -69,7 +69,8 @@ def claims_with(**changes: Any) -> dict[str, Any]:
         "sub": SUBJECT,
         "iat": now,
         "nbf": now,
-        "exp": now + 600,
+        # A JWT from the start of a slow run must outlive it.
+        "exp": now + 86_400,
         "kubernetes.io": {"namespace": "prod", "serviceaccount": {"name": "lessons", "uid": "1"}},
         **changes,
     }
