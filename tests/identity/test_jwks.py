@@ -390,11 +390,14 @@ async def test_tls_is_checked_by_the_ca_that_is_configured(tmp_path: Path) -> No
     with key_server(SIGNER, ca=ca) as server:
         good = Location(server.url, ca.cert_pem.bytes(), tmp_path / "bearer")
         assert await Fetching(good).fetch() == ["key-1"]
-        for wrong in (trustme.CA().cert_pem.bytes(), None, b"junk", b"\xff"):
+        for wrong in (trustme.CA().cert_pem.bytes(), None, b"junk", b"\xff", b"", "ü".encode()):
             fetching = Fetching(Location(server.url, wrong, tmp_path / "bearer"))
             assert await fetching.fetch() == []
             assert len(fetching.failures) == 1
         assert len(server.requests) == 1
+        # PEM files of authorities have comments, in any language.
+        noted = "# Zürich\n".encode() + ca.cert_pem.bytes()
+        assert await Fetching(Location(server.url, noted)).fetch() == ["key-1"]
 
 
 @pytest.mark.parametrize(

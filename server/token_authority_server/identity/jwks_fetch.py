@@ -95,9 +95,9 @@ class JwksRequest:
         address = host, port or (443 if is_tls else 80)
         self._socket = plain = socket.create_connection(address, TIMEOUT_SECONDS)
         if is_tls:
-            ca = self._location.ca
-            context = ssl.create_default_context(cadata=ca.decode() if ca else None)
-            secure = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+            secure = _tls_context(self._location.ca).wrap_socket(
+                plain, server_hostname=host, do_handshake_on_connect=False
+            )
             self._socket = secure
             secure.do_handshake()
         if self._is_aborted:
@@ -113,3 +113,19 @@ class JwksRequest:
                 raise JwksError(f"cannot be fetched: {file} is not one line of ASCII text")
             headers["Authorization"] = f"Bearer {token.decode('ascii')}"
         return headers
+
+
+def _tls_context(ca: bytes | None) -> ssl.SSLContext:
+    """Returns a context that trusts the given PEM certificates only, or the system's.
+
+    Raises:
+        ValueError: There is no certificate in `ca`.
+    """
+    if ca is None:
+        return ssl.create_default_context()
+    # Comments may have any characters; ssl accepts ASCII only.
+    text = ca.decode("ascii", "ignore")
+    if not text.strip():
+        # Without data, ssl would trust the system's certificates.
+        raise ValueError("jwks_ca has no certificate")
+    return ssl.create_default_context(cadata=text)
