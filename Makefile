@@ -15,6 +15,9 @@ demo: .venv/run.stamp ## Issue every kind of token against a server of its own
 test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
 	$(BIN)/pytest
 
+test-lowest: .venv/dev.stamp ## Run the tests with the lowest versions that pyproject.toml allows
+	tests/lowest.sh
+
 check: proto-check ## Format, lint, types, import rules, contract
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 	$(BIN)/mypy && $(BIN)/pyright
@@ -73,4 +76,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot lock clean
+.PHONY: help run demo test test-lowest check format proto proto-check contract bench fuzz polyglot lock clean
