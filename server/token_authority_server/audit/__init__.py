@@ -12,9 +12,10 @@ number and hash of the last record, which `verify` prints, with a copy that is k
 from token_authority_server.audit.file import FileSink, FsyncPolicy
 from token_authority_server.audit.find import Found, find_signed_by, find_token, token_id_of
 from token_authority_server.audit.record import rfc_3339, without_token
+from token_authority_server.audit.report import Problem, Report
 from token_authority_server.audit.sinks import AuditError, Sink, StreamSink
 from token_authority_server.audit.trail import AuditTrail
-from token_authority_server.audit.verify import Problem, Report, verify
+from token_authority_server.audit.verify import verify
 
 __all__ = [
     "AuditError",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from token_authority_server.audit.reading import fields_of, lines_of
+from token_authority_server.audit.lines import fields_of, read_lines
 from token_authority_server.audit.record import link_of
 from token_authority_server.formats.fingerprint import fingerprint
 
@@ -100,7 +100,7 @@ def _is_alive(fields: dict[str, Any], at: datetime) -> bool:
 def _find(wanted: dict[str, str], paths: Iterable[Path]) -> Generator[Found]:
     # Parsing every line of a large file would take minutes; these bytes are in those that matter.
     marks = [json.dumps(value).encode() for value in wanted.values()]
-    with closing(lines_of(paths)) as lines:
+    with closing(read_lines(paths)) as lines:
         for path, number, data in lines:
             if not all(mark in data for mark in marks):
                 continue

@@ -13,9 +13,9 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from token_authority_server.audit.batches import Batch, wake
 from token_authority_server.audit.record import body_of
 from token_authority_server.audit.sinks import AuditError, Sink
-from token_authority_server.audit.waiting import Batch, wake
 from token_authority_server.errors import audit_unavailable
 
 # More calls cannot wait at once; a longer queue means a disk that stalls.

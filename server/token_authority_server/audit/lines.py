@@ -18,7 +18,7 @@ class Line(NamedTuple):
     """Of a line that is longer than any record, a part; the next ones have the same number."""
 
 
-def lines_of(paths: Iterable[Path]) -> Generator[Line]:
+def read_lines(paths: Iterable[Path]) -> Generator[Line]:
     """Yields the lines of files, one file after the other.
 
     Raises:
