@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from token_authority_server.access.callers import Caller
 from token_authority_server.access.grants import AccessRequest, Allowance, Grant
 from token_authority_server.access.key_retirement import KeyReport, key_report
-from token_authority_server.audit import AuditTrail, rfc_3339, without_token
+from token_authority_server.audit import AuditTrail, redact_tokens, rfc_3339
 from token_authority_server.errors import Refusal, allowance_missing, project_not_granted
 from token_authority_server.families.base import Moment, ServiceAccess, Terms, TokenFamily
 from token_authority_server.formats.access_token_007 import forget_keys
@@ -188,7 +188,7 @@ class Authority:
     @property
     def records_are_kept(self) -> bool:
         """Whether there is an audit trail: if not, records need not be made."""
-        return self._trail.is_kept
+        return self._trail.is_enabled
 
     def record(self, context: CallContext, issued: Issued) -> str:
         """Makes the record of a token, for `keep`."""
@@ -287,7 +287,7 @@ def _audit_fields(parts: Sequence[ServiceAccess]) -> Mapping[str, Any]:
         about["parts"] = [part.kind for part in parts]
     for name in ("role", "channel", "user", "room"):
         values = list(
-            dict.fromkeys(without_token(value) for part in parts if (value := getattr(part, name)))
+            dict.fromkeys(redact_tokens(value) for part in parts if (value := getattr(part, name)))
         )
         if values:
             about[name] = values[0] if len(values) == 1 else values

@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority_server.access.patterns import Patterns
-from token_authority_server.audit import without_token
+from token_authority_server.audit import redact_tokens
 from token_authority_server.errors import Reason, Refusal, not_granted
 from token_authority_server.families.base import ServiceAccess, Terms
 
@@ -167,5 +167,5 @@ def _text(lacking: str, part: ServiceAccess, terms: Terms, max_ttl_ms: int) -> s
         case _:
             dimension = lacking.removesuffix("s")
             # People paste tokens into such fields, and this text is logged.
-            value = without_token(getattr(part, dimension))
+            value = redact_tokens(getattr(part, dimension))
             return f"{part.kind} tokens for the {dimension} '{value}'"

@@ -1,4 +1,4 @@
-"""The records of calls, and how the writer's thread wakes the calls that wait for them."""
+"""Batches of records, and waking the calls that wait for them from the writer's thread."""
 
 import asyncio
 import contextlib
@@ -8,29 +8,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The records of one call."""
+    """Records of one call."""
 
     bodies: Sequence[str]
-    """As `record.body_of` writes them."""
+    """Encoded by `record.body_of`."""
     waiting: "tuple[asyncio.AbstractEventLoop, asyncio.Future[bool]] | None"
-    """Who waits, and in which event loop: the result is whether every sink kept them."""
+    """The event loop and future of the waiting call, if any. The result: whether every sink
+    persisted the records."""
 
 
-def wake(batches: Sequence[Batch], *, is_kept: bool) -> None:
-    """Tells all that wait, with one call into each event loop."""
+def wake(batches: Sequence[Batch], *, is_persisted: bool) -> None:
+    """Resolves the futures of all waiting calls, with one callback per event loop."""
     waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[bool]]] = {}
     for batch in batches:
         if batch.waiting:
             loop, future = batch.waiting
             waiting.setdefault(loop, []).append(future)
     for loop, futures in waiting.items():
-        # A loop that is closed has nobody who waits.
+        # A closed loop has no waiting calls.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, futures, is_kept)
+            loop.call_soon_threadsafe(_resolve, futures, is_persisted)
 
 
-def _resolve(futures: "Sequence[asyncio.Future[bool]]", is_kept: bool) -> None:
+def _resolve(futures: "Sequence[asyncio.Future[bool]]", is_persisted: bool) -> None:
     for future in futures:
-        # A call that was cancelled waits no more.
+        # Its call may have been cancelled.
         if not future.done():
-            future.set_result(is_kept)
+            future.set_result(is_persisted)
