@@ -1,4 +1,4 @@
-"""File sink: locks, appends, synchronizes and rotates. Used by the writer's thread only.
+"""File sink: lock, append, synchronization and rotation. Used by the writer's thread only.
 
 A batch is written entirely or not at all: the remains of a failed write are truncated.
 """

@@ -143,7 +143,7 @@ def looks_like_token(text: str) -> bool:
 
 
 def redact_tokens(text: str) -> str:
-    """Redacts a text that a caller chose: if it may contain a token, returns its fingerprint.
+    """Redaction for logs and records: replaces a text that may contain a token by its fingerprint.
 
     People paste tokens into channel names, user ids and request ids.
     """
