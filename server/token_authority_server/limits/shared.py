@@ -43,7 +43,7 @@ class RedisWindows:
         self._timeout_seconds = timeout_seconds
         if not (find_spec("redis") and find_spec("redis.driver_info")):
             raise ValueError(
-                "quotas in Redis need the package redis 7.4 or newer: install "
+                "quotas in Redis need the package redis 7.4.1 or newer: install "
                 "agora-token-authority[redis]"
             )
         # Imported here because the package is optional.
