@@ -15,6 +15,9 @@ demo: .venv/run.stamp ## Start a server and issue every type of token
 test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
 	$(BIN)/pytest
 
+test-lowest: .venv/dev.stamp ## Run the tests with the lowest versions that pyproject.toml allows
+	tests/lowest.sh
+
 check: proto-check ## Format, lint, types, import rules, contract
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 	$(BIN)/mypy && $(BIN)/pyright
@@ -89,5 +92,5 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench bench-peers fuzz polyglot \
-	bare-machine wheel image kubernetes lock clean
+.PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-peers fuzz \
+	polyglot bare-machine wheel image kubernetes lock clean

@@ -68,6 +68,6 @@ async def test_the_runbook_for_a_leaked_certificate(tmp_path: Path, successor: s
                 assert refusal.reason == "NO_ACTIVE_KEY"
         checked, verified, found = outputs
         assert "agora key cert-1" in checked
-        assert "each is as it was written" in verified
+        assert "the hash chain is unbroken" in verified
         assert found.startswith(leaked.token_id)
         assert found.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`token-authority audit`: checks an audit trail, and finds who minted a token. Asks no server."""
+"""`token-authority audit`: verifies an audit trail, and finds who minted a token. Offline."""
 
 import argparse
 import json
@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "audit",
         help=HELP["audit"],
-        description="Check an audit trail, or search it; asks no server.",
+        description="Verify or search an audit trail, without a server.",
         allow_abbrev=False,
     )
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -45,24 +45,27 @@ def add_commands(commands: Any) -> None:
 def _add_verify(commands: Any) -> None:
     parser = commands.add_parser(
         "verify",
-        help="find what was altered, removed, moved or inserted",
-        description="Check that every record is the one that was written, and follows the one "
-        "before it. Exits with 1 and names the first line where that is not so. Records cut off "
-        "at the end leave no trace in a file: compare the last hash with a copy kept elsewhere.",
+        help="find records that were altered, removed, moved or inserted",
+        description="Verify the hash chain of an audit trail: each record must be unaltered and "
+        "follow the one before it. Exits with 1 and names the first line where that is not so, "
+        "also if there is no record at all. Records cut off at the end leave no trace in the "
+        "files: compare the last hash with a copy kept elsewhere.",
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="the oldest first")
-    parser.add_argument("--json", action="store_true", help="answer with everything, as JSON")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="files of one trail, oldest first"
+    )
+    parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
     parser.set_defaults(run=needs_server(_verify))
 
 
 def _add_find(commands: Any) -> None:
     parser = commands.add_parser(
         "find",
-        help="find who minted a token, or what a key signed",
+        help="find who minted a token, or the tokens that a key signed",
         usage=_FIND_USAGE,
-        description="Say who minted a token, when, for whom and until when; or list what a key "
-        "signed. Exits with 1 if there is no such record.",
+        description="Print the records of a token: who minted it, when, for whom, and when it "
+        "expires. Or list the tokens that a key signed. Exits with 1 if there is no such record.",
         epilog=_FIND_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -71,41 +74,54 @@ def _add_find(commands: Any) -> None:
         "names",
         nargs="+",
         metavar="TOKEN|TOKEN_ID FILE",
-        help="the token, its id, or - to read it; then files. With --key, files only",
+        help="a token, its id, or - to read it from standard input; then files. With --key, only "
+        "files",
     )
-    parser.add_argument("--key", metavar="KEY_ID", help="list what this key signed")
-    parser.add_argument("--project", metavar="NAME", help="with --key: of this project")
+    parser.add_argument("--key", metavar="KEY_ID", help="list the tokens that this key signed")
+    parser.add_argument("--project", metavar="NAME", help="with --key: only tokens of this project")
     parser.add_argument(
-        "--unexpired", action="store_true", help="with --key: only what still lives"
+        "--unexpired", action="store_true", help="with --key: only tokens that have not expired"
     )
     parser.add_argument(
-        "--at", type=moment, metavar="WHEN", help="with --unexpired: lives when; by default now"
+        "--at", type=moment, metavar="WHEN", help="with --unexpired: expired by when; default: now"
     )
-    parser.add_argument("--json", action="store_true", help="answer with the records, a line each")
+    parser.add_argument(
+        "--json", action="store_true", help="print the records as JSON, one per line"
+    )
     parser.set_defaults(run=needs_server(_find), parser=parser)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
-    return _reading(lambda: _show_report(audit.verify(arguments.files), arguments))
+    return _report_unreadable(lambda: _show_report(audit.verify(arguments.files), arguments))
 
 
 def _show_report(report: "Report", arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(as_json(report))
     elif report.problem is None:
-        span = f", {report.first_time} to {report.last_time}" if report.records else ""
-        print(f"{report.records} records{span}: each is as it was written")
-        for note in report.notes:
-            print(f"note: {note}")
-        if report.last:
-            last = report.last
-            print(f"last: record {last.seq} of chain {last.chain_id}, hash {last.last_hash}")
-    if report.problem:
-        problem = report.problem
+        _print_report(report)
+    if problem := report.problem:
         complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
-    return 1 if report.problem else 0
+    elif not report.records:
+        complain("there is no record in these files: nothing was verified")
+    return 1 if report.problem or not report.records else 0
+
+
+def _print_report(report: "Report") -> None:
+    if report.records:
+        count = "1 record" if report.records == 1 else f"{report.records} records"
+        result = (
+            "the hash chain is unbroken"
+            if report.chains == 1
+            else f"each of {report.chains} hash chains is unbroken"
+        )
+        print(f"{count}, {report.first_time} to {report.last_time}: {result}")
+    for note in report.notes:
+        print(f"note: {note}")
+    if last := report.last:
+        print(f"last: record {last.seq} of chain {last.chain_id}, hash {last.last_hash}")
 
 
 def _find(arguments: argparse.Namespace) -> int:
@@ -117,20 +133,20 @@ def _find_token(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
     if arguments.project or arguments.unexpired or arguments.at:
-        arguments.parser.error("--project, --unexpired and --at go with --key")
+        arguments.parser.error("--project, --unexpired and --at need --key")
     text, *files = arguments.names
     if not files:
-        arguments.parser.error("name a token or its id, and the files to search")
+        arguments.parser.error("give a token or its id, and the files to search")
     token_id = audit.token_id_of(sys.stdin.read() if text == "-" else text)
     records = audit.find_token(token_id, [Path(file) for file in files])
-    return _reading(lambda: _show_all(records, arguments, _block, f"token {token_id}"))
+    return _report_unreadable(lambda: _show_all(records, arguments, _block, f"token {token_id}"))
 
 
 def _find_signed_by(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
     if arguments.at and not arguments.unexpired:
-        arguments.parser.error("--at goes with --unexpired")
+        arguments.parser.error("--at needs --unexpired")
     alive_at = (arguments.at or datetime.now(UTC)) if arguments.unexpired else None
     records = audit.find_signed_by(
         arguments.key,
@@ -139,15 +155,15 @@ def _find_signed_by(arguments: argparse.Namespace) -> int:
         alive_at=alive_at,
     )
     what = f"{'an unexpired' if arguments.unexpired else 'a'} token signed by {arguments.key}"
-    return _reading(lambda: _show_all(records, arguments, _row, what))
+    return _report_unreadable(lambda: _show_all(records, arguments, _row, what))
 
 
-def _reading(answer: Callable[[], int]) -> int:
-    """Answers, or says which file cannot be read."""
+def _report_unreadable(command: Callable[[], int]) -> int:
+    """Runs a command; reports a file that cannot be read, and returns 1."""
     try:
-        return answer()
+        return command()
     except OSError as error:
-        # Without a name it is the output: `main` knows what to say of that.
+        # Without a name, the error is of the output, which `main` handles.
         if error.filename is None:
             raise
         complain(f"{error.filename}: cannot be read: {error.strerror}")
@@ -165,26 +181,29 @@ def _show_all(
         code = 0
         print(json.dumps(found.fields) if arguments.json else form(found))
         if not found.is_intact:
-            complain(f"warning: {found.file}:{found.line}: was altered: do not rely on it")
+            complain(
+                f"warning: {found.file}:{found.line}: the record does not match its hash: it was "
+                "altered"
+            )
     if code:
         complain(f"no record of {what} in these files")
     return code
 
 
 def _block(found: "Found") -> str:
-    """Writes all that a record says, a line for each value."""
+    """Formats a record, one line per field."""
     fields = found.fields
     lines = [f"{_text(fields.get('event'))} {_moment(fields.get('time'))}"]
     lines.append(f"  record: {found.file}:{found.line}")
-    told = {"event", "time", "expire_time", "chain", "seq", "prev", "hash"}
-    lines += [f"  {name}: {_text(value)}" for name, value in fields.items() if name not in told]
+    omitted = {"event", "time", "expire_time", "chain", "seq", "prev", "hash"}
+    lines += [f"  {name}: {_text(value)}" for name, value in fields.items() if name not in omitted]
     if fields.get("event") == "issued":
         lines.append(f"  expires: {_expires(fields)}")
     return "\n".join(lines)
 
 
 def _row(found: "Found") -> str:
-    """Writes the record of a token in one line."""
+    """Formats the record of a token as one line."""
     fields = found.fields
     subject = [f"{name} {_text(fields[name])}" for name in _SUBJECTS if fields.get(name)]
     return ", ".join(
@@ -209,5 +228,5 @@ def _moment(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    """Writes a value that a stranger may have chosen: nothing in it steers the terminal."""
+    """Formats a value that a caller may have chosen; control characters are escaped."""
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

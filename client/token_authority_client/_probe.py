@@ -202,8 +202,9 @@ def _context(material: TlsMaterial | None) -> ssl.SSLContext:
         context.load_default_certs()
         return context
     try:
-        context.load_verify_locations(cadata=roots.decode("ascii", "replace"))
-    except ssl.SSLError:
+        # The roots of grpcio 1.78 have comments that are not ASCII.
+        context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError):
         raise Diagnosed(
             "TLS_CA_UNUSABLE", "ca holds no certificate that can be read", "check that PEM file"
         ) from None

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from token_authority_server.access.callers import Caller
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.key_retirement import KeyReport, key_report
-from token_authority_server.audit import AuditTrail, rfc_3339, without_token
+from token_authority_server.audit import AuditTrail, redact_tokens, rfc_3339
 from token_authority_server.errors import (
     Refusal,
     allowance_missing,
@@ -196,7 +196,7 @@ class Authority:
     @property
     def records_are_kept(self) -> bool:
         """Whether there is an audit trail; if not, records need not be made."""
-        return self._trail.is_kept
+        return self._trail.is_enabled
 
     def record(self, context: CallContext, issued: Issued) -> str:
         """Encodes the audit record of a token, for `persist`."""
@@ -308,7 +308,7 @@ def _audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:
         fields["parts"] = [access.token_type for access in accesses]
     for name in ("role", "channel", "user", "room"):
         found = [value for access in accesses if (value := getattr(access, name))]
-        if values := list(dict.fromkeys(map(without_token, found))):
+        if values := list(dict.fromkeys(map(redact_tokens, found))):
             fields[name] = values[0] if len(values) == 1 else values
     for name in ("any_channel", "any_user"):
         if any(getattr(access, name) for access in accesses):

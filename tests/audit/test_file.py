@@ -65,7 +65,7 @@ def test_a_crash_at_any_byte_leaves_a_trail_that_goes_on_and_verifies(
         go_on(path, 9)
         report = verify([path])
         assert report.problem is None
-        assert bool(torn) == any("unfinished at a crash" in note for note in report.notes)
+        assert bool(torn) == any("incomplete line of a crash" in note for note in report.notes)
         assert path.read_bytes().startswith(WHOLE[:first_cut])
         assert path.read_bytes().endswith(b"}\n")
 

@@ -91,9 +91,9 @@ async def test_what_is_recorded_soon_is_there_soon(trail: AuditTrail, path: Path
 
 
 async def test_a_token_never_gets_as_far_as_the_file(trail: AuditTrail, path: Path) -> None:
-    with pytest.raises(ValueError, match="must not hold a token"):
+    with pytest.raises(ValueError, match="must not contain a token"):
         await trail.record([issued(1), issued(2, channel="NETLESSROOM_YWs9")])
-    with pytest.raises(ValueError, match="must not hold a token"):
+    with pytest.raises(ValueError, match="must not contain a token"):
         trail.record_soon([issued(channel="007eJxTY")])
     assert not path.read_bytes()
 
@@ -205,7 +205,7 @@ async def test_a_disk_that_stalls_is_not_waited_for_for_ever(
     trail = new_trail(policy="always", patience_seconds=0.2)
     disk.moves.clear()
     await refused(trail)
-    assert reports.failures == ["the audit trail stalls for 0.2 s or longer"]
+    assert reports.failures == ["the audit trail has not responded for 0.2 s"]
     started = time.monotonic()
     for _ in range(20):
         await refused(trail)
@@ -329,5 +329,5 @@ async def test_a_stream_that_nobody_reads_is_not_waited_for_for_ever(
     for _ in range(100):
         await trail.record([issued(note="x" * 5000)])
     assert time.monotonic() - started < 3
-    assert reports.failures == ["the audit trail stalls for 0.2 s or longer"]
+    assert reports.failures == ["the audit trail has not responded for 0.2 s"]
     os.close(pipe[0])

@@ -1,5 +1,6 @@
 import tempfile
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from token_authority_server.audit.record import Chain, body_of, link_of, seal
 OTHER_CHAIN = "f" * 32
 COUNT = 6
 LINES = lines(COUNT)
+FOREIGN = lines(2, OTHER_CHAIN)
 numbers = st.integers(0, COUNT - 1)
 
 
@@ -31,6 +33,21 @@ def fault(*files: Sequence[bytes]) -> tuple[str, str, int]:
     problem = check(*files).problem
     assert problem
     return problem.fault, Path(problem.file).name, problem.line
+
+
+def sentence(*files: Sequence[bytes]) -> str:
+    """The fault and its explanation, with the files called "0", "1" and so on."""
+    problem = check(*files).problem
+    assert problem
+    folder = str(Path(problem.file).parent)
+    text = f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}"
+    return text.replace(f"{folder}/", "")
+
+
+def hash_of(line: bytes) -> str:
+    link = link_of(line)
+    assert link
+    return link.hash
 
 
 def test_a_whole_trail() -> None:
@@ -70,7 +87,9 @@ def test_lines_that_are_removed_are_found_unless_they_were_the_last(first: int, 
         assert (report.last.seq if report.last else 0) == first
     elif first == 0:
         (note,) = check(left).notes
-        assert f":1: begins with record {count + 1}: what was before" in note
+        assert note.endswith(
+            f"/0:1: begins with record {count + 1}: earlier records are not in these files"
+        )
     else:
         assert fault(left) == ("removed", "0", first + 1)
 
@@ -133,16 +152,20 @@ def test_a_file_that_is_missing_or_in_the_wrong_place_is_found() -> None:
 def test_one_file_of_several_says_what_it_cannot_check() -> None:
     report = check(LINES[3:])
     assert report.problem is None
-    assert report.notes[0].endswith(
-        ":1: begins with record 4: what was before it is not in these files"
-    )
+    (note,) = report.notes
+    assert note.endswith("/0:1: begins with record 4: earlier records are not in these files")
 
 
 def test_a_chain_that_begins_in_a_file_of_its_own_is_a_note_and_elsewhere_a_fault() -> None:
     other = lines(2, OTHER_CHAIN)
     report = check(LINES, other)
     assert report.problem is None
-    assert ":1: a new chain begins" in report.notes[0]
+    (note,) = report.notes
+    assert report.chains == 2
+    assert note.endswith(
+        f"/1:1: a new chain begins; whether more records followed record {COUNT} of the one before "
+        f"(hash {hash_of(LINES[-1])}) cannot be told from these files"
+    )
     assert fault([*LINES, *other]) == ("inserted", "0", COUNT + 1)
 
 
@@ -152,3 +175,158 @@ def test_the_last_line_break_may_be_missing() -> None:
 
 def test_a_line_without_end_is_read_in_parts() -> None:
     assert fault([*LINES, b"x" * 1_000_000])[0] == "torn"
+
+
+def test_a_file_that_was_replaced_by_a_chain_of_its_own_is_found() -> None:
+    """Whoever can write to the folder can make a chain; it does not bridge the gap."""
+    forged = lines(1, OTHER_CHAIN)
+    assert sentence(LINES[:2], forged, LINES[4:]) == (
+        "2:1: removed: 2 records are missing before record 5; is a file missing before this one?"
+    )
+    # Nor do several, or one that goes on after the gap.
+    assert fault(LINES[:2], FOREIGN[:1], LINES[4:5], FOREIGN[1:], LINES[5:]) == ("removed", "2", 1)
+    assert fault(LINES[:2], lines(1, "e" * 32), forged, LINES[3:]) == ("removed", "3", 1)
+    # Nor does an end that was cut off before, or a beginning behind.
+    assert fault(LINES[:1], FOREIGN, LINES[1:2], LINES[3:])[0] == "inserted"
+    assert fault(FOREIGN, LINES[2:]) == ("removed", "1", 1)
+
+
+@given(st.integers(1, COUNT - 1), st.integers(1, COUNT - 1))
+def test_a_chain_that_returns_has_to_follow_its_own_last_record(end: int, start: int) -> None:
+    expected = "inserted" if start <= end else "removed"
+    assert fault(LINES[:end], FOREIGN, LINES[start:]) == (expected, "2", 1)
+
+
+def test_a_foreign_file_between_two_of_a_chain_is_found_though_nothing_is_missing() -> None:
+    assert sentence(LINES[:3], FOREIGN, LINES[3:]) == (
+        "2:1: inserted: the chain continues after records of another chain, which begin at 1:1: "
+        "that file is not part of this trail, or in the wrong place"
+    )
+    assert sentence(LINES[:3], FOREIGN, lines(3, "e" * 32), LINES[3:]).startswith("3:1: inserted")
+
+
+def test_a_chain_that_returns_after_a_replaced_record_is_found() -> None:
+    forged = lines(3)[:2]
+    other, _ = seal(
+        Chain(CHAIN_ID, 2, hash_of(forged[1])), [body_of({"event": "issued"}, NOW_MS + 2)]
+    )
+    assert fault([*forged, other], FOREIGN, LINES[3:]) == ("altered", "2", 1)
+
+
+def at_times(*seconds: float, event: str = "issued") -> list[bytes]:
+    """A trail whose records have these times."""
+    bodies = [body_of({"event": event}, NOW_MS + int(1000 * second)) for second in seconds]
+    return seal(Chain(CHAIN_ID), bodies)[0].splitlines(keepends=True)
+
+
+def test_times_that_run_backwards_are_a_note() -> None:
+    report = check(at_times(0, 60, 2, 3))
+    assert report.problem is None
+    (note,) = report.notes
+    assert note.endswith(
+        "/0:3: the time runs backwards, from 2023-11-14T22:14:20.123Z to 2023-11-14T22:13:22.123Z: "
+        "the clock was set back, or the file is in the wrong place or forged"
+    )
+    # From one file to the next, too.
+    whole = at_times(0, 60, 2, 3)
+    assert ["/1:1: the time" in note for note in check(whole[:2], whole[2:]).notes] == [True]
+
+
+def test_records_of_concurrent_calls_may_be_in_another_order() -> None:
+    assert check(at_times(0, 1, 0.5, 1.2, 0.3)).notes == ()
+
+
+def test_a_record_of_a_recovery_may_be_later_than_those_that_waited_for_it() -> None:
+    bodies = [
+        body_of({"event": event}, NOW_MS + 1000 * second)
+        for event, second in (("issued", 0), ("recovered", 60), ("issued", 2), ("issued", 61))
+    ]
+    assert check([seal(Chain(CHAIN_ID), bodies)[0]]).notes == ()
+
+
+def test_a_time_that_cannot_be_read_is_not_compared() -> None:
+    bodies = [body_of({"time": time}, 0) for time in ("never", "2023", "always", 7)]
+    report = check([seal(Chain(CHAIN_ID), bodies)[0]])
+    assert (report.problem, report.notes) == (None, ())
+
+
+def test_notes_are_bounded() -> None:
+    notes = check(at_times(*[second * 60 for second in range(500, 0, -1)])).notes
+    assert len(notes) == 101
+    assert notes[-1] == "and 399 more notes"
+
+
+def test_an_empty_file_is_a_note() -> None:
+    report = check(LINES[:3], [], LINES[3:], [])
+    assert (report.problem, report.records) == (None, COUNT)
+    assert [Path(note).name for note in report.notes] == [
+        "1: the file is empty",
+        "3: the file is empty",
+    ]
+
+
+FAULTS = {
+    "0:2: altered: the record does not match its hash": (
+        [LINES[0], LINES[1].replace(b"uid:1", b"uid:9")],
+    ),
+    "0:3: altered: the record does not follow record 2 as it stands in these files: that record "
+    "was replaced": (
+        [
+            LINES[0],
+            seal(Chain(CHAIN_ID, 1, hash_of(LINES[0])), [body_of({"event": "x"}, NOW_MS)])[0],
+            LINES[2],
+        ],
+    ),
+    "0:2: altered: the line is not a record, and a record is missing before record 3": (
+        [LINES[0], b"x\n", LINES[2]],
+    ),
+    "0:2: inserted: the line is not a record, and no record is missing": (
+        [LINES[0], b"x\n", LINES[1]],
+    ),
+    "0:2: inserted: the record belongs to another chain than the one before": (
+        [LINES[0], FOREIGN[0]],
+    ),
+    "0:3: inserted: record 1 of this chain occurs twice": ([*LINES[:2], LINES[0]],),
+    "0:2: removed: record 2 is missing before record 3": ([LINES[0], LINES[2]],),
+    "1:1: removed: record 2 is missing before record 3; is a file missing before this one?": (
+        LINES[:1],
+        LINES[2:],
+    ),
+    "0:2: reordered: record 3 precedes record 2, which is at 0:3": (
+        [LINES[0], LINES[2], LINES[1]],
+    ),
+    "1:1: reordered: record 1 follows record 6": (LINES[3:], LINES[:3]),
+    "0:7: torn: the line is not a complete record, and no later record explains it: the server "
+    "died while writing it (it records that when it restarts), or the file was cut": (
+        [*LINES, b'{"time":"20'],
+    ),
+}
+
+
+@pytest.mark.parametrize("expected", FAULTS)
+def test_each_fault_has_its_sentence(expected: str) -> None:
+    assert sentence(*FAULTS[expected]) == expected
+
+
+def test_the_first_of_a_chain_refers_to_none() -> None:
+    forged, _ = seal(Chain(CHAIN_ID, 0, "1" * 64), [body_of({"event": "x"}, NOW_MS)])
+    assert sentence([forged]) == (
+        "0:1: altered: the record is the first of its chain, yet refers to another"
+    )
+
+
+def test_a_chain_that_begins_behind_an_unfinished_line_of_its_file_is_no_fault() -> None:
+    torn = b'{"time":"20'
+    explained = {
+        "event": "recovered",
+        "torn_bytes": len(torn) + 1,
+        "torn_sha256": sha256(torn + b"\n").hexdigest(),
+    }
+    second = seal(Chain(OTHER_CHAIN), [body_of(explained, NOW_MS + 9)])[0]
+    report = check(LINES, [torn + b"\n", second])
+    assert report.problem is None
+    assert [note.partition("/1:")[2] for note in report.notes] == [
+        "1: incomplete line of a crash, as record 1 confirms",
+        f"2: a new chain begins; whether more records followed record {COUNT} of the one before "
+        f"(hash {hash_of(LINES[-1])}) cannot be told from these files",
+    ]

@@ -73,8 +73,8 @@ async def test_a_whole_trail_is_code_0_with_its_last_hash(path: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     last = json.loads(path.read_bytes().splitlines()[-1])
     assert ran.out == (
-        "7 records, 2023-11-14T22:13:20.123Z to 2023-11-14T22:13:20.129Z: each is as it was "
-        f"written\nlast: record 7 of chain {'a' * 32}, hash {last['hash']}\n"
+        "7 records, 2023-11-14T22:13:20.123Z to 2023-11-14T22:13:20.129Z: the hash chain is "
+        f"unbroken\nlast: record 7 of chain {'a' * 32}, hash {last['hash']}\n"
     )
 
 
@@ -82,14 +82,43 @@ async def test_a_trail_that_was_altered_is_code_1_with_file_and_line(path: Path)
     path.write_bytes(path.read_bytes().replace(b"cert-1", b"cert-9"))
     ran = await run("audit", "verify", str(path))
     assert (ran.code, ran.out) == (1, "")
-    assert ran.err == (
-        f"token-authority: {path}:3: altered: its hash is not that of what it says\n"
-    )
+    assert ran.err == (f"token-authority: {path}:3: altered: the record does not match its hash\n")
     ran = await run("audit", "verify", "--json", str(path))
     assert ran.code == 1
     answer = json.loads(ran.out)
     assert (answer["problem"]["line"], answer["problem"]["fault"]) == (3, "altered")
     assert answer["records"] == 2
+
+
+async def test_a_replaced_file_is_code_1(path: Path, tmp_path: Path) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    files = [tmp_path / f"audit.jsonl.{number}" for number in (2, 1)]
+    files[0].write_bytes(b"".join(lines[:2]))
+    forged = body_of(issued(caller="nobody"), NOW_MS + 3)
+    files[1].write_bytes(seal(Chain("b" * 32), [forged])[0])
+    path.write_bytes(b"".join(lines[4:]))
+    ran = await run("audit", "verify", *map(str, files), str(path))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        f"token-authority: {path}:1: removed: 2 records are missing before record 5; is a file "
+        "missing before this one?\n"
+    )
+    # A chain that does not return cannot be told from one that ended.
+    ran = await run("audit", "verify", *map(str, files))
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("3 records, ")
+    assert ": each of 2 hash chains is unbroken\nnote: " in ran.out
+
+
+async def test_files_without_a_record_are_not_called_unbroken(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch()
+    ran = await run("audit", "verify", str(empty))
+    assert (ran.code, ran.out) == (1, f"note: {empty}: the file is empty\n")
+    assert ran.err == ("token-authority: there is no record in these files: nothing was verified\n")
+    ran = await run("audit", "verify", "--json", str(empty))
+    assert ran.code == 1
+    assert json.loads(ran.out)["records"] == 0
 
 
 async def test_files_from_before_a_rotation_are_given_first(path: Path, tmp_path: Path) -> None:
@@ -103,7 +132,7 @@ async def test_files_from_before_a_rotation_are_given_first(path: Path, tmp_path
     ran = await run("audit", "verify", "--json", str(path))
     assert ran.code == 0
     assert json.loads(ran.out)["notes"] == [
-        f"{path}:1: begins with record 4: what was before it is not in these files"
+        f"{path}:1: begins with record 4: earlier records are not in these files"
     ]
 
 
@@ -172,7 +201,9 @@ async def test_a_record_that_was_altered_is_found_with_a_warning(path: Path) -> 
     path.write_bytes(path.read_bytes().replace(b"uid:7", b"uid:8"))
     ran = await run("audit", "find", "--key", "cert-1", str(path))
     assert (ran.code, ran.out.count("uid:8")) == (0, 1)
-    assert ran.err == (f"token-authority: warning: {path}:3: was altered: do not rely on it\n")
+    assert ran.err == (
+        f"token-authority: warning: {path}:3: the record does not match its hash: it was altered\n"
+    )
 
 
 async def test_an_end_that_cannot_be_read_counts_as_alive(tmp_path: Path) -> None:
@@ -185,7 +216,9 @@ async def test_an_end_that_cannot_be_read_counts_as_alive(tmp_path: Path) -> Non
 async def test_a_key_that_signed_nothing_is_code_1(path: Path) -> None:
     ran = await run("audit", "find", "--key", "cert-7", "--unexpired", str(path))
     assert (ran.code, ran.out) == (1, "")
-    assert "no record of an unexpired token signed by cert-7 in these files" in ran.err
+    assert ran.err == (
+        "token-authority: no record of an unexpired token signed by cert-7 in these files\n"
+    )
 
 
 async def test_what_is_no_record_is_passed_over(path: Path) -> None:
@@ -206,9 +239,9 @@ async def test_a_file_that_cannot_be_read_is_code_1(tmp_path: Path, command: lis
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        (["find", TOKEN_ID], "and the files to search"),
-        (["find", "--unexpired", TOKEN_ID, "f"], "go with --key"),
-        (["find", "--key", "k", "--at", SOON, "f"], "--at goes with --unexpired"),
+        (["find", TOKEN_ID], "give a token or its id, and the files to search"),
+        (["find", "--unexpired", TOKEN_ID, "f"], "--project, --unexpired and --at need --key"),
+        (["find", "--key", "k", "--at", SOON, "f"], "--at needs --unexpired"),
         (["find"], "the following arguments are required"),
         (["verify"], "the following arguments are required"),
     ],

@@ -2,25 +2,27 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 import trustme
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from support.jwks import Answer, KeyServer, Signer, key_server, key_set, send
 from support.ports import free_port
 from support.waiting import until
-from token_authority_server.identity import jwks
-from token_authority_server.identity.jwks import (
+from token_authority_server.identity import key_sources
+from token_authority_server.identity.jwks import parse
+from token_authority_server.identity.jwks_fetch import JwksError, Location
+from token_authority_server.identity.key_sources import (
     COOLDOWN_SECONDS,
     MAX_AGE_SECONDS,
+    REFRESH_SECONDS,
     RemoteKeys,
-    parse,
 )
-from token_authority_server.identity.jwks_fetch import JwksError, Location
 
 SIGNER = Signer("ES256")
 
@@ -31,9 +33,17 @@ class Fetching:
     def __init__(self, location: Location) -> None:
         self.now = 0.0
         self.failures: list[str] = []
+        self.skipped: Sequence[str] = ()
         self.keys = RemoteKeys(
-            location, self.failures.append, self.failures.clear, clock=lambda: self.now
+            location,
+            self.failures.append,
+            self.failures.clear,
+            on_skipped=self._skip,
+            clock=lambda: self.now,
         )
+
+    def _skip(self, skipped: Sequence[str]) -> None:
+        self.skipped = skipped
 
     @property
     def ids(self) -> list[str | None]:
@@ -64,13 +74,43 @@ async def test_keys_that_are_old_are_fetched_anew_and_serve_meanwhile(server: Ke
     fetching = Fetching(Location(server.url))
     await fetching.fetch()
     server.body = key_set(Signer("ES256", "key-2"))
-    fetching.now += MAX_AGE_SECONDS
+    fetching.now += REFRESH_SECONDS
     await fetching.keys.refresh(missing=False)
+    await asyncio.sleep(0.1)
     assert len(server.requests) == 1
     fetching.now += 1
     await fetching.keys.refresh(missing=False)
+    assert fetching.ids == ["key-1"]
     await until(lambda: fetching.ids == ["key-2"])
     assert len(server.requests) == 2
+    # The age is counted anew.
+    fetching.now += REFRESH_SECONDS
+    await fetching.keys.refresh(missing=False)
+    await asyncio.sleep(0.1)
+    assert len(server.requests) == 2
+
+
+async def test_nobody_waits_for_a_slow_provider_while_there_are_keys(
+    server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_sources, "TIMEOUT_SECONDS", 0.3)
+    fetching, over = Fetching(Location(server.url)), threading.Event()
+    await fetching.fetch()
+
+    def hang(_: object) -> None:
+        over.wait(10)
+
+    server.answer = hang
+    # From the age at which keys are refreshed to long after the one at which calls wait for it.
+    fetching.now += REFRESH_SECONDS + 1
+    for number in range(4):
+        await fetching.keys.refresh(missing=False)
+        await until(lambda number=number: len(server.requests) == number + 2)  # type: ignore[misc]
+        assert len(fetching.failures) == number, "the call waited for the end of the fetch"
+        await until(lambda number=number: len(fetching.failures) == number + 1)  # type: ignore[misc]
+        fetching.now += REFRESH_SECONDS
+    assert fetching.ids == ["key-1"]
+    over.set()
 
 
 async def test_missing_keys_are_asked_for_once_in_a_while_however_many_ask(
@@ -174,26 +214,121 @@ async def test_a_strange_key_set_is_reported_and_the_old_keys_stay(
     assert not fetching.failures
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_private_keys_are_refused_in_words(algorithm: str) -> None:
+def private_jwk(algorithm: str) -> dict[str, Any]:
     to_jwk: Any = jwt.get_algorithm_by_name(algorithm)
-    private = json.loads(to_jwk.to_jwk(Signer(algorithm).private))
-    with pytest.raises(JwksError, match="holds private keys"):
-        parse(json.dumps({"keys": [private]}).encode())
+    row: dict[str, Any] = json.loads(to_jwk.to_jwk(Signer(algorithm).private))
+    row.pop("key_ops", None)
+    return row
+
+
+def jwk(private: Any, algorithm: str) -> dict[str, Any]:
+    """The public half of a key, without a word on what it is for."""
+    to_jwk: Any = jwt.get_algorithm_by_name(algorithm)
+    row: dict[str, Any] = json.loads(to_jwk.to_jwk(private.public_key()))
+    row.pop("key_ops", None)
+    return row
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_a_set_of_private_keys_is_refused(algorithm: str) -> None:
+    with pytest.raises(JwksError) as caught:
+        parse(listing(private_jwk(algorithm)))
+    assert str(caught.value) == (
+        "has no key that can verify a signature: key 1: it holds private key material: publish the "
+        "public key alone, and replace this key pair, which must count as leaked"
+    )
+
+
+EC = {name: value for name, value in SIGNER.jwk.items() if name not in {"alg", "kid", "use"}}
+RSA = {name: value for name, value in Signer("RS256").jwk.items() if name not in {"kid", "use"}}
+ACCEPTED = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA"
+PRIVATE = (
+    "it holds private key material: publish the public key alone, and replace this key pair, which "
+    "must count as leaked"
+)
+ODD_KEYS: dict[str, tuple[object, str]] = {
+    "alg none": ({**EC, "alg": "none"}, f'its alg "none" is not one of {ACCEPTED}'),
+    "alg HS256": ({**RSA, "alg": "HS256"}, f'its alg "HS256" is not one of {ACCEPTED}'),
+    "alg for encryption": (
+        {**RSA, "alg": "RSA-OAEP"},
+        f'its alg "RSA-OAEP" is not one of {ACCEPTED}',
+    ),
+    "alg that is a list": ({**EC, "alg": ["ES256"]}, f'its alg ["ES256"] is not one of {ACCEPTED}'),
+    "alg that is long": (
+        {**EC, "alg": "x" * 999},
+        f'its alg "{"x" * 39}… is not one of {ACCEPTED}',
+    ),
+    "alg of another kind of key": ({**EC, "alg": "RS256"}, "it is not a valid EC key"),
+    "alg of another curve": ({**EC, "alg": "ES384"}, 'its alg "ES384" needs another curve'),
+    "kty that is new": ({"kty": "AKP", "alg": "ES256"}, 'its kty "AKP" is not RSA, EC or OKP'),
+    "kty that is a list": ({**EC, "kty": ["EC"]}, 'its kty ["EC"] is not RSA, EC or OKP'),
+    "no kty": ({}, "its kty null is not RSA, EC or OKP"),
+    "a shared secret": ({"kty": "oct", "k": "c2VjcmV0"}, 'its kty "oct" is not RSA, EC or OKP'),
+    "a short RSA key": (
+        jwk(rsa.generate_private_key(65537, 1024), "RS256"),  # noqa: S505  # it is refused
+        "its 1024 bits are fewer than the 2048 that RSA needs",
+    ),
+    "use enc": ({**EC, "use": "enc"}, 'its use is "enc", not "sig"'),
+    "key_ops to sign": ({**EC, "key_ops": ["sign"]}, 'its key_ops ["sign"] lack "verify"'),
+    "key_ops that are text": ({**EC, "key_ops": "verify"}, 'its key_ops "verify" lack "verify"'),
+    "kid that is a number": ({**EC, "kid": 7}, "its kid is not a string"),
+    "n that is a number": ({**RSA, "n": 5}, "it is not a valid RSA key"),
+    "n that is no base64": ({**RSA, "n": "\u00fc"}, "it is not a valid RSA key"),
+    "n that is zero": ({**RSA, "n": "AA"}, "it is not a valid RSA key"),
+    "n that is missing": ({"kty": "RSA", "e": "AQAB"}, "it is not a valid RSA key"),
+    "e that is one": ({**RSA, "e": "AQ"}, "it is not a valid RSA key"),
+    "a point off the curve": ({**EC, "y": EC["x"]}, "it is not a valid EC key"),
+    "a curve that is new": ({**EC, "crv": "P-999"}, "it is not a valid EC key"),
+    "a curve that is not accepted": (
+        jwk(ec.generate_private_key(ec.SECP256K1()), "ES256K"),
+        'its curve "secp256k1" is not P-256, P-384 or P-521',
+    ),
+    "a key to agree by": (
+        {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+        "it is not a valid OKP key",
+    ),
+    "a private EC key": (private_jwk("ES256"), PRIVATE),
+    "a private RSA key": (private_jwk("RS256"), PRIVATE),
+    "a prime of an RSA key": ({**RSA, "p": "AQAB"}, PRIVATE),
+    "no object": ("key", "it is not a JSON object"),
+    "null": (None, "it is not a JSON object"),
+}
+
+
+@pytest.mark.parametrize("what", ODD_KEYS)
+def test_an_odd_key_is_skipped_and_the_others_serve(what: str) -> None:
+    odd, reason = ODD_KEYS[what]
+    found = parse(listing(odd, SIGNER.jwk))
+    assert [key.key_id for key in found.keys] == ["key-1"]
+    kid = odd.get("kid") if isinstance(odd, dict) else None
+    label = f'key 1 (kid "{kid}")' if isinstance(kid, str) else "key 1"
+    assert found.skipped == (f"{label}: {reason}",)
+
+
+def test_a_key_that_does_not_say_what_it_is_for_verifies() -> None:
+    plain = parse(listing(EC, {**EC, "use": "sig", "key_ops": ["sign", "verify"]}))
+    assert [key.algorithm for key in plain.keys] == [None, None]
+    assert plain.skipped == ()
+
+
+async def test_what_was_skipped_is_reported_with_each_fetch(server: KeyServer) -> None:
+    fetching = Fetching(Location(server.url))
+    server.body = listing(SIGNER.jwk, {"kty": "AKP", "kid": "new"})
+    assert await fetching.fetch() == ["key-1"]
+    assert list(fetching.skipped) == ['key 2 (kid "new"): its kty "AKP" is not RSA, EC or OKP']
+    server.body = listing(SIGNER.jwk)
+    await fetching.fetch()
+    assert list(fetching.skipped) == []
+    assert not fetching.failures
 
 
 async def test_after_a_quiet_time_the_first_call_waits_for_new_keys(server: KeyServer) -> None:
     fetching = Fetching(Location(server.url))
     await fetching.fetch()
     server.body = key_set(Signer("ES256", "key-2"))
-    fetching.now += 7 * 86_400
+    fetching.now += MAX_AGE_SECONDS + 1
     await fetching.keys.refresh(missing=False)
     assert fetching.ids == ["key-2"]
-
-
-async def test_a_key_that_cannot_be_read_does_not_take_the_others_along(server: KeyServer) -> None:
-    server.body = listing({"kty": "RSA", "n": 5, "e": "AQAB"}, {"kty": "new"}, SIGNER.jwk)
-    assert await Fetching(Location(server.url)).fetch() == ["key-1"]
 
 
 ANSWERS = {
@@ -230,7 +365,7 @@ async def test_a_slow_answer_is_given_up(
     server: KeyServer, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """A drop now and then keeps a connection from timing out: the whole has to have an end."""
-    monkeypatch.setattr(jwks, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(key_sources, "TIMEOUT_SECONDS", 0.3)
     over = threading.Event()
 
     def drip(handler: object) -> None:
@@ -255,11 +390,14 @@ async def test_tls_is_checked_by_the_ca_that_is_configured(tmp_path: Path) -> No
     with key_server(SIGNER, ca=ca) as server:
         good = Location(server.url, ca.cert_pem.bytes(), tmp_path / "bearer")
         assert await Fetching(good).fetch() == ["key-1"]
-        for wrong in (trustme.CA().cert_pem.bytes(), None, b"junk", b"\xff"):
+        for wrong in (trustme.CA().cert_pem.bytes(), None, b"junk", b"\xff", b"", "ü".encode()):
             fetching = Fetching(Location(server.url, wrong, tmp_path / "bearer"))
             assert await fetching.fetch() == []
             assert len(fetching.failures) == 1
         assert len(server.requests) == 1
+        # PEM files of authorities have comments, in any language.
+        noted = "# Zürich\n".encode() + ca.cert_pem.bytes()
+        assert await Fetching(Location(server.url, noted)).fetch() == ["key-1"]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from grpc import StatusCode
+from grpc import StatusCode, aio
 
 from support import granting
 from support.http2 import call_raw
@@ -27,12 +28,20 @@ from support.jwks import (
     send,
 )
 from support.serving import Running, refused, running
+from support.waiting import until, until_await
 from token_authority.v1 import authority_pb2
 from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.identity.jwks import FixedKeys, KeySource, RemoteKeys, parse
+from token_authority_server.identity.jwks import parse
 from token_authority_server.identity.jwks_fetch import Location
 from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier
+from token_authority_server.identity.key_sources import (
+    MAX_AGE_SECONDS,
+    REFRESH_SECONDS,
+    FixedKeys,
+    KeySource,
+    RemoteKeys,
+)
 
 VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 OTHER_KEY: Final = "tak_" + "z" * 43
@@ -43,7 +52,14 @@ CALLERS: Final = granting.callers(
     ),
     granting.caller(granting.grant(channels=("other-*",)), name="other", identities=[OTHER]),
 )
-SIGNERS: Final = {name: Signer(name, name) for name in ("RS256", "PS256", "ES256", "EdDSA")}
+# Not the server's own list, from which one may get lost.
+SIGNERS: Final = {
+    name: Signer(name, name)
+    for name in (
+        *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+        *("ES256", "ES384", "ES512", "EdDSA"),
+    )
+}
 SIGNER: Final = SIGNERS["ES256"]
 
 
@@ -214,7 +230,7 @@ def verifier(source: KeySource, **policy: Any) -> JwtVerifier:
 
 
 def fixed(*signers: Signer) -> FixedKeys:
-    return FixedKeys(parse(key_set(*signers)))
+    return FixedKeys(parse(key_set(*signers)).keys)
 
 
 @pytest.fixture
@@ -304,7 +320,8 @@ ATTACKS: Mapping[str, tuple[str, str]] = {
     "an audience in a list in a list": (SIGNER.sign(aud=[[AUDIENCE]]), "InvalidAudienceError"),
     "no expiry": (SIGNER.sign(exp=None), "MissingRequiredClaimError"),
     "an expiry in words": (SIGNER.sign(exp="never"), "DecodeError"),
-    "an expiry beyond all numbers": (SIGNER.sign(exp=float("inf")), "DecodeError"),
+    # A DecodeError, and in PyJWT 2.12 an OverflowError.
+    "an expiry beyond all numbers": (SIGNER.sign(exp=float("inf")), "jwt: "),
     "not yet valid": (SIGNER.sign(nbf=NOW + 86_000), "ImmatureSignatureError"),
     "another subject": (SIGNER.sign(sub=f"{SUBJECT}x"), f"no caller has the identity {IDENTITY}x"),
     "a subject in another case": (SIGNER.sign(sub=SUBJECT.upper()), "no caller has the identity"),
@@ -435,6 +452,63 @@ async def test_a_key_that_the_provider_adds_is_taken_and_one_it_drops_is_not() -
         one.now += 10
         await detail(one.server, bearer(SIGNER.sign({"kid": "made-up"})))
         assert "no key of the key set" in await detail(one.server, bearer(old))
+
+
+async def is_refused(server: Running, token: str) -> bool:
+    """Whether no key that the server knows has signed a token."""
+    try:
+        await server.stub.IssueRtcToken(VALID, metadata=bearer(token))
+    except aio.AioRpcError as error:
+        return "no key of the key set" in server.log[-1]["detail"] and (
+            error.code() is StatusCode.UNAUTHENTICATED
+        )
+    return False
+
+
+async def test_a_withdrawn_key_is_refused_once_the_keys_are_refreshed() -> None:
+    kept = Signer("ES256", "kept")
+    async with provider(SIGNER, kept) as one:
+        # Remembered or not, and no JWT names a key id that is unknown.
+        old, other = SIGNER.sign(), SIGNER.sign(jti="2")
+        assert not await is_refused(one.server, old)
+        one.keys.body = key_set(kept)
+        one.now += REFRESH_SECONDS
+        assert not await is_refused(one.server, old)
+        assert len(one.keys.requests) == 1
+        one.now += 1
+        assert not await is_refused(one.server, old)
+        await until_await(lambda: is_refused(one.server, old))
+        assert await is_refused(one.server, other)
+        assert len(one.keys.requests) == 2
+        assert await who(one.server, bearer(kept.sign()))
+
+
+async def test_a_withdrawn_key_is_refused_at_once_after_an_idle_time() -> None:
+    async with provider(SIGNER) as one:
+        old = SIGNER.sign()
+        assert not await is_refused(one.server, old)
+        one.keys.body = key_set(Signer("ES256", "new"))
+        one.now += MAX_AGE_SECONDS + 1
+        assert await is_refused(one.server, old)
+        assert len(one.keys.requests) == 2
+
+
+async def test_no_call_waits_for_a_slow_provider_while_there_are_keys() -> None:
+    over = threading.Event()
+
+    def hang(_: object) -> None:
+        over.wait(10)
+
+    async with provider(SIGNER) as one:
+        assert await who(one.server, bearer(SIGNER.sign()))
+        one.keys.answer = hang
+        one.now += REFRESH_SECONDS + 1
+        for number in range(10):
+            assert await who(one.server, bearer(SIGNER.sign(jti=str(number))))
+        await until(lambda: len(one.keys.requests) == 2)
+        # The fetch is still in flight: it has neither succeeded nor failed.
+        assert not one.failures
+        over.set()
 
 
 async def test_a_provider_that_is_down_at_first_is_said_and_tried_again() -> None:

@@ -84,7 +84,7 @@ async def test_a_batch_that_can_never_pass_is_not_to_be_retried() -> None:
 class Gate:
     """A trail that takes a record when it is let go, so that calls stay under way."""
 
-    is_kept = True
+    is_enabled = True
 
     def __init__(self) -> None:
         self.event = asyncio.Event()

@@ -19,6 +19,11 @@ AUDIENCE: Final = "token-authority"
 SUBJECT: Final = "system:serviceaccount:prod:lessons"
 IDENTITY: Final = f"jwt:sub={SUBJECT}"
 _MEDIA_TYPE: Final = "application/jwk-set+json"  # RFC 7517, section 8.5
+_CURVES: Final[dict[str, ec.EllipticCurve]] = {
+    "ES256": ec.SECP256R1(),
+    "ES384": ec.SECP384R1(),
+    "ES512": ec.SECP521R1(),
+}
 
 
 class Signer:
@@ -85,8 +90,8 @@ def key_set(*signers: Signer) -> bytes:
 def _private_key(algorithm: str) -> Any:
     if algorithm == "EdDSA":
         return ed25519.Ed25519PrivateKey.generate()
-    if algorithm.startswith("ES"):
-        return ec.generate_private_key(ec.SECP256R1())
+    if curve := _CURVES.get(algorithm):
+        return ec.generate_private_key(curve)
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 

@@ -187,7 +187,8 @@ async def refused(call: Any) -> Refused:
         failure = error
     else:
         raise AssertionError("the call was answered")
-    metadata = dict(failure.trailing_metadata() or ())
+    # grpcio 1.78's Metadata is no mapping for dict(): its keys() yields pairs.
+    metadata = dict(tuple(failure.trailing_metadata() or ()))
     packed_status: Any = metadata.get("grpc-status-details-bin", b"")
     status = status_pb2.Status.FromString(packed_status)
     details: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority_server.access.patterns import Patterns
-from token_authority_server.audit import without_token
+from token_authority_server.audit import redact_tokens
 from token_authority_server.errors import Reason, Refusal, not_granted
 from token_authority_server.families import AccessRequest, ServiceAccess, Terms
 
@@ -168,5 +168,5 @@ def _describe(missing: str, access: ServiceAccess, terms: Terms, max_ttl_ms: int
         case _:
             dimension = missing.removesuffix("s")
             # Redact: people paste tokens into such fields, and this text is logged.
-            value = without_token(getattr(access, dimension))
+            value = redact_tokens(getattr(access, dimension))
             return f"{token_type} tokens for the {dimension} '{value}'"

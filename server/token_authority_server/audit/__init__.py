@@ -1,20 +1,21 @@
-"""The audit trail: a record of every decision, where an altered or missing one is found.
+"""Audit trail: a record of every decision, in files that show tampering.
 
-`AuditTrail` writes while the server runs; `verify` and `find` read without one. Each record is a
-line (`record` says what stands in it) and carries the hash of the line before it.
+`AuditTrail` writes while the server runs; `verify` and `find_*` read the files without a server.
+Each record is a line (see `record`) with the hash of the line before it.
 
-What the chain shows: that a line was altered, removed, inserted or moved, whoever did it without
-writing every later line anew. What it cannot show by itself: that the last lines were cut off while
-no server was writing, or that everything from some line on was written anew. For both, compare the
-number and hash of the last record, which `verify` prints, with a copy that is kept elsewhere.
+The chain reveals a line that was altered, removed, inserted or moved, unless every later line was
+rewritten as well. It cannot reveal that the last lines were cut off while no server was writing, or
+that everything from some line on was rewritten. Against both, compare the number and hash of the
+last record, which `verify` prints, with a copy kept elsewhere.
 """
 
 from token_authority_server.audit.file import FileSink, FsyncPolicy
 from token_authority_server.audit.find import Found, find_signed_by, find_token, token_id_of
-from token_authority_server.audit.record import rfc_3339, without_token
+from token_authority_server.audit.record import redact_tokens, rfc_3339
+from token_authority_server.audit.report import Problem, Report
 from token_authority_server.audit.sinks import AuditError, Sink, StreamSink
 from token_authority_server.audit.trail import AuditTrail
-from token_authority_server.audit.verify import Problem, Report, verify
+from token_authority_server.audit.verify import verify
 
 __all__ = [
     "AuditError",
@@ -28,8 +29,8 @@ __all__ = [
     "StreamSink",
     "find_signed_by",
     "find_token",
+    "redact_tokens",
     "rfc_3339",
     "token_id_of",
     "verify",
-    "without_token",
 ]

@@ -1,6 +1,6 @@
-"""The file that records go to: locked, appended to, synchronised. For the writer's thread alone.
+"""File sink: lock, append, synchronization and rotation. Used by the writer's thread only.
 
-All records of a batch are kept, or none: what a failed write left behind is cut off again.
+A batch is written entirely or not at all: the remains of a failed write are truncated.
 """
 
 import contextlib
@@ -15,27 +15,27 @@ from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, link_of
 from token_authority_server.audit.sinks import AuditError, Sink, torn_fields
 
 FsyncPolicy = Literal["always", "interval", "never"]
-"""`always`: records are on the disk when a call is answered. `interval`: about a second later.
-`never`: when the operating system likes. If only the process dies, nothing is lost by any."""
+"""`always`: records are on disk before the call is answered. `interval`: about a second later.
+`never`: when the operating system decides. No policy loses records if only the process dies."""
 
-# Holds the last whole record, and unfinished ones after it.
+# Enough for the last complete record and incomplete ones after it.
 _TAIL_BYTES: Final = 4 * MAX_RECORD_BYTES
 _BEGINNING: Final = b'{"time":"'
 
 
 class FileSink(Sink):
-    """A file that this process alone appends to.
+    """A file that only this process appends to.
 
-    The chain goes on where the file's last record ends. A line that a crash left unfinished is
-    evidence: it is kept and ended, and a record `recovered` tells its length and hash.
+    The chain continues after the file's last record. An incomplete line left by a crash is
+    evidence: it is kept, and a record `recovered` states its length and hash.
 
     Args:
-        path: The file; made, with mode 0600, if it does not exist.
-        policy: When it is synchronised with the disk.
-        chain_id: 32 hex digits, for the chain that begins if the file is empty.
+        path: The file; created with mode 0600 if it does not exist.
+        policy: When it is synchronized with the disk.
+        chain_id: 32 hex digits: the id of a new chain, if the file is empty.
 
     Raises:
-        AuditError: It cannot be opened, another process writes to it, or it is no audit trail.
+        AuditError: It cannot be opened, is locked by another process, or is not an audit trail.
     """
 
     def __init__(self, path: Path, policy: FsyncPolicy, chain_id: str) -> None:
@@ -44,21 +44,21 @@ class FileSink(Sink):
         self._policy = policy
         self._unsynced = False
         self._lacks_break = False
-        """Whether the file ends in an unfinished line."""
+        """Whether the file ends without a line break."""
         self._cut_to: int | None = None
-        """Where the last whole record ends, if what follows could not be cut off yet."""
+        """End of the last complete record, if the remains after it could not be truncated yet."""
         self._fd = self._open()
         try:
-            self._take(self._fd)
+            self._acquire(self._fd)
         except BaseException:
             os.close(self._fd)
             raise
 
     def append(self, bodies: Sequence[str]) -> None:
-        """Writes records where the policy wants them.
+        """Writes records, and synchronizes if the policy is `always`.
 
         Raises:
-            OSError: None of them was kept.
+            OSError: None of them was written.
         """
         size = self._whole_size()
         data, chain = seal(self.chain, bodies)
@@ -76,20 +76,20 @@ class FileSink(Sink):
         self._unsynced = self._policy == "interval"
 
     def rest(self) -> None:
-        """Synchronises what was written since the last time.
+        """Synchronizes what was written since the last call.
 
         Raises:
-            OSError: It may not be on the disk.
+            OSError: It may not be on disk.
         """
         if self._unsynced:
             os.fsync(self._fd)
             self._unsynced = False
 
     def reopen(self) -> None:
-        """Goes on in the file at the path, if that is not the one it has.
+        """Completes a rotation: continues in the file at the path if it is another one by now.
 
         Raises:
-            AuditError: That file cannot be used; records still go to the old one.
+            AuditError: That file cannot be used; the old one stays in use.
         """
         fd = self._open()
         try:
@@ -99,7 +99,7 @@ class FileSink(Sink):
             with contextlib.suppress(OSError):
                 self._cut()
                 self.rest()
-            self._take(fd)
+            self._acquire(fd)
         except BaseException:
             os.close(fd)
             raise
@@ -107,10 +107,10 @@ class FileSink(Sink):
         self._fd, self._unsynced, self._cut_to = fd, False, None
 
     def close(self) -> None:
-        """Synchronises if the policy is `interval`, and lets go of the file.
+        """Synchronizes if the policy is `interval`, and closes the file.
 
         Raises:
-            OSError: What was written last may not be on the disk.
+            OSError: The last records may not be on disk.
         """
         try:
             self._cut()
@@ -119,9 +119,9 @@ class FileSink(Sink):
             os.close(self._fd)
 
     def _whole_size(self) -> int:
-        """Returns where to write: behind the last whole record, in a file that has a name."""
+        """Returns the end of the last complete record, in a file that was not deleted."""
         if not os.fstat(self._fd).st_nlink:
-            # It was deleted: what is written to it would be gone with this process.
+            # Deleted: records written to it would be lost with this process.
             try:
                 self.reopen()
             except AuditError as error:
@@ -131,7 +131,7 @@ class FileSink(Sink):
 
     def _cut(self) -> None:
         if self._cut_to is not None:
-            # The file may have been emptied from outside since.
+            # Another process may have truncated the file meanwhile.
             os.ftruncate(self._fd, min(self._cut_to, os.fstat(self._fd).st_size))
             self._cut_to = None
 
@@ -150,8 +150,8 @@ class FileSink(Sink):
             )
         return fd
 
-    def _take(self, fd: int) -> None:
-        """Locks a file and goes on where it ends; an empty one goes on where the last one ended."""
+    def _acquire(self, fd: int) -> None:
+        """Locks a file and continues its chain; an empty file continues the current chain."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -177,10 +177,10 @@ class FileSink(Sink):
 
 
 def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:
-    """Finds the last record at the end of a file, and what comes after it.
+    """Finds the last record at the end of a file, and the bytes after it.
 
-    A record that does not have the hash it says it has was altered, not torn: the chain goes on
-    from it all the same, and `verify` finds it.
+    A record that does not match its hash was altered, not torn: the chain continues after it, and
+    `verify` finds it.
     """
     end = len(tail)
     while end:
@@ -193,7 +193,7 @@ def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:
 
 
 def _may_be_torn(line: bytes) -> bool:
-    """Whether it is the beginning of a record, without its end."""
+    """Whether a line may be the beginning of a record that was not completed."""
     return line.startswith(_BEGINNING[: len(line)]) and not line.endswith(b"}")
 
 
@@ -204,7 +204,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a new file's name survive a power failure, where the file system can do that."""
+    """Makes a new file's name survive a power failure, if the file system supports that."""
     with contextlib.suppress(OSError):
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -1,4 +1,4 @@
-"""Finds records: who minted a token, and what a key signed that still lives."""
+"""Searches audit files: who minted a token, and which unexpired tokens a key signed."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from token_authority_server.audit.reading import fields_of, lines_of
+from token_authority_server.audit.lines import fields_of, read_lines
 from token_authority_server.audit.record import link_of
 from token_authority_server.formats.fingerprint import fingerprint
 
@@ -18,29 +18,29 @@ _TOKEN_ID: Final = re.compile(r"[0-9A-Fa-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A record, and where it stands."""
+    """A record that was found, and its location."""
 
     file: str
     line: int
-    """The line's number in the file, from 1."""
+    """Line number in the file, from 1."""
     fields: dict[str, Any]
-    """What it says."""
+    """Names and values of the record."""
     is_intact: bool
-    """Whether it has the hash that it was written with; if not, do not believe it."""
+    """Whether the record matches its hash; if not, it was altered."""
 
 
 def token_id_of(text: str) -> str:
-    """Returns the id of a token; an id is returned as it is, in lower case."""
+    """Returns the id (fingerprint) of a token; an id is returned in lower case."""
     text = text.strip()
     return text.lower() if _TOKEN_ID.fullmatch(text) else fingerprint(text)
 
 
 def find_token(token_id: str, paths: Iterable[Path]) -> Generator[Found]:
-    """Yields every record of a token, in the order of the files.
+    """Yields every record of a token, in file order.
 
     Args:
         token_id: 32 hex digits in lower case, as `token_id_of` returns them.
-        paths: The files to search; they are not held in memory.
+        paths: The files to search, read line by line.
 
     Raises:
         OSError: A file cannot be read.
@@ -55,13 +55,13 @@ def find_signed_by(
     project: str | None = None,
     alive_at: datetime | None = None,
 ) -> Generator[Found]:
-    """Yields the record of every token that a key signed, in the order of the files.
+    """Yields the record of every token that a key signed, in file order.
 
     Args:
-        key_id: The name that the configuration gives the key.
-        paths: The files to search; they are not held in memory.
-        project: The project of the key, where several have one of that name.
-        alive_at: Only those that have not expired by then, or never do.
+        key_id: The key's `id` in the configuration.
+        paths: The files to search, read line by line.
+        project: Only tokens of this project: several projects may use one key id.
+        alive_at: Only tokens that have not expired at this time.
 
     Raises:
         OSError: A file cannot be read.
@@ -76,10 +76,10 @@ def find_signed_by(
 
 
 def expire_time_of(fields: dict[str, Any]) -> datetime | None:
-    """Returns when the token of a record expires; None if it never does.
+    """Returns when the token of a record expires; None for a token without expiration.
 
     Raises:
-        ValueError: The record does not say it in RFC 3339.
+        ValueError: The record's time is not RFC 3339.
     """
     text = fields.get("expire_time")
     if text is None:
@@ -92,15 +92,15 @@ def _is_alive(fields: dict[str, Any], at: datetime) -> bool:
     try:
         expire_time = expire_time_of(fields)
     except ValueError:
-        # Better one too many than one too few.
+        # An unreadable time counts as unexpired: a token too many is better than one missed.
         return True
     return expire_time is None or expire_time > at
 
 
 def _find(wanted: dict[str, str], paths: Iterable[Path]) -> Generator[Found]:
-    # Parsing every line of a large file would take minutes; these bytes are in those that matter.
+    # Parsing every line of a large file as JSON would take minutes: filter by bytes first.
     marks = [json.dumps(value).encode() for value in wanted.values()]
-    with closing(lines_of(paths)) as lines:
+    with closing(read_lines(paths)) as lines:
         for path, number, data in lines:
             if not all(mark in data for mark in marks):
                 continue

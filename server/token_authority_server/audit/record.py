@@ -1,14 +1,14 @@
-"""Records as lines, and the chain that ties each line to the one before it. Pure.
+"""Encodes records as lines, and links each line to the one before it. Redacts tokens. Pure.
 
-A line is a JSON object in ASCII: `time`, then what the caller tells in the order of its names, then
+A line is a JSON object in ASCII: `time`, then the record's fields in alphabetical order, then
 
-    chain  32 hex digits: which chain this is
+    chain  32 hex digits: the id of the chain
     seq    the record's number in its chain, from 1
-    prev   the hash of the record before it; of the first one, 64 zeros
+    prev   the hash of the previous record; 64 zeros in the first one
     hash   the SHA-256 of the line up to `,"hash"`, as bytes
 
-The hash is over bytes and stands last, so that any tool can check it without knowing how JSON was
-written: `head -n 1 FILE | sed 's/,"hash":"[^"]*"}$//' | tr -d '[:cntrl:]' | sha256sum`.
+The hash covers bytes and comes last, so that any tool can check it without parsing JSON:
+`head -n 1 FILE | sed 's/,"hash":"[^"]*"}$//' | tr -d '[:cntrl:]' | sha256sum`.
 """
 
 import json
@@ -21,11 +21,11 @@ from typing import Any, Final, NamedTuple
 from token_authority_server.formats.fingerprint import fingerprint
 
 MAX_RECORD_BYTES: Final = 262_144
-"""The longest line. A request for one token has 16 KiB, which escaping makes 96 KiB at most."""
+"""Longest line. A request for one token has at most 16 KiB, 96 KiB when escaped."""
 
 _AT_ONCE: Final = 2000
 _CHAIN_FIELDS: Final = frozenset({"chain", "seq", "prev", "hash"})
-# What `seal` adds takes this much, with a number of 18 digits.
+# Length of what `seal` adds, with a number of 18 digits.
 _MAX_SEAL_BYTES: Final = 260
 _SEAL: Final = re.compile(
     rb',"chain":"([0-9a-f]{32})","seq":([1-9][0-9]{0,17}),"prev":"([0-9a-f]{64})"'
@@ -34,7 +34,7 @@ _SEAL: Final = re.compile(
 _HASH_AND_REST: Final = len(b',"hash":""}') + 64
 # "IA" is the length of the signature. Without it every hundredth hash would look like a token.
 _TOKEN_006: Final = re.compile(r"006[0-9A-Fa-f]{32}IA")
-# Escapes all but ASCII: no line break in a value, of any script, makes a second line.
+# Escapes everything but ASCII: no Unicode line break in a value can start another line.
 _TO_JSON: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
 ).encode
@@ -43,55 +43,57 @@ _PLAIN_JSON: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Chain(NamedTuple):
-    """How far a chain has come."""
+    """Last record of a chain."""
 
     chain_id: str
     """32 hex digits, random."""
     seq: int = 0
-    """The number of the last record; 0 before the first."""
+    """Number of the last record; 0 before the first."""
     last_hash: str = "0" * 64
-    """The hash of the last record."""
+    """Hash of the last record."""
 
 
 class Link(NamedTuple):
-    """What a line says of its place in a chain."""
+    """A line's place in its chain, as written in the line."""
 
     chain_id: str
     seq: int
     prev: str
     hash: str
     is_intact: bool
-    """Whether the line has the hash that it says it has."""
+    """Whether the line matches its hash."""
 
 
 def body_of(record: Mapping[str, Any], now_ms: int) -> str:
-    """Writes a record as JSON without its end, which `seal` adds.
+    """Encodes a record as JSON without its end, which `seal` adds.
 
     Args:
-        record: Names and values, as JSON has them.
-        now_ms: Milliseconds since 1970: its time, unless it has a `time` of its own.
+        record: Names and JSON values.
+        now_ms: Milliseconds since 1970, used unless the record has a `time`.
 
     Raises:
-        ValueError: It holds a token, is longer than a record may be, or has a name of the chain.
+        ValueError: The record contains a token, is too long, or uses a name of the chain.
     """
     if not _CHAIN_FIELDS.isdisjoint(record):
-        raise ValueError("chain, seq, prev and hash are added here, and not to be given")
+        raise ValueError(
+            "a record must not have the fields chain, seq, prev and hash: they are added to it"
+        )
     fields = dict(record)
     given = fields.pop("time", None)
     time = f'"{rfc_3339(now_ms)}"' if given is None else _TO_JSON(given)
     rest = _TO_JSON(fields)[1:-1]
     body = f'{{"time":{time}{"," if rest else ""}{rest}'
-    # Escaping may make a look-alike of what is none: the text itself decides.
+    # Escaping can produce a false match, so the unescaped text decides.
     if looks_like_token(body) and looks_like_token(_PLAIN_JSON(record)):
-        # Without the value: this message may be logged.
-        raise ValueError("a record must not hold a token: use its fingerprint")
+        # Without the value, since this message may be logged.
+        raise ValueError("a record must not contain a token: use its fingerprint")
     if len(body) > MAX_RECORD_BYTES - _MAX_SEAL_BYTES:
         raise ValueError(f"a record must not be longer than {MAX_RECORD_BYTES} bytes")
     return body
 
 
 def seal(chain: Chain, bodies: Iterable[str]) -> tuple[bytes, Chain]:
-    """Appends records to a chain; returns their lines and how far the chain has come then."""
+    """Appends records to a chain; returns their lines and the new end of the chain."""
     chain_id, seq, last_hash = chain
     lines: list[str] = []
     for body in bodies:
@@ -103,10 +105,10 @@ def seal(chain: Chain, bodies: Iterable[str]) -> tuple[bytes, Chain]:
 
 
 def _hash(data: bytes) -> str:
-    """Returns the SHA-256, without ever letting go of the interpreter.
+    """Returns the SHA-256, without ever releasing the GIL.
 
-    From 2 KiB on, hashlib lets other threads run meanwhile: beside a busy event loop, each record
-    would then wait for its turn for milliseconds.
+    hashlib releases it for 2 KiB or more; beside a busy event loop, each record would then wait
+    milliseconds to reacquire it.
     """
     hashed = sha256()
     for start in range(0, len(data), _AT_ONCE):
@@ -115,7 +117,7 @@ def _hash(data: bytes) -> str:
 
 
 def link_of(line: bytes) -> Link | None:
-    """Reads a line's place in its chain; None if the line is not a record."""
+    """Parses a line's place in its chain; None if the line is not a record."""
     found = _SEAL.search(line[-_MAX_SEAL_BYTES:])
     if not found:
         return None
@@ -126,13 +128,13 @@ def link_of(line: bytes) -> Link | None:
 
 
 def rfc_3339(ms: int) -> str:
-    """Writes milliseconds since 1970 in UTC: "2026-11-22T23:04:38.123Z"."""
+    """Formats milliseconds since 1970 as UTC: "2026-11-22T23:04:38.123Z"."""
     text = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def looks_like_token(text: str) -> bool:
-    """Whether a token of any format may begin somewhere in a text."""
+    """Whether a text may contain a token of any format."""
     return (
         "007eJ" in text
         or ("NETLESS" in text and any(f"NETLESS{k}_" in text for k in ("SDK", "ROOM", "TASK")))
@@ -140,9 +142,9 @@ def looks_like_token(text: str) -> bool:
     )
 
 
-def without_token(text: str) -> str:
-    """Returns a text that a caller chose as a record may hold it: a token becomes its id.
+def redact_tokens(text: str) -> str:
+    """Redaction for logs and records: replaces a text that may contain a token by its fingerprint.
 
-    People paste tokens into fields for channels, users and ids of requests.
+    People paste tokens into channel names, user ids and request ids.
     """
     return f"(token {fingerprint(text)})" if looks_like_token(text) else text

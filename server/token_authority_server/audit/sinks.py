@@ -1,4 +1,4 @@
-"""Where records go: what every sink does, and standard output. For the writer's thread alone."""
+"""Sinks of audit records: the interface, and streams. Used by the writer's thread only."""
 
 import os
 from abc import ABC, abstractmethod
@@ -10,73 +10,73 @@ from token_authority_server.audit.record import Chain, seal
 
 
 class AuditError(Exception):
-    """A file that cannot hold the trail; the message says why and what to do."""
+    """An audit file that cannot be used; the message says why and what to do."""
 
 
 class Sink(ABC):
-    """Takes records and chains them.
+    """Destination of records, with a chain of its own.
 
     Args:
-        name: What to call it in messages.
-        chain: How far its chain has come.
+        name: Its name in messages.
+        chain: The end of its chain.
     """
 
     def __init__(self, name: str, chain: Chain) -> None:
         self.name = name
         self.chain = chain
         self.pending: dict[str, Any] = {}
-        """What went wrong and no record tells of yet: `lost`, `torn_bytes`, `torn_sha256`."""
+        """Failures that no record reports yet: `lost`, `torn_bytes`, `torn_sha256`."""
 
     @abstractmethod
     def append(self, bodies: Sequence[str]) -> None:
-        """Writes records; `chain` says how far it came, then or when it fails.
+        """Writes records and advances `chain`, also if only some of them were written.
 
         Raises:
-            OSError: Not all of them were kept.
+            OSError: Not all of them were written.
         """
 
     def rest(self) -> None:  # noqa: B027  # a stream has nothing to do
-        """Called about every second.
+        """Synchronizes what was written; called about every second.
 
         Raises:
-            OSError: What was written before may not be safe.
+            OSError: Earlier records may be lost in a power failure.
         """
 
     def reopen(self) -> None:  # noqa: B027  # a stream has nothing to do
-        """Goes on in a new file, if the old one was moved away.
+        """Continues in a new file if the old one was moved away (rotation).
 
         Raises:
-            AuditError: It stays with the old one.
+            AuditError: The new file cannot be used; the old one stays in use.
         """
 
     def close(self) -> None:  # noqa: B027  # a stream has nothing to do
-        """Makes what was written safe, and lets go.
+        """Synchronizes and closes.
 
         Raises:
-            OSError: What was written before may not be safe.
+            OSError: Earlier records may be lost in a power failure.
         """
 
 
 class StreamSink(Sink):
-    """Standard output, or another stream that cannot be taken back: a line at a time.
+    """Standard output or another stream, written line by line, since a write cannot be undone.
 
     Args:
-        name: What to call it in messages.
-        fd: The file descriptor; it stays open.
-        chain_id: 32 hex digits; each process begins a chain.
+        name: Its name in messages.
+        fd: File descriptor; stays open.
+        chain_id: 32 hex digits; each process begins a new chain.
     """
 
     def __init__(self, name: str, fd: int, chain_id: str) -> None:
         super().__init__(name, Chain(chain_id))
         self._fd = fd
         self._torn = b""
-        """What is out of lines that were not finished."""
+        """Incomplete lines that were written."""
 
     def append(self, bodies: Sequence[str]) -> None:
         """Writes records.
 
         Raises:
-            OSError: The reader is gone, or the disk behind is full.
+            OSError: The reader closed the stream, or its disk is full.
         """
         for body in bodies:
             line, chain = seal(self.chain, [body])
@@ -98,5 +98,14 @@ class StreamSink(Sink):
 
 
 def torn_fields(torn: bytes) -> dict[str, Any]:
-    """Returns what a record tells of unfinished lines before it, their line breaks included."""
+    """Returns the fields that report incomplete lines, including their line breaks."""
     return {"torn_bytes": len(torn), "torn_sha256": sha256(torn).hexdigest()}
+
+
+def describe_failure(sink: Sink, error: Exception) -> str:
+    """Describes why a sink failed, for the log."""
+    if isinstance(error, AuditError):
+        return str(error)
+    problem = error.strerror if isinstance(error, OSError) else None
+    # The message of another exception may contain anything.
+    return f"{sink.name}: {problem or type(error).__name__}"

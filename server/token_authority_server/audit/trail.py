@@ -1,4 +1,4 @@
-"""The writer: one thread that takes what has gathered, writes it at once, and wakes who waits.
+"""Writer of the audit trail: one thread that writes queued records in groups and wakes their calls.
 
 The event loop only encodes records and puts them into a queue, which never blocks.
 """
@@ -13,35 +13,35 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from token_authority_server.audit.batches import Batch, wake
 from token_authority_server.audit.record import body_of
-from token_authority_server.audit.sinks import AuditError, Sink
-from token_authority_server.audit.waiting import Batch, wake
+from token_authority_server.audit.sinks import Sink, describe_failure
 from token_authority_server.errors import audit_unavailable
 
-# More calls cannot wait at once; a longer queue means a disk that stalls.
+# Far more batches than there can be concurrent calls: a longer queue means a stalled disk.
 _MAX_QUEUED: Final = 10_000
 _CLOSE_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 1.0
 
 
 class _Order(Enum):
-    """What the writer is to do between batches."""
+    """Commands to the writer, between batches."""
 
     REOPEN = auto()
     CLOSE = auto()
 
 
 class AuditTrail:
-    """Records go to sinks; each call awaits its batch.
+    """Writes records to sinks; each call awaits its batch.
 
     Args:
-        sinks: Each gets every record, in a chain of its own.
-        required: Whether a call fails if a sink does.
+        sinks: Each receives every record, in a chain of its own.
+        required: Whether a call fails if a sink fails.
         clock: Milliseconds since 1970.
-        on_failure: Called when a sink begins to fail, with what is wrong: not for each record.
-        on_recovery: Called when all of them take records again. Both are called in any thread.
-        patience_seconds: How long a call waits for a disk that stalls. After that, calls do not
-            wait until it moves again.
+        on_failure: Called with the reason when a sink starts to fail; in any thread.
+        on_recovery: Called when all sinks work again; in any thread.
+        patience_seconds: How long a call waits for a stalled disk. Then calls do not wait at all
+            until the disk responds.
     """
 
     def __init__(
@@ -62,36 +62,34 @@ class AuditTrail:
         self._patience_seconds = patience_seconds
         self._queue: SimpleQueue[Batch | _Order] = SimpleQueue()
         self._problems: dict[tuple[Sink, str], str] = {}
-        self._failing = False
-        self._stalled = False
-        self._closed = False
-        # Counted by the callers, told by the writer; each only ever adds to its own.
-        self._dropped = self._dropped_told = 0
+        self._failing = self._stalled = self._closed = False
+        # The first is written by callers only, the second by the writer only.
+        self._dropped = self._dropped_reported = 0
         self._rest_at = 0.0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
             self._thread.start()
 
     @property
-    def is_kept(self) -> bool:
-        """Whether records go anywhere: if not, they need not be made."""
+    def is_enabled(self) -> bool:
+        """Whether there is a sink; if not, records need not be encoded."""
         return bool(self._sinks)
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Returns when every record is where the sinks' policies want it.
+        """Returns once every sink has written the records according to its policy.
 
-        If not `required`, also when that failed: then they are counted as lost. What a failed call
-        recorded may be on the disk all the same, if the disk only stalled or one of two sinks took
-        it; what is answered always is.
+        If not `required`, also returns if that failed; the records are then counted as lost. The
+        record of a failed call may be on disk all the same, if the disk only stalled or one of two
+        sinks wrote it; the record of an answered call always is.
 
         Raises:
             Refusal: AUDIT_UNAVAILABLE, if `required` and a sink failed or stalls.
-            ValueError: A record holds a token, is too long, or uses a name of the chain.
+            ValueError: A record contains a token, is too long, or uses a name of the chain.
         """
         await self.persist([self.encode(record) for record in records])
 
     def encode(self, record: Mapping[str, Any]) -> str:
-        """Encodes a record for `keep`: where they are many, that takes long and has to be spread.
+        """Encodes a record for `persist`; large batches spread this over the event loop.
 
         Raises:
             ValueError: As `record`.
@@ -99,7 +97,7 @@ class AuditTrail:
         return body_of(record, self._clock())
 
     async def persist(self, bodies: Sequence[str]) -> None:
-        """Does what `record` does, for records that are encoded.
+        """Writes encoded records, as `record` does.
 
         Raises:
             Refusal: As `record`.
@@ -107,19 +105,19 @@ class AuditTrail:
         if not bodies or not self._sinks:
             return
         loop = asyncio.get_running_loop()
-        kept: asyncio.Future[bool] = loop.create_future()
-        is_kept = False
-        if self._put(Batch(bodies, (loop, kept))):
+        persisted: asyncio.Future[bool] = loop.create_future()
+        is_persisted = False
+        if self._put(Batch(bodies, (loop, persisted))):
             try:
                 async with asyncio.timeout(0 if self._stalled else self._patience_seconds):
-                    is_kept = await kept
+                    is_persisted = await persisted
             except TimeoutError:
                 self._stall()
-        if self._required and not is_kept:
+        if self._required and not is_persisted:
             raise audit_unavailable()
 
     def record_soon(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Records without waiting; what cannot be written is counted as lost.
+        """Queues records without waiting; records that cannot be written are counted as lost.
 
         Raises:
             ValueError: As `record`.
@@ -129,15 +127,14 @@ class AuditTrail:
             self._put(Batch(bodies, None))
 
     def reopen(self) -> None:
-        """Goes on in new files where the old ones were moved away (SIGHUP); returns at once.
+        """Completes a rotation (SIGHUP), without blocking: continues in new files.
 
-        What was recorded before is in the old ones. A new file that cannot be used is reported to
-        `on_failure`, and the old one kept.
+        If a new file cannot be used, `on_failure` is called and the old one stays in use.
         """
         self._queue.put(_Order.REOPEN)
 
     def close(self) -> None:
-        """Writes what was recorded, and lets go. Blocks: for a disk that stalls, 10 seconds."""
+        """Writes queued records and closes the sinks. Blocks, for a stalled disk up to 10 s."""
         if not self._closed and self._sinks:
             self._closed = True
             self._queue.put(_Order.CLOSE)
@@ -153,14 +150,14 @@ class AuditTrail:
     def _stall(self) -> None:
         if not self._stalled:
             self._stalled = True
-            self._say(f"the audit trail stalls for {self._patience_seconds:g} s or longer")
+            self._report(f"the audit trail has not responded for {self._patience_seconds:g} s")
 
-    def _say(self, problem: str) -> None:
-        """Tells of a change from taking records to failing, or back."""
+    def _report(self, problem: str) -> None:
+        """Reports a change from working to failing, or back."""
         if bool(problem) == self._failing:
             return
         self._failing = bool(problem)
-        # The writer outlives whatever the callbacks do.
+        # The writer must survive any exception of the callbacks.
         with contextlib.suppress(Exception):
             if problem:
                 self._on_failure(problem)
@@ -168,7 +165,7 @@ class AuditTrail:
                 self._on_recovery()
 
     def _run(self) -> None:
-        """What the thread does."""
+        """Runs the writer's thread."""
         order: _Order | None = None
         batches: list[Batch] = []
         while True:
@@ -176,15 +173,15 @@ class AuditTrail:
             if order is _Order.CLOSE:
                 break
             self._rest(reopen=order is _Order.REOPEN)
-            self._say("; ".join(self._problems.values()))
+            self._report("; ".join(self._problems.values()))
             batches, order = self._gather()
         for sink in self._sinks:
-            with self._watching(sink, "closing"):
+            with self._collecting(sink, "closing"):
                 sink.close()
-        self._say("; ".join(self._problems.values()))
+        self._report("; ".join(self._problems.values()))
 
     def _gather(self) -> tuple[list[Batch], _Order | None]:
-        """Takes what there is up to the first order; waits a while if there is nothing."""
+        """Returns queued batches up to the first order; waits up to a second for one."""
         batches: list[Batch] = []
         with contextlib.suppress(Empty):
             item = self._queue.get(timeout=_REST_SECONDS)
@@ -196,23 +193,23 @@ class AuditTrail:
 
     def _write(self, batches: Sequence[Batch]) -> None:
         bodies = [body for batch in batches for body in batch.bodies]
-        dropped = self._dropped - self._dropped_told
-        self._dropped_told += dropped
+        dropped = self._dropped - self._dropped_reported
+        self._dropped_reported += dropped
         for sink in self._sinks:
-            with self._watching(sink, "writing"):
+            with self._collecting(sink, "writing"):
                 self._append(sink, bodies, dropped)
         self._stalled = False
-        is_kept = all(what == "reopening" for _, what in self._problems)
-        # First, so that the log has the reason when a caller is told to look there.
-        self._say("; ".join(self._problems.values()))
-        wake(batches, is_kept=is_kept)
+        is_persisted = all(what == "reopening" for _, what in self._problems)
+        # First, so that the log has the reason before a caller is referred to it.
+        self._report("; ".join(self._problems.values()))
+        wake(batches, is_persisted=is_persisted)
 
     def _append(self, sink: Sink, bodies: Sequence[str], dropped: int) -> None:
-        """Writes records, and before them one of what went wrong earlier."""
-        told, sink.pending = sink.pending, {}
+        """Writes records, preceded by one that reports earlier failures."""
+        reported, sink.pending = sink.pending, {}
         if dropped:
-            told["lost"] = told.get("lost", 0) + dropped
-        first = [self._recovered(told)] if told else []
+            reported["lost"] = reported.get("lost", 0) + dropped
+        first = [self._recovered(reported)] if reported else []
         before = sink.chain.seq
         try:
             if first or bodies:
@@ -221,13 +218,13 @@ class AuditTrail:
             kept = sink.chain.seq - before
             lost = len(bodies) - max(kept - len(first), 0)
             if not kept:
-                sink.pending = {**told, **sink.pending}
+                sink.pending = {**reported, **sink.pending}
             sink.pending["lost"] = sink.pending.get("lost", 0) + lost
             raise
 
-    def _recovered(self, told: Mapping[str, Any]) -> str:
-        """Writes the record of what went wrong; if `required`, no lost record is of a token."""
-        about = {"event": "recovered", "required": self._required, **told}
+    def _recovered(self, reported: Mapping[str, Any]) -> str:
+        """Encodes the record of earlier failures; if `required`, no lost record is of a token."""
+        about = {"event": "recovered", "required": self._required, **reported}
         return body_of(about, self._clock())
 
     def _rest(self, *, reopen: bool) -> None:
@@ -236,26 +233,18 @@ class AuditTrail:
             self._rest_at = time.monotonic() + _REST_SECONDS
         for sink in self._sinks:
             if is_due:
-                with self._watching(sink, "synchronising"):
+                with self._collecting(sink, "synchronising"):
                     sink.rest()
             if reopen or (is_due and (sink, "reopening") in self._problems):
-                with self._watching(sink, "reopening"):
+                with self._collecting(sink, "reopening"):
                     sink.reopen()
 
     @contextmanager
-    def _watching(self, sink: Sink, what: str) -> Generator[None]:
-        """Notes whether something fails, so that the writer goes on."""
+    def _collecting(self, sink: Sink, what: str) -> Generator[None]:
+        """Collects the failure of an action, so that the writer continues."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001  # the writer outlives a defect of ours too
-            self._problems[sink, what] = _described(sink, error)
+        except Exception as error:  # noqa: BLE001  # the writer must survive defects too
+            self._problems[sink, what] = describe_failure(sink, error)
         else:
             self._problems.pop((sink, what), None)
-
-
-def _described(sink: Sink, error: Exception) -> str:
-    if isinstance(error, AuditError):
-        return str(error)
-    problem = error.strerror if isinstance(error, OSError) else None
-    # What another exception says may hold anything.
-    return f"{sink.name}: {problem or type(error).__name__}"

@@ -1,61 +1,39 @@
-"""Checks the chain of one or more files, a line at a time."""
+"""Verifies the hash chains of one or more audit files, line by line, in constant memory."""
 
+import re
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final
 
-from token_authority_server.audit.reading import Line, fields_of, lines_of
+from token_authority_server.audit.lines import Line, fields_of, read_lines
 from token_authority_server.audit.record import Chain, Link, link_of
+from token_authority_server.audit.report import Fault, Problem, Report
 
-Fault = Literal["altered", "removed", "reordered", "inserted", "torn"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """The first line at which a trail is not what was written."""
-
-    file: str
-    line: int
-    """The line's number in the file, from 1."""
-    fault: Fault
-    explanation: str
-    """Why, in a sentence without a value of the record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found."""
-
-    records: int
-    """How many records were checked."""
-    first_time: str
-    """The time of the first record, as it says; "" if there is none."""
-    last_time: str
-    """The time of the last record."""
-    last: Chain | None
-    """The last record's chain, number and hash: compare them with a copy kept elsewhere."""
-    notes: tuple[str, ...]
-    """What is explained, or cannot be checked: where files begin, what crashes left."""
-    problem: Problem | None
-    """What is wrong; None if nothing is."""
+_MAX_NOTES: Final = 100
+_TIME: Final = re.compile(rb'\{"time":"([^"]{1,40})"')
+# Records of a batch are encoded in slices, between those of other calls.
+_MAX_DISORDER: Final = timedelta(seconds=1)
+# Its time is that of the writer; the records it precedes may have waited for a disk that stalled.
+_RECOVERED: Final = b'"event":"recovered"'
 
 
 def verify(paths: Sequence[Path]) -> Report:
-    """Checks that each line is what was written, and follows the one before it.
+    """Verifies that each record is unaltered and follows its predecessor in its chain.
 
-    Stops at the first problem. A file is never held in memory.
+    Stops at the first problem. Memory grows with the number of files only.
 
     Args:
-        paths: The files of one trail, the oldest first.
+        paths: The files of one trail, oldest first.
 
     Raises:
         OSError: A file cannot be read.
     """
     check = _Check(paths)
-    with closing(lines_of(paths)) as lines:
+    with closing(read_lines(paths)) as lines:
         for line in lines:
             check.read(line)
             if check.problem:
@@ -63,121 +41,210 @@ def verify(paths: Sequence[Path]) -> Report:
         else:
             check.end()
     first, last = (str(fields_of(data).get("time", "")) for data in (check.first, check.current))
-    return Report(check.count, first, last, check.last, tuple(check.notes), check.problem)
+    return Report(check.count, check.chains, first, last, check.last, check.notes(), check.problem)
 
 
 @dataclass(slots=True)
 class _Torn:
-    """Lines that are no records, until a record explains them."""
+    """Lines that are not records, until a record explains them."""
 
     begin: Line
     digest: Any = field(default_factory=sha256)
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a chain has been read."""
+
+    first_seq: int
+    last: Chain
+
+
 class _Check:
-    """Where the check stands."""
+    """State of a verification."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
+        self._chains: dict[str, _Progress] = {}
+        """Every chain that was seen. A new one can begin only in a new file."""
         self.count = 0
         self.first = self.current = b""
         self.last: Chain | None = None
-        self._begin_seq = 0
-        """The number of the first record of the chain that is read."""
-        self.notes: list[str] = []
         self.problem: Problem | None = None
+        self._last_path: Path | None = None
+        """File of the last record."""
+        self._chain_began = ""
+        """File and line in which the current chain took over from another."""
+        self._last_time = ""
+        self._read_paths: set[Path] = set()
+        self._notes: list[str] = []
+        self._notes_dropped = 0
         self._torn: _Torn | None = None
 
+    @property
+    def chains(self) -> int:
+        """Number of chains."""
+        return len(self._chains)
+
+    def notes(self) -> tuple[str, ...]:
+        """Returns the notes, and how many more there are."""
+        more = (f"and {self._notes_dropped} more notes",) if self._notes_dropped else ()
+        return (*self._notes, *more)
+
     def read(self, line: Line) -> None:
-        """Takes the next line."""
+        """Checks the next line."""
+        self._read_paths.add(line.path)
         link = link_of(line.data)
         if link is None:
             self._torn = self._torn or _Torn(line)
             self._torn.digest.update(line.data)
         elif not link.is_intact:
-            self._fail(line, "altered", "its hash is not that of what it says")
+            self._fail(line, "altered", "the record does not match its hash")
         else:
             if self._torn:
                 self._explain(self._torn, line, link)
             self._follow(line, link)
         if link and not self.problem:
-            self.first = self.first or line.data
-            self.current = line.data
-            self.count += 1
-            self.last = Chain(link.chain_id, link.seq, link.hash)
+            self._accept(line, link)
 
     def end(self) -> None:
-        """Says what is wrong at the end."""
+        """Reports what only the end of the files shows."""
+        for path in self._paths:
+            if path not in self._read_paths:
+                self._add_note(f"{path}: the file is empty")
         if self._torn:
             self._fail(
                 self._torn.begin,
                 "torn",
-                "it is no whole record, and none after it says why: the process died while "
-                "writing it (a server that starts with this file records that), or it was cut",
+                "the line is not a complete record, and no later record explains it: the server "
+                "died while writing it (it records that when it restarts), or the file was cut",
             )
 
+    def _accept(self, line: Line, link: Link) -> None:
+        chain = Chain(link.chain_id, link.seq, link.hash)
+        self._chains.setdefault(link.chain_id, _Progress(link.seq, chain)).last = chain
+        if self.last and self.last.chain_id != link.chain_id:
+            self._chain_began = f"{line.path}:{line.number}"
+        self._check_time(line)
+        self.first = self.first or line.data
+        self.current = line.data
+        self.count += 1
+        self.last, self._last_path = chain, line.path
+
     def _explain(self, torn: _Torn, line: Line, link: Link) -> None:
-        """Holds what is no record against the record after it."""
+        """Compares lines that are not records with the record after them."""
         fields = fields_of(line.data)
+        chain = self._chains.get(link.chain_id)
         if fields.get("event") == "recovered" and (
             fields.get("torn_sha256") == torn.digest.hexdigest()
         ):
-            self._note(torn.begin, f"unfinished at a crash, as record {link.seq} says")
-        elif link.seq > (self.last.seq if self.last else 0) + 1:
+            self._note(torn.begin, f"incomplete line of a crash, as record {link.seq} confirms")
+        elif link.seq > (chain.last.seq if chain else 0) + 1:
             self._fail(
-                torn.begin, "altered", f"it is no record, and one is missing before {link.seq}"
+                torn.begin,
+                "altered",
+                f"the line is not a record, and a record is missing before record {link.seq}",
             )
         else:
-            self._fail(torn.begin, "inserted", "it is no record, and none is missing")
+            self._fail(torn.begin, "inserted", "the line is not a record, and no record is missing")
         self._torn = None
 
     def _follow(self, line: Line, link: Link) -> None:
-        """Holds a record against the one before it."""
-        last = self.last
-        if last is None or (link.chain_id != last.chain_id and line.number == 1):
+        """Compares a record with the last one of its chain."""
+        chain = self._chains.get(link.chain_id)
+        is_other = self.last is not None and link.chain_id != self.last.chain_id
+        if is_other and line.path == self._last_path:
+            self._fail(line, "inserted", "the record belongs to another chain than the one before")
+        elif chain is None:
             self._begin(line, link)
-        elif link.chain_id != last.chain_id:
-            self._fail(line, "inserted", "it belongs to another chain")
-        elif link.seq > last.seq + 1:
-            self._miss(line, last, link)
-        elif link.seq < self._begin_seq:
-            self._fail(line, "reordered", f"record {link.seq} comes after record {last.seq}")
-        elif link.seq <= last.seq:
-            self._fail(line, "inserted", f"record {link.seq} stands before it already")
-        elif link.prev != last.last_hash:
-            self._fail(line, "altered", "the record before it is not the one it was written after")
+        elif link.seq > chain.last.seq + 1:
+            self._miss(line, chain.last.seq, link)
+        elif link.seq < chain.first_seq:
+            self._fail(line, "reordered", f"record {link.seq} follows record {chain.last.seq}")
+        elif link.seq <= chain.last.seq:
+            self._fail(line, "inserted", f"record {link.seq} of this chain occurs twice")
+        elif link.prev != chain.last.last_hash:
+            self._fail(
+                line,
+                "altered",
+                f"the record does not follow record {chain.last.seq} as it stands in these files: "
+                "that record was replaced",
+            )
+        elif is_other:
+            self._fail(
+                line,
+                "inserted",
+                f"the chain continues after records of another chain, which begin at "
+                f"{self._chain_began}: that file is not part of this trail, or in the wrong place",
+            )
 
     def _begin(self, line: Line, link: Link) -> None:
-        self._begin_seq = link.seq
-        if link.seq > 1:
+        last = self.last
+        if link.seq > 1 and last:
+            self._miss(line, 0, link)
+        elif link.seq > 1:
             self._note(
-                line, f"begins with record {link.seq}: what was before it is not in these files"
+                line, f"begins with record {link.seq}: earlier records are not in these files"
             )
         elif link.prev != Chain(link.chain_id).last_hash:
-            self._fail(line, "altered", "it is the first of its chain and follows another")
-        elif self.last:
-            self._note(line, "a new chain begins: whether the one before it is whole is not said")
+            self._fail(
+                line, "altered", "the record is the first of its chain, yet refers to another"
+            )
+        elif last:
+            self._note(
+                line,
+                f"a new chain begins; whether more records followed record {last.seq} of the one "
+                f"before (hash {last.last_hash}) cannot be told from these files",
+            )
 
-    def _miss(self, line: Line, last: Chain, link: Link) -> None:
-        """Tells records that are gone from records that stand elsewhere."""
-        with closing(lines_of(self._paths)) as lines:
+    def _miss(self, line: Line, last_seq: int, link: Link) -> None:
+        """Distinguishes records that are missing from records that were moved."""
+        with closing(read_lines(self._paths)) as lines:
             for other in lines:
                 found = link_of(other.data)
-                if found and found.chain_id == link.chain_id and last.seq < found.seq < link.seq:
+                if found and found.chain_id == link.chain_id and last_seq < found.seq < link.seq:
                     self._fail(
                         line,
                         "reordered",
-                        f"record {found.seq} stands after it, at {other.path}:{other.number}",
+                        f"record {link.seq} precedes record {found.seq}, which is at "
+                        f"{other.path}:{other.number}",
                     )
                     return
-        count = link.seq - last.seq - 1
-        which = f"record {last.seq + 1} is" if count == 1 else f"{count} records are"
-        hint = "; is a file missing before this one?" if line.number == 1 else ""
+        count = link.seq - last_seq - 1
+        which = f"record {last_seq + 1} is" if count == 1 else f"{count} records are"
+        hint = "; is a file missing before this one?" if line.path != self._last_path else ""
         self._fail(line, "removed", f"{which} missing before record {link.seq}{hint}")
 
+    def _check_time(self, line: Line) -> None:
+        found = _TIME.match(line.data)
+        if not found or _RECOVERED in line.data:
+            return
+        time = found[1].decode("ascii", "replace")
+        if time < self._last_time and _is_earlier(time, self._last_time):
+            self._note(
+                line,
+                f"the time runs backwards, from {self._last_time} to {time}: the clock was set "
+                "back, or the file is in the wrong place or forged",
+            )
+        self._last_time = time
+
     def _fail(self, line: Line, fault: Fault, explanation: str) -> None:
-        # The first one stands: what follows may follow from it.
+        # The first one counts: later ones may be its consequences.
         self.problem = self.problem or Problem(str(line.path), line.number, fault, explanation)
 
     def _note(self, line: Line, text: str) -> None:
-        self.notes.append(f"{line.path}:{line.number}: {text}")
+        self._add_note(f"{line.path}:{line.number}: {text}")
+
+    def _add_note(self, text: str) -> None:
+        if len(self._notes) < _MAX_NOTES:
+            self._notes.append(text)
+        else:
+            self._notes_dropped += 1
+
+
+def _is_earlier(time: str, last: str) -> bool:
+    """Whether a time precedes another by more than concurrent calls explain."""
+    try:
+        return datetime.fromisoformat(last) - datetime.fromisoformat(time) > _MAX_DISORDER
+    except (ValueError, TypeError):
+        return False

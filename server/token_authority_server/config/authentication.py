@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from token_authority_server.config.section import Section
 from token_authority_server.config.server_identity import ServerIdentity
 from token_authority_server.config.values import DurationText, FilePath, sources_of, up_to
-from token_authority_server.identity.jwks import VerificationKey, parse
+from token_authority_server.identity.jwks import KeySet, VerificationKey, parse
 from token_authority_server.identity.jwks_fetch import JwksError, Location
 from token_authority_server.keyring import Secret
 
@@ -31,7 +31,7 @@ def _jwks(value: object, info: ValidationInfo) -> object:
     match value:
         case {"file": str(name)}:
             try:
-                return tuple(parse(sources_of(info).read(name)))
+                return parse(sources_of(info).read(name))
             except JwksError as error:
                 raise ValueError(f"{name} {error}") from None
         case _:
@@ -69,7 +69,7 @@ class JwtSettings(Section):
     audience: Annotated[str, Field(min_length=1)]
     """Their `aud`, which has to be this service: a token for another is refused."""
 
-    jwks: Annotated[str | tuple[VerificationKey, ...], BeforeValidator(_jwks)]
+    jwks: Annotated[str | KeySet, BeforeValidator(_jwks)]
     """The issuer's keys: a URL (`https://…`), or `{ file = "PATH" }`."""
 
     jwks_ca: FileBytes | None = None
@@ -89,7 +89,11 @@ class JwtSettings(Section):
 
     def fixed_keys(self) -> tuple[VerificationKey, ...]:
         """Returns the keys of a file; none where a URL has them."""
-        return () if isinstance(self.jwks, str) else self.jwks
+        return () if isinstance(self.jwks, str) else self.jwks.keys
+
+    def skipped_keys(self) -> tuple[str, ...]:
+        """Returns a sentence for each key of a file that cannot be used."""
+        return () if isinstance(self.jwks, str) else self.jwks.skipped
 
     def location(self) -> Location | None:
         """Returns where the keys are fetched from; None where a file has them."""

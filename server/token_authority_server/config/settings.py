@@ -96,6 +96,9 @@ class Settings(Section):
 
     def warnings(self) -> Iterator[str]:
         """Yields what is allowed and yet worth a look."""
+        if self.authentication.jwt:
+            for skipped in self.authentication.jwt.skipped_keys():
+                yield f"authentication.jwt.jwks: {skipped}: the key is skipped"
         for name, project in self.projects.items():
             for product in sorted({key.product for key in project.signing_keys()}):
                 states = [key.state for key in project.signing_keys() if key.product == product]

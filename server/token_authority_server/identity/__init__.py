@@ -1,1 +1,1 @@
-"""Identity: who calls. The directory of identities, JWTs and their keys, client certificates."""
+"""Identity: who calls. JWTs and their keys, mTLS client certificates, the directory of callers."""

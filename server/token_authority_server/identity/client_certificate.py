@@ -1,4 +1,4 @@
-"""What a client certificate says, once TLS has found it to be good."""
+"""Client certificates of mTLS: reads the names in a certificate that TLS has verified."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,30 +12,31 @@ from token_authority_server.identity.directory import DNS, SPIFFE
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """A verified certificate."""
+    """A certificate that TLS has verified."""
 
     names: frozenset[str]
-    """Whose it is, as the configuration writes it: `spiffe://…`, `dns:…`; never a common name."""
+    """Its SPIFFE ID and DNS names, as the configuration writes them: `spiffe://…`, `dns:…`. Never
+    the common name."""
     ends_at: float
-    """Seconds since 1970."""
+    """End of its validity, in seconds since 1970."""
 
 
-# Callers keep a certificate for hours: reading one takes 50 µs.
+# Callers keep a certificate for hours, and parsing one takes 50 µs.
 @lru_cache(maxsize=1024)
 def client_certificate(pem: bytes) -> ClientCertificate:
-    """Reads a certificate.
+    """Parses a certificate.
 
-    Not grpc's own `peer_dns` and `peer_spiffe_id`: its Python cuts names off at a NUL, so that
-    whoever owns `a`, NUL, `.example.org` would be `a`.
+    grpc's own `peer_dns` and `peer_spiffe_id` are not used: grpc's Python API truncates names at a
+    NUL character, so the owner of "a<NUL>.example.org" would pass for "a".
 
     Raises:
-        Refusal: CREDENTIAL_INVALID: it cannot be read.
+        Refusal: CREDENTIAL_INVALID: the certificate cannot be parsed.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         names = frozenset(_names(certificate.extensions))
     except ValueError:
-        raise credential_invalid("a certificate that cannot be read") from None
+        raise credential_invalid("the client certificate cannot be parsed") from None
     return ClientCertificate(names, certificate.not_valid_after_utc.timestamp())
 
 
@@ -47,6 +48,6 @@ def _names(extensions: x509.Extensions) -> Iterator[str]:
     for name in found.get_values_for_type(x509.DNSName):
         yield f"{DNS}{name}"
     uris = found.get_values_for_type(x509.UniformResourceIdentifier)
-    # SPIFFE: an identity document has one URI, and one that has several is none.
+    # An X.509-SVID has exactly one URI (SPIFFE X509-SVID, section 2).
     if len(uris) == 1 and uris[0].startswith(SPIFFE):
         yield uris[0]

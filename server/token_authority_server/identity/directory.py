@@ -1,4 +1,4 @@
-"""Directory of identities: maps an authenticated identity to its caller. Pure."""
+"""Directory of callers: maps an authenticated identity to its caller. Pure."""
 
 import hmac
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,15 @@ from token_authority_server.errors import credential_invalid
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedCaller:
-    """Who asks, and what showed it."""
+    """A caller, and the identity that it was authenticated by."""
 
     caller: Caller
     identity: str
-    """As the configuration writes it; of an API key the first eight digits of its hash only."""
+    """As the configuration writes it; of an API key, only the first eight digits of its hash."""
 
 
 LOCAL: Final = "local"
-"""The identity of whoever reaches a loopback address or unix socket."""
+"""Identity of a call without a credential, on a loopback address or unix socket."""
 API_KEY: Final = "api-key:sha256:"
 CLAIM: Final = "jwt:"
 DNS: Final = "dns:"
@@ -27,7 +27,7 @@ SPIFFE: Final = "spiffe://"
 
 
 class Callers:
-    """All callers, by what identifies them."""
+    """All configured callers, by name and by identity."""
 
     def __init__(self, callers: Mapping[str, Caller], identities: Mapping[str, str]) -> None:
         self.by_name = callers
@@ -41,45 +41,48 @@ class Callers:
         self.claims = frozenset(
             name for name, text in zip(names, identities, strict=True) if text.startswith(CLAIM)
         )
-        """The claims by which JWTs are told apart."""
+        """Names of the JWT claims that identities refer to."""
 
     def named(self, name: str) -> Caller:
-        """Returns a caller that was identified, perhaps by an older configuration.
+        """Returns a caller that was authenticated, possibly under an older configuration.
 
         Raises:
-            Refusal: CREDENTIAL_INVALID: it has been removed since.
+            Refusal: CREDENTIAL_INVALID: the caller has been removed.
         """
         if name not in self.by_name:
-            raise credential_invalid(f"{name} is no caller any more")
+            raise credential_invalid(f"caller {name} has been removed")
         return self.by_name[name]
 
     @property
     def have_api_keys(self) -> bool:
-        """Whether some caller has one."""
+        """Whether any caller has an API key."""
         return bool(self._by_key_hash)
 
     @property
     def have_certificates(self) -> bool:
-        """Whether some caller is known by a client certificate."""
+        """Whether any caller has an identity of a client certificate."""
         return any(identity.startswith((SPIFFE, DNS)) for identity in self._by_identity)
 
     @property
     def admits_local(self) -> bool:
-        """Whether somebody without a credential is a caller."""
+        """Whether calls without a credential are accepted."""
         return LOCAL in self._by_identity
 
     def local(self) -> AuthenticatedCaller:
-        """Returns who it is that has no credential; only where `admits_local`."""
+        """Returns the caller of calls without a credential; only if `admits_local`."""
         return AuthenticatedCaller(self._by_identity[LOCAL], LOCAL)
 
     def of_api_key(self, key_hash: str) -> AuthenticatedCaller:
-        """Returns whose API key it is, by its SHA-256 in lower-case hex.
+        """Returns the caller of an API key.
+
+        Args:
+            key_hash: SHA-256 of the key, in lower-case hex.
 
         Raises:
-            Refusal: CREDENTIAL_INVALID.
+            Refusal: CREDENTIAL_INVALID: no caller has this key.
         """
-        # Looking a hash up tells nothing of the key by how long it takes: nobody can choose the
-        # hash. The comparison in constant time has the last word all the same.
+        # The time of a dictionary lookup reveals nothing useful, since nobody can choose a hash;
+        # the comparison that decides takes constant time all the same.
         known = key_hash if key_hash in self._by_key_hash else "0" * 64
         if not hmac.compare_digest(known, key_hash):
             raise credential_invalid("no caller has this API key")
@@ -87,18 +90,21 @@ class Callers:
         return AuthenticatedCaller(caller, f"{API_KEY}{key_hash[:8]}")
 
     def of_names(self, names: Iterable[str]) -> AuthenticatedCaller:
-        """Returns whose certificate it is, by its names: `spiffe://…`, `dns:…`.
+        """Returns the caller of a client certificate.
+
+        Args:
+            names: The certificate's names: `spiffe://…`, `dns:…`.
 
         Raises:
-            Refusal: CREDENTIAL_INVALID: none's, or several callers'.
+            Refusal: CREDENTIAL_INVALID: the names match no caller, or several.
         """
         return self._only_one({name for name in names if name.startswith((SPIFFE, DNS))})
 
     def of_claims(self, claims: Mapping[str, object]) -> AuthenticatedCaller:
-        """Returns whose JWT it is, by its claims.
+        """Returns the caller of a JWT, by its verified claims.
 
         Raises:
-            Refusal: CREDENTIAL_INVALID: none's, or several callers'.
+            Refusal: CREDENTIAL_INVALID: the claims match no caller, or several.
         """
         return self._only_one(
             {

@@ -1,147 +1,153 @@
-"""JSON Web Key Sets: the keys that an identity provider signs its JWTs with, from a file or a URL.
+"""JSON Web Key Sets (RFC 7517): reads the public keys that an identity provider signs JWTs with."""
 
-A URL is fetched in a thread, cached, and asked again when a token names a key that is not there,
-but not more often than every few seconds: anybody can make up key ids.
-"""
-
-import asyncio
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import jwt
-from jwt.exceptions import PyJWTError
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from token_authority_server.identity.jwks_fetch import (
-    TIMEOUT_SECONDS,
-    JwksError,
-    JwksRequest,
-    Location,
+from token_authority_server.identity.jwks_fetch import JwksError
+
+ALGORITHMS: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
 )
-
-MAX_AGE_SECONDS: Final = 300.0
-"""How old a key set may get before it is fetched anew."""
-COOLDOWN_SECONDS: Final = 10.0
-"""How long after a fetch, good or bad, there is no other."""
+"""Accepted signature algorithms, all asymmetric. Never HMAC, since a public key is no secret; never
+`none`."""
+_KEY_TYPES: Final = ("RSA", "EC", "OKP")
+# RFC 7518, sections 6.2.2 and 6.3.2. A private key in a public set has leaked: whoever read the set
+# can sign with it.
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+_MIN_RSA_BITS: Final = 2048
+"""RFC 7518, section 3.3."""
+_CURVES: Final = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}
+_MAX_SHOWN: Final = 40
+"""Characters of a value that a message quotes."""
+_MAX_REASONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A public key of an identity provider."""
+    """Public key of an identity provider."""
 
     key_id: str | None
     algorithm: str | None
-    """The one algorithm it is for; None where the set does not say."""
+    """The only algorithm it may verify; None if the set does not name one."""
     key: Any
 
 
-def parse(data: bytes) -> list[VerificationKey]:
-    """Reads a key set; keys of kinds that we do not know are left out, as RFC 7517 asks.
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """A parsed key set."""
+
+    keys: tuple[VerificationKey, ...]
+    """The keys that can verify signatures, at least one."""
+    skipped: tuple[str, ...]
+    """For each other key, a sentence: which key it is, and why it cannot be used."""
+
+
+class _UnusableKeyError(Exception):
+    """A key that cannot verify; the message completes "key 1: "."""
+
+
+def parse(data: bytes) -> KeySet:
+    """Parses a key set; a key that cannot be used is skipped and does not affect the others.
 
     Raises:
-        JwksError: It is none, or no key in it can verify.
+        JwksError: The data is not a key set, or no key in it can be used.
     """
     try:
         document: Any = json.loads(data)
-        keys = cast("dict[str, list[dict[str, Any]]]", document)["keys"]
-        # A symmetric key in a public set would make the public able to sign.
-        usable = [key for key in keys if key.get("use", "sig") == "sig" and key["kty"] != "oct"]
-        holds_private = any("d" in key for key in usable)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise JwksError('is not a JSON Web Key Set: { "keys": [ … ] }') from None
-    if holds_private:
-        raise JwksError("holds private keys: they are the issuer's alone; take the public set")
-    found: list[VerificationKey] = []
-    for key in usable:
+    except (ValueError, RecursionError):
+        document = None
+    rows: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise JwksError('is not a JSON Web Key Set: { "keys": [ … ] }')
+    keys: list[VerificationKey] = []
+    skipped: list[str] = []
+    for number, row in enumerate(cast("list[object]", rows), 1):
         try:
-            public = jwt.PyJWK.from_dict(key).key
-        except (PyJWTError, KeyError, TypeError, ValueError):
-            # PyJWT does not foresee every way in which a key can be broken.
-            continue
-        found.append(VerificationKey(key.get("kid"), key.get("alg"), public))
-    if not found:
-        raise JwksError("has no key that can verify a signature (RSA, EC or OKP)")
-    return found
+            keys.append(_verification_key(row))
+        except _UnusableKeyError as error:
+            skipped.append(f"{_label(number, row)}: {error}")
+    if not keys:
+        raise JwksError(f"has no key that can verify a signature: {_summary(skipped)}")
+    return KeySet(tuple(keys), tuple(skipped))
 
 
-class KeySource(Protocol):
-    """Where keys come from."""
+def _verification_key(row: object) -> VerificationKey:
+    if not isinstance(row, dict):
+        raise _UnusableKeyError("it is not a JSON object")
+    fields = cast("dict[str, Any]", row)
+    for problem in _problems(fields):
+        raise _UnusableKeyError(problem)
+    try:
+        key = jwt.PyJWK.from_dict(fields).key
+    except Exception:  # noqa: BLE001  # PyJWT does not foresee every malformed key
+        # Without PyJWT's message, which may quote the key.
+        raise _UnusableKeyError(f"it is not a valid {fields['kty']} key") from None
+    algorithm = fields.get("alg")
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _MIN_RSA_BITS:
+        raise _UnusableKeyError(
+            f"its {key.key_size} bits are fewer than the {_MIN_RSA_BITS} that RSA needs"
+        )
+    if isinstance(key, ec.EllipticCurvePublicKey) and not _fits(key.curve, algorithm):
+        raise _UnusableKeyError(
+            f"its alg {_quoted(algorithm)} needs another curve"
+            if algorithm
+            else f"its curve {_quoted(fields.get('crv'))} is not P-256, P-384 or P-521"
+        )
+    return VerificationKey(fields.get("kid"), algorithm, key)
 
-    @property
-    def keys(self) -> Sequence[VerificationKey]:
-        """The keys that are known now; none before the first fetch."""
-        ...
 
-    async def refresh(self, *, missing: bool) -> None:
-        """Fetches what is due: always when too old, and when a key was `missing`."""
+def _problems(fields: dict[str, Any]) -> Iterator[str]:
+    """Yields what the fields say against a key, before its numbers are read."""
+    kty, alg, use = (fields.get(name) for name in ("kty", "alg", "use"))
+    key_ops: object = fields.get("key_ops")
+    if kty not in _KEY_TYPES:
+        # "oct" too: with a shared secret in a public set, everyone could sign.
+        yield f"its kty {_quoted(kty)} is not RSA, EC or OKP"
+    if not _PRIVATE.isdisjoint(fields):
+        yield (
+            "it holds private key material: publish the public key alone, and replace this key "
+            "pair, which must count as leaked"
+        )
+    if use not in (None, "sig"):
+        yield f'its use is {_quoted(use)}, not "sig"'
+    if key_ops is not None and "verify" not in _list(key_ops):
+        yield f'its key_ops {_quoted(key_ops)} lack "verify"'
+    if alg is not None and alg not in ALGORITHMS:
+        yield f"its alg {_quoted(alg)} is not one of {', '.join(ALGORITHMS)}"
+    if not isinstance(fields.get("kid"), str | None):
+        yield "its kid is not a string"
 
 
-class FixedKeys:
-    """The keys of a file; the configuration is read anew when the file changes."""
-
-    def __init__(self, keys: Sequence[VerificationKey]) -> None:
-        self.keys = keys
-
-    async def refresh(self, *, missing: bool) -> None:
-        """There is nothing to fetch."""
+def _list(value: object) -> list[object]:
+    """Returns a list as it is, and an empty one for any other value."""
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
-class RemoteKeys:
-    """The keys that a URL serves.
+def _fits(curve: ec.EllipticCurve, algorithm: str | None) -> bool:
+    if algorithm is None:
+        return isinstance(curve, tuple(_CURVES.values()))
+    return isinstance(curve, _CURVES[algorithm])
 
-    Args:
-        location: Where.
-        on_failure: Told why a fetch failed.
-        on_success: Told of one that did not.
-        clock: Seconds, monotonic.
-    """
 
-    def __init__(
-        self,
-        location: Location,
-        on_failure: Callable[[str], None],
-        on_success: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.keys: Sequence[VerificationKey] = ()
-        self._location = location
-        self._on_failure = on_failure
-        self._on_success = on_success
-        self._clock = clock
-        self._tried_at = float("-inf")
-        self._fetched_at = float("-inf")
-        self._fetching: asyncio.Task[None] | None = None
+def _label(number: int, row: object) -> str:
+    kid = cast("dict[str, object]", row).get("kid") if isinstance(row, dict) else None
+    return f"key {number} (kid {_quoted(kid)})" if isinstance(kid, str) else f"key {number}"
 
-    async def refresh(self, *, missing: bool) -> None:
-        """Fetches the keys if they are due; whoever comes meanwhile waits for the same fetch."""
-        now = self._clock()
-        is_due = missing or now - self._fetched_at > MAX_AGE_SECONDS
-        if self._fetching is None and is_due and now - self._tried_at >= COOLDOWN_SECONDS:
-            self._tried_at = now
-            self._fetching = asyncio.create_task(self._fetch())
-        # Keys that are merely old still serve, and nobody waits for their successors. After a quiet
-        # time the first call does: else a key that was withdrawn long ago would serve once more.
-        is_stale = now - self._fetched_at > 2 * MAX_AGE_SECONDS
-        if self._fetching is not None and (missing or is_stale):
-            # A caller that gives up must not end the fetch that others wait for.
-            await asyncio.shield(self._fetching)
 
-    async def _fetch(self) -> None:
-        request = JwksRequest(self._location)
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                data = await asyncio.to_thread(request.send)
-            self.keys = parse(data)
-            self._fetched_at = self._clock()
-            self._on_success()
-        except JwksError as error:
-            self._on_failure(f"{self._location.shown}: {error}")
-        except TimeoutError:
-            problem = f"cannot be fetched: took longer than {TIMEOUT_SECONDS:g} s"
-            self._on_failure(f"{self._location.shown}: {problem}")
-        finally:
-            # The thread ends too, whatever the other side does.
-            request.cut()
-            self._fetching = None
+def _summary(skipped: list[str]) -> str:
+    if not skipped:
+        return "it is empty"
+    more = len(skipped) - _MAX_REASONS
+    return "; ".join(skipped[:_MAX_REASONS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _quoted(value: object) -> str:
+    """Quotes a value that the provider chose, in printable ASCII."""
+    text = json.dumps(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"

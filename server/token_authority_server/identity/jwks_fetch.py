@@ -1,7 +1,7 @@
-"""One request for a key set: to one server, within one deadline, and shown to nobody else.
+"""Fetches a key set with one HTTP request, without following redirects, within one deadline.
 
-Not urllib: it follows redirects, bearer token included, and its deadlines are for each read alone,
-which a server that sends a byte now and then never misses.
+Not urllib, which follows redirects, bearer token included, and applies its timeout to each read
+alone, so that a server that sends a byte now and then can hold a request for ever.
 """
 
 import contextlib
@@ -14,64 +14,64 @@ from typing import Final
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS: Final = 3.0
-"""How long a request may take, all in all."""
-# A key set of a large provider has some ten keys of 2 KB.
+"""Deadline of a whole request."""
+# Large providers publish about ten keys of 2 KB.
 _MAX_BYTES: Final = 1_048_576
 # RFC 7517, section 8.5; a Kubernetes API server answers 406 to application/json alone.
 _ACCEPT: Final = "application/jwk-set+json, application/json"
 
 
 class JwksError(Exception):
-    """A key set that cannot be had or used; the message says why."""
+    """A key set that cannot be fetched or used; the message completes "the key set …"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a key set is served, and how to ask for it."""
+    """URL of a key set, and how to request it."""
 
     url: str
     """`https://…`, or `http://` on a loopback address."""
     ca: bytes | None = None
     """PEM certificates to trust instead of the system's."""
     token_file: Path | None = None
-    """A file with a bearer token, read at each fetch: Kubernetes wants a service account's."""
+    """File with a bearer token, read at each fetch; Kubernetes requires a service account's."""
 
     @property
     def shown(self) -> str:
-        """The URL as messages may show it: without a query, which may hold a key."""
+        """The URL, redacted for messages: without its query, which may contain a key."""
         return self.url.partition("?")[0].partition("#")[0]
 
 
 class JwksRequest:
-    """Asks once; `send` runs in a thread, and another may cut it short."""
+    """A single request. `send` blocks a thread; `abort` ends it from another thread."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
         self._socket: socket.socket | None = None
-        self._is_cut = False
+        self._is_aborted = False
 
     def send(self) -> bytes:
         """Fetches a key set.
 
         Raises:
-            JwksError: There is no answer, or not one of ours.
+            JwksError: The request failed, or its answer is unusable.
         """
         try:
             return self._answer()
         except (OSError, ValueError, http.client.HTTPException) as error:
-            # They name the host, a file or a reason, never a header of ours.
+            # These messages name the host, a file or a reason, never a request header.
             raise JwksError(f"cannot be fetched: {error or type(error).__name__}") from None
         finally:
-            self.cut()
+            self.abort()
             if self._socket:
                 self._socket.close()
 
-    def cut(self) -> None:
-        """Ends whatever `send` waits for."""
-        self._is_cut = True
+    def abort(self) -> None:
+        """Makes `send` fail soon, whatever it is waiting for."""
+        self._is_aborted = True
         if self._socket:
             with contextlib.suppress(OSError):
-                # Not ssl's own, which would take the socket's TLS away under `send`.
+                # Not SSLSocket.shutdown, which would remove the TLS layer that `send` is using.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def _answer(self) -> bytes:
@@ -89,7 +89,7 @@ class JwksRequest:
             if len(data) > _MAX_BYTES:
                 raise JwksError(f"is larger than {_MAX_BYTES} bytes")
             if response.length:
-                # Asked for no more than it may have, http.client does not mind a lack.
+                # read(n) does not report a body that ends early.
                 raise JwksError("cannot be fetched: the answer was cut short")
             return data
 
@@ -97,21 +97,37 @@ class JwksRequest:
         address = host, port or (443 if is_tls else 80)
         self._socket = plain = socket.create_connection(address, TIMEOUT_SECONDS)
         if is_tls:
-            ca = self._location.ca
-            context = ssl.create_default_context(cadata=ca.decode() if ca else None)
-            secure = context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
+            secure = _tls_context(self._location.ca).wrap_socket(
+                plain, server_hostname=host, do_handshake_on_connect=False
+            )
             self._socket = secure
             secure.do_handshake()
-        if self._is_cut:
-            raise JwksError("cannot be fetched: was given up")
+        if self._is_aborted:
+            raise JwksError("cannot be fetched: the request was aborted")
         return self._socket
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": _ACCEPT, "Connection": "close"}
         if file := self._location.token_file:
             token = file.read_bytes().strip()
-            # http.client would quote the whole of it.
+            # http.client would quote the token in its error.
             if not token.isascii() or not token.decode("ascii").isprintable():
                 raise JwksError(f"cannot be fetched: {file} is not one line of ASCII text")
             headers["Authorization"] = f"Bearer {token.decode('ascii')}"
         return headers
+
+
+def _tls_context(ca: bytes | None) -> ssl.SSLContext:
+    """Returns a context that trusts the given PEM certificates only, or the system's.
+
+    Raises:
+        ValueError: There is no certificate in `ca`.
+    """
+    if ca is None:
+        return ssl.create_default_context()
+    # Comments may have any characters; ssl accepts ASCII only.
+    text = ca.decode("ascii", "ignore")
+    if not text.strip():
+        # Without data, ssl would trust the system's certificates.
+        raise ValueError("jwks_ca has no certificate")
+    return ssl.create_default_context(cadata=text)

@@ -1,4 +1,4 @@
-"""JWTs as credentials: Kubernetes service-account tokens, and those of any OpenID provider."""
+"""JWT credentials: verifies tokens of Kubernetes service accounts and of any OpenID provider."""
 
 import hashlib
 import time
@@ -14,33 +14,30 @@ from token_authority_server.errors import (
     credential_invalid,
     credential_unverifiable,
 )
-from token_authority_server.identity.jwks import KeySource, VerificationKey
+from token_authority_server.identity.jwks import ALGORITHMS, VerificationKey
+from token_authority_server.identity.key_sources import KeySource
 
-ALGORITHMS: Final = (
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA"),
-)
-"""Signatures by a key that we do not have. Never HMAC: a public key is no secret. Never none."""
-# Callers send the same token until it expires: checking a signature takes 30 to 100 µs.
-_MAX_REMEMBERED: Final = 4096
+MAX_REMEMBERED: Final = 4096
+"""Verified tokens kept in memory. Callers send one token until it expires, and verifying a
+signature takes 30 to 100 µs."""
 
 
 @dataclass(frozen=True, slots=True)
 class JwtPolicy:
-    """Which JWTs count."""
+    """Required claims of a JWT."""
 
     issuer: str
     audience: str
     leeway_seconds: float
-    """How far the issuer's clock may be from ours."""
+    """Accepted difference between the issuer's clock and ours."""
 
 
 class JwtVerifier:
-    """Checks JWTs.
+    """Verifies JWTs and returns their claims.
 
     Args:
-        policy: Which of them count.
-        source: The keys.
+        policy: Required claims.
+        source: The verification keys.
         clock: Seconds since 1970.
     """
 
@@ -57,18 +54,18 @@ class JwtVerifier:
         """Returns the claims of a token.
 
         Raises:
-            Refusal: CREDENTIAL_INVALID or CREDENTIAL_EXPIRED; CREDENTIAL_UNVERIFIABLE while there
-                are no keys.
+            Refusal: CREDENTIAL_INVALID or CREDENTIAL_EXPIRED; CREDENTIAL_UNVERIFIABLE if no keys
+                could be fetched yet.
         """
         await self._source.refresh(missing=not self._source.keys)
         if self._source.keys is not self._remembered_keys:
-            # What a key signed that is gone must not be let in from memory.
+            # A token whose key was withdrawn must not be accepted from memory.
             self._remembered, self._remembered_keys = {}, self._source.keys
         digest = hashlib.sha256(token.encode()).digest()
         claims = self._remembered.get(digest)
         if claims is None:
             claims = await self._verified(token)
-            if len(self._remembered) >= _MAX_REMEMBERED:
+            if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()
             self._remembered[digest] = claims
         elif self._clock() > int(claims["exp"]) + self._policy.leeway_seconds:
@@ -80,7 +77,7 @@ class JwtVerifier:
         try:
             header = jwt.get_unverified_header(token)
         except (PyJWTError, RecursionError) as error:
-            # Not what PyJWT says: it may quote the header.
+            # Without PyJWT's message, which may quote the header.
             raise credential_invalid(f"jwt: {type(error).__name__}") from None
         if header.get("alg") not in ALGORITHMS:
             raise credential_invalid("jwt: an algorithm that is not accepted")
@@ -95,7 +92,7 @@ class JwtVerifier:
         return self._decoded(token, header["alg"], keys)
 
     def _candidates(self, header: Mapping[str, Any]) -> list[VerificationKey]:
-        """Returns the keys that may have signed; a token without a kid may be any key's."""
+        """Returns the keys that may have signed; without a kid, any key may."""
         kid, algorithm = header.get("kid"), header["alg"]
         return [
             key
@@ -121,6 +118,6 @@ class JwtVerifier:
             except ExpiredSignatureError:
                 raise credential_expired() from None
             except (PyJWTError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-                # Its name says which check failed.
+                # The exception's name says which check failed.
                 failure = f"jwt: {type(error).__name__}"
         raise credential_invalid(failure)

@@ -1,6 +1,6 @@
-"""What one caller may take: tokens in a time, calls at once.
+"""Rate limits and concurrency limits of callers.
 
-Refusals cost nothing: a rate is charged only when every rate of the caller has room.
+A refused call is not charged: a rate limit is charged only if every rate of the caller has room.
 """
 
 from token_authority_server.limits.in_flight import InFlight

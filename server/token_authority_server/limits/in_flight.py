@@ -1,4 +1,4 @@
-"""How many calls are under way: of one caller, and in all."""
+"""Concurrency limits: calls in flight, per caller and in total."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from token_authority_server.limits.quota import Quota
 
 
 class InFlight:
-    """Plain counters of one process, for one event loop."""
+    """Counts the calls in flight in one process; for use in one event loop."""
 
     def __init__(self, max_total: int) -> None:
         self._max_total = max_total
@@ -17,15 +17,15 @@ class InFlight:
 
     @property
     def total(self) -> int:
-        """Calls under way."""
+        """Number of calls in flight."""
         return self._total
 
     @contextmanager
     def enter(self, caller: str, quota: Quota) -> Generator[None]:
-        """Counts a call while the block runs, however it ends.
+        """Counts a call while the block runs.
 
         Raises:
-            Refusal: TOO_MANY_IN_FLIGHT, of the caller or in all.
+            Refusal: TOO_MANY_IN_FLIGHT: the limit of the caller or of the server is reached.
         """
         own = self._by_caller.get(caller, 0)
         if quota.max_in_flight is not None and own >= quota.max_in_flight:

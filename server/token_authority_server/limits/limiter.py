@@ -1,4 +1,4 @@
-"""Charges callers for tokens, in memory or in Redis; in memory too while Redis is away."""
+"""Rate limiter: charges callers for tokens, in Redis or in memory; in memory if Redis fails."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from token_authority_server.limits.shared import RedisWindows
 from token_authority_server.limits.windows import MemoryWindows, Windows, seconds_until_room
 
 _PAUSE_SECONDS: Final = 1.0
-"""After a failure: how long Redis is left alone."""
+"""Pause after a failure before Redis is tried again."""
 
 
 class RateLimiter:
-    """Holds every caller to its quota."""
+    """Enforces the rate limits of callers."""
 
     def __init__(
         self,
@@ -25,18 +25,18 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
         timeout_seconds: float = 0.1,
     ) -> None:
-        """Connects to nothing yet. With Redis, imports packages: best before an event loop runs.
+        """Opens no connection. With Redis, imports packages: call it before an event loop runs.
 
         Args:
             storage: `memory`, or `redis://…` or `rediss://…` for quotas that replicas share.
-            on_degraded: Called once when Redis fails, with the reason (never the URL): from here
-                on this process limits by itself.
-            on_recovered: Called once when Redis answers again.
-            clock: Seconds that never go back.
-            timeout_seconds: What Redis may take for one call, all in all.
+            on_degraded: Called once when Redis fails, with the reason (never the URL); from then on
+                this process enforces limits on its own.
+            on_recovered: Called once when Redis works again.
+            clock: Monotonic seconds.
+            timeout_seconds: Deadline of all Redis commands of one call.
 
         Raises:
-            ValueError: Another `storage`, or the redis package is missing. Says what to do.
+            ValueError: `storage` is invalid, or the redis package is missing.
         """
         self._memory = MemoryWindows(clock)
         self._redis = None if storage == "memory" else RedisWindows(storage, timeout_seconds)
@@ -49,16 +49,16 @@ class RateLimiter:
     async def spend(self, caller: str, quota: Quota, tokens: int) -> None:
         """Charges every rate of a quota, or none.
 
-        (In Redis, two rates or more are charged one after the other. When replicas compete for
-        the last tokens of one of them, the loser may have been charged for another.)
+        In Redis, several rates are charged one after the other: if replicas compete for the last
+        tokens of one rate, the loser may have been charged for another.
 
         Args:
-            caller: Its name, which no other caller has.
-            quota: Its quota.
-            tokens: How many it wants, 1 or more.
+            caller: Unique name of the caller.
+            quota: The caller's quota.
+            tokens: Number of tokens requested, at least 1.
 
         Raises:
-            Refusal: RATE_LIMITED, with the time to wait; BATCH_EXCEEDS_LIMIT when no waiting helps.
+            Refusal: RATE_LIMITED, with the time to wait; BATCH_EXCEEDS_LIMIT if none would help.
         """
         if not quota.rates:
             return
@@ -69,7 +69,7 @@ class RateLimiter:
             raise rate_limited(caller, rate.text, tokens, seconds)
 
     async def close(self) -> None:
-        """Closes the connections, if there are any."""
+        """Closes the connections to Redis, if any."""
         if self._redis:
             await self._redis.close()
 
@@ -78,15 +78,15 @@ class RateLimiter:
             return await _charge(self._memory, caller, quota, tokens)
         probing = self._degraded
         if probing:
-            # One call finds out for all others, which do not wait for it.
+            # One call probes Redis; the others do not wait for it.
             self._retry_at = self._clock() + _PAUSE_SECONDS
         try:
             async with self._redis.deadline():
                 shortage = await _charge(self._redis.windows, caller, quota, tokens)
-        except Exception as error:  # noqa: BLE001  # Whatever Redis does, no call fails for it.
+        except Exception as error:  # noqa: BLE001  # no call may fail because of Redis
             self._fail(self._redis.explain(error))
             return await _charge(self._memory, caller, quota, tokens)
-        # Only a call that began after the failure knows that it is over.
+        # Only a call that began after the failure shows that Redis works again.
         if probing and self._degraded:
             self._degraded = False
             self._on_recovered()
@@ -102,9 +102,9 @@ class RateLimiter:
 async def _charge(
     windows: Windows, caller: str, quota: Quota, tokens: int
 ) -> tuple[Rate, float] | None:
-    """Charges all rates; or none, and returns the one to wait for longest, and how long."""
+    """Charges all rates; or none, and returns the rate with the longest wait, and its wait."""
     rates = [(rate, f"{caller}/{rate.amount}/{rate.seconds}") for rate in quota.rates]
-    # The first rate needs no test: it is charged or not in one step, before the others.
+    # The first rate needs no check: it is checked and charged in one step, before the others.
     if not await _shortage(windows, rates[1:], tokens):
         for rate, key in rates:
             if not await windows.acquire_sliding_window_entry(
@@ -113,7 +113,7 @@ async def _charge(
                 break
         else:
             return None
-    # If there is room again by now, a moment's wait is all it takes.
+    # There may be room again by now: then the shortest wait is enough.
     return await _shortage(windows, rates, tokens) or (quota.rates[0], 0.001)
 
 

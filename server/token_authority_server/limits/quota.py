@@ -1,4 +1,4 @@
-"""Quotas as the configuration writes them: `200/second; 10000/hour`."""
+"""Quotas: parses the rate limits of the configuration, like `200/second; 10000/hour`."""
 
 import re
 from collections.abc import Sequence
@@ -8,42 +8,42 @@ from typing import Final
 from limits import parse
 
 _MAX_BATCH: Final = 500
-"""Tokens of one call, by the contract: max_items of BatchIssueTokensRequest.requests."""
+"""Tokens per call: max_items of BatchIssueTokensRequest.requests in the contract."""
 _MAX_AMOUNT: Final = 1_000_000_000
-"""Tokens of one rate: far above what a server signs, far below what Redis counts exactly."""
+"""Tokens per window: far more than a server signs, far less than Redis counts exactly."""
 _MAX_SECONDS: Final = 31 * 86_400
-"""The longest window of a rate."""
+"""Longest window."""
 _SEPARATORS: Final = re.compile("[;,|]")
 _ADVICE: Final = 'write rates like "200/second; 10000/hour" (second, minute, hour or day)'
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many tokens in so much time."""
+    """A rate limit: tokens per window."""
 
     amount: int
     """Tokens: 1 to 1000000000."""
     seconds: int
-    """The window: 1 second to 31 days."""
+    """Window: 1 second to 31 days."""
     text: str
-    """For people, e.g. `200 per 1 second`."""
+    """For messages, e.g. `200 per 1 second`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What one caller may take. Made when the configuration is loaded."""
+    """Limits of one caller."""
 
     rates: tuple[Rate, ...] = ()
-    """All of them hold; none: as many tokens as it likes."""
+    """Rate limits, all enforced; empty for no rate limit."""
     max_in_flight: int | None = None
-    """Calls under way at once, 1 at least; None: only the server's own bound holds."""
+    """Concurrent calls, at least 1; None: only the server's own limit applies."""
 
     @classmethod
     def parse(cls, rates: str | Sequence[str], max_in_flight: int | None = None) -> "Quota":
-        """Reads rates, as one text or a list.
+        """Parses rates, given as one string or a list.
 
         Raises:
-            ValueError: A rate is none, two rates have the same window, or `max_in_flight` is not
+            ValueError: A rate is invalid, two rates have the same window, or `max_in_flight` is not
                 positive. The message says what to write.
         """
         texts = [rates] if isinstance(rates, str) else rates
@@ -59,16 +59,16 @@ class Quota:
 
     @property
     def max_batch(self) -> int:
-        """The most tokens one call can ever get: the smallest rate, 500 at most."""
+        """Most tokens that one call can get: the amount of the smallest rate, at most 500."""
         return min([_MAX_BATCH, *(rate.amount for rate in self.rates)])
 
     def describe(self) -> list[str]:
-        """Returns the rates for people, e.g. `["200 per 1 second", "10000 per 1 hour"]`."""
+        """Returns the rates for messages, e.g. `["200 per 1 second", "10000 per 1 hour"]`."""
         return [rate.text for rate in self.rates]
 
 
 def _rate(text: str) -> Rate:
-    """Reads one rate. `limits` would take "5/0 seconds" for 5 a second, and "0/second"."""
+    """Parses one rate. `limits` would accept "5/0 seconds" as 5 per second, and "0/second"."""
     try:
         item = parse(text)
     except ValueError:

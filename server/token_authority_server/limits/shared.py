@@ -1,4 +1,4 @@
-"""Counters in Redis, shared by all replicas; needs the extra [redis]."""
+"""Rate limit counters in Redis, shared by all replicas; needs the extra [redis]."""
 
 import asyncio
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from token_authority_server.limits.windows import Windows
 
 _PREFIX: Final = "token-authority"
 _MAX_CONNECTIONS: Final = 32
-"""More calls than this wait for a connection, within their deadline."""
+"""Further calls wait for a connection, within their deadline."""
 _ADVICE: Final = (
     "write memory, redis://HOST:PORT or rediss://HOST:PORT, with USER:PASSWORD@ before the host "
     "if need be (percent-encoded) and /NUMBER after it for a database"
@@ -19,10 +19,10 @@ _ADVICE: Final = (
 
 
 def check_redis(url: str) -> None:
-    """Holds that quotas could be counted at an address; connects to nothing.
+    """Checks the URL of a Redis server; opens no connection.
 
     Raises:
-        ValueError: The URL is none, or the redis package is missing. Never has the URL in it.
+        ValueError: The URL is invalid, or the redis package is missing. Never quotes the URL.
     """
     RedisWindows(url, timeout_seconds=1)
 
@@ -31,22 +31,22 @@ class RedisWindows:
     """The counters of `limits` in one Redis or Valkey, 6 or newer."""
 
     windows: Windows
-    """The counters themselves; any call may raise anything."""
+    """The counters; any call may raise any exception."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
-        """Connects to nothing yet.
+        """Opens no connection.
 
         Raises:
-            ValueError: The URL is none, or the redis package is missing. Never has the URL in it.
+            ValueError: The URL is invalid, or the redis package is missing. Never quotes the URL.
         """
         self._address = _address(url)
         self._timeout_seconds = timeout_seconds
         if not (find_spec("redis") and find_spec("redis.driver_info")):
             raise ValueError(
-                "quotas in Redis need the package redis 7.2 or newer: install "
+                "quotas in Redis need the package redis 7.4.1 or newer: install "
                 "agora-token-authority[redis]"
             )
-        # Optional, so only here.
+        # Imported here because the package is optional.
         from redis.asyncio import BlockingConnectionPool  # noqa: PLC0415
         from redis.exceptions import RedisError  # noqa: PLC0415
 
@@ -57,12 +57,12 @@ class RedisWindows:
                 url,
                 max_connections=_MAX_CONNECTIONS,
                 timeout=None,
-                # Or every new connection looks up its own version on disk, in the event loop.
+                # Else every new connection reads the package version from disk, in the event loop.
                 driver_info=None,
             )
             self._pool.make_connection()  # Opens nothing; refuses options that do not exist.
         except (ValueError, TypeError, RedisError):
-            raise ValueError(f"the address of Redis is not valid: {_ADVICE}") from None
+            raise ValueError(f"the address of Redis is invalid: {_ADVICE}") from None
         self.windows = RedisStorage(
             "redis://",  # Only chooses the client; the pool knows the address.
             implementation="redispy",
@@ -71,11 +71,11 @@ class RedisWindows:
         )
 
     def deadline(self) -> asyncio.Timeout:
-        """Bounds what stands in its block."""
+        """Returns the deadline of the commands of one call."""
         return asyncio.timeout(self._timeout_seconds)
 
     def explain(self, error: Exception) -> str:
-        """Says what failed, without the words of Redis: it quotes commands, passwords included."""
+        """Describes a failure without the message of Redis, which quotes commands and passwords."""
         from redis import exceptions  # noqa: PLC0415
 
         if isinstance(error, (TimeoutError, exceptions.TimeoutError)):
@@ -94,9 +94,9 @@ class RedisWindows:
 
 
 def _address(url: str) -> str:
-    """Returns `HOST:PORT`, once it is sure that no part of a password is in it.
+    """Returns `HOST:PORT`, unless a part of a password could be in it.
 
-    An unencoded `/`, `?` or `#` in a password makes its beginning the port and hides the rest
+    An unencoded `/`, `?` or `#` in a password would put its beginning into the port, and its rest
     behind the host.
     """
     try:
@@ -107,7 +107,7 @@ def _address(url: str) -> str:
     behind = parts.path + parts.query + parts.fragment
     database = parts.path.strip("/")
     if parts.scheme not in {"redis", "rediss"} or not host or "@" in behind or parts.fragment:
-        raise ValueError(f"the address of Redis is not valid: {_ADVICE}")
+        raise ValueError(f"the address of Redis is invalid: {_ADVICE}")
     if database and not database.isdecimal():
-        raise ValueError(f"the address of Redis is not valid: {_ADVICE}")
+        raise ValueError(f"the address of Redis is invalid: {_ADVICE}")
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

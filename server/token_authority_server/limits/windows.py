@@ -1,13 +1,12 @@
-"""Sliding window counters: the arithmetic, and counters in memory.
+"""Sliding window counters for rate limits: the arithmetic, and counters in memory.
 
-A rate has two counters: tokens of the present window and of the one before. The earlier one counts
-in proportion to how much of it still lies within one window's length of now. It takes two numbers
-for a rate, however large; a fixed window would let twice the amount through in one instant at its
-edge, and a moving window keeps an entry for every call.
+A rate has two counters: the tokens of the current window and of the previous one. The previous one
+counts in proportion to how much of it lies within one window length of now. That takes two numbers
+per rate, however large; a fixed window would admit twice the amount at its edge, and a moving
+window stores an entry per call.
 
-`limits` has this algorithm, and in Redis we use it (its scripts need one clock, Redis's). Its
-counters in memory take 40 to 60 µs and start a thread or a task for nearly every call; those below
-take a tenth, need neither, and take their clock as an argument.
+In Redis we use the implementation of `limits`. Its counters in memory take 40 to 60 µs and start a
+thread or a task for nearly every call; those below take a tenth, and a clock as an argument.
 """
 
 import math
@@ -18,13 +17,13 @@ from token_authority_server.limits.quota import Rate
 
 
 class Windows(Protocol):
-    """Counters by key, as `limits` names their methods. A key has always the same `expiry`."""
+    """Counters by key, with the method names of `limits`. A key always has the same `expiry`."""
 
     async def get_sliding_window(self, key: str, expiry: int, /) -> tuple[int, float, int, float]:
-        """Returns the tokens of the earlier window and the seconds until none of them counts.
+        """Returns the tokens of the previous window and the seconds until none of them counts.
 
-        Then the tokens of the present window and the seconds until none of those counts, which
-        is one window's length after it ends.
+        Then the tokens of the current window and the seconds until none of those counts, which
+        is one window length after its end.
         """
         ...
 
@@ -38,14 +37,14 @@ class Windows(Protocol):
 class MemoryWindows:
     """Counters of this process.
 
-    Nothing here ever suspends, so what one task does between two awaits of its own is one step for
-    all others. There are as many keys as callers have rates; none is removed.
+    No method suspends, so each call is atomic for other tasks. There is one key per rate of each
+    caller; keys are never removed.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._counts: dict[str, tuple[float, int, int]] = {}
-        """Number of the window, tokens of the one before, tokens of this one."""
+        """Number of the window, tokens of the previous window, tokens of this one."""
 
     async def get_sliding_window(self, key: str, expiry: int, /) -> tuple[int, float, int, float]:
         """See `Windows`."""
@@ -71,10 +70,15 @@ class MemoryWindows:
 
 
 def seconds_until_room(rate: Rate, tokens: int, window: tuple[int, float, int, float]) -> float:
-    """Returns how long to wait until a rate has room for tokens, `rate.amount` at most; 0: it has.
+    """Returns the seconds until a rate has room for tokens, 0 if it has room now.
 
-    It holds if nobody else takes tokens meanwhile. Rounded up to milliseconds, with two to spare:
-    Redis counts in milliseconds, and a fraction of a token is forgiven, but not at its very edge.
+    Assumes that no other call is charged meanwhile. Rounded up to milliseconds, plus two: Redis
+    counts in milliseconds, and the counters ignore a fraction of a token, but not at its very edge.
+
+    Args:
+        rate: The rate.
+        tokens: 1 to `rate.amount`.
+        window: As `Windows.get_sliding_window` returns it.
     """
     earlier, earlier_left, present, present_left = window
     room = rate.amount - present - tokens
@@ -83,7 +87,7 @@ def seconds_until_room(rate: Rate, tokens: int, window: tuple[int, float, int, f
     if room >= 0:
         wait = earlier_left - (room + 1) * rate.seconds / earlier
     else:
-        # Only when this window has become the earlier one and has faded enough.
+        # Room appears when this window is the previous one and counts little enough.
         faded = rate.seconds - (rate.amount - tokens + 1) * rate.seconds / present
         wait = present_left - rate.seconds + max(0.0, faded)
     return (math.ceil(max(0.0, wait) * 1000) + 2) / 1000

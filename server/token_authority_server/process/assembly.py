@@ -3,7 +3,7 @@
 import io
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -15,9 +15,9 @@ from token_authority_server.config import Settings
 from token_authority_server.config.authentication import JwtSettings
 from token_authority_server.config.server import AuditSettings
 from token_authority_server.families import Moment
-from token_authority_server.identity.jwks import FixedKeys, RemoteKeys
 from token_authority_server.identity.jwks_fetch import Location
 from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier
+from token_authority_server.identity.key_sources import FixedKeys, RemoteKeys
 from token_authority_server.limits import InFlight, RateLimiter
 from token_authority_server.process.moments import read_moment
 from token_authority_server.rpc.authentication import Authenticator
@@ -33,6 +33,8 @@ from token_authority_server.telemetry.log import make_logger
 from token_authority_server.telemetry.metrics import Metrics
 
 VERSION: Final = version("agora-token-authority")
+# A key set of a megabyte can hold thousands of keys.
+_MAX_LOGGED_KEYS: Final = 10
 
 
 class Assembly:
@@ -62,6 +64,8 @@ class Assembly:
         self._jwt: JwtVerifier | None = None
         self._remote: RemoteKeys | None = None
         self._conditions = degraded
+        self._logger = logger
+        self._metrics = metrics
         redis = settings.limits.redis
         self._limiter = RateLimiter(
             redis.reveal() if redis else "memory",
@@ -117,6 +121,8 @@ class Assembly:
 
     def _jwt_verifier(self, jwt: JwtSettings | None) -> JwtVerifier | None:
         self._remote = None
+        # Those of a file are among the configuration's warnings.
+        self._metrics.skipped_keys.set(len(jwt.skipped_keys()) if jwt else 0)
         if jwt is None:
             return None
         location = jwt.location()
@@ -125,6 +131,8 @@ class Assembly:
         return JwtVerifier(JwtPolicy(jwt.issuer, jwt.audience, leeway), source)
 
     def _remote_keys(self, location: Location) -> RemoteKeys:
+        reported: Sequence[str] = ()
+
         # A source that was replaced may still be on its way, and has no say any more.
         def on_failure(problem: str) -> None:
             if self._remote is source:
@@ -134,7 +142,20 @@ class Assembly:
             if self._remote is source:
                 self._conditions.recover("jwks")
 
-        self._remote = source = RemoteKeys(location, on_failure, on_success)
+        def on_skipped(skipped: Sequence[str]) -> None:
+            nonlocal reported
+            if self._remote is source:
+                self._metrics.skipped_keys.set(len(skipped))
+                if skipped and skipped != reported:
+                    self._logger.warning(
+                        "jwks keys skipped",
+                        url=location.shown,
+                        count=len(skipped),
+                        keys=list(skipped[:_MAX_LOGGED_KEYS]),
+                    )
+                reported = skipped
+
+        self._remote = source = RemoteKeys(location, on_failure, on_success, on_skipped)
         return source
 
 

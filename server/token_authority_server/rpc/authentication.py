@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from grpc import aio
 
-from token_authority_server.audit import without_token
+from token_authority_server.audit import redact_tokens
 from token_authority_server.errors import (
     credential_expired,
     credential_invalid,
@@ -52,7 +52,7 @@ def credentials(context: Context) -> Credentials:
         if key == _AUTHORIZATION and isinstance(value, str):
             bearers.append(value)
         elif key == _REQUEST_ID and isinstance(value, str) and len(value) <= _MAX_REQUEST_ID:
-            request_id = without_token(value)
+            request_id = redact_tokens(value)
     return Credentials(bearers, request_id)
 
 

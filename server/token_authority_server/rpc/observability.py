@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from token_authority_server.audit import AuditTrail, without_token
+from token_authority_server.audit import AuditTrail, redact_tokens
 from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.telemetry.metrics import Metrics
@@ -81,7 +81,7 @@ class Observer:
         """The call was refused."""
         reason = refusal.reason
         # A name in a JWT or a certificate may be anything too.
-        detail = {"detail": without_token(refusal.detail)} if refusal.detail else {}
+        detail = {"detail": redact_tokens(refusal.detail)} if refusal.detail else {}
         # Merged, not passed side by side: some names, like `caller`, both have.
         line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
         self._logger.info("refused", **line)
@@ -147,7 +147,7 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
 
 def _metadata(refusal: Refusal) -> dict[str, str]:
     """Returns the values of its message; what the caller sent is among them."""
-    return {name: without_token(text) for name, text in refusal.metadata.items()}
+    return {name: redact_tokens(text) for name, text in refusal.metadata.items()}
 
 
 def _described(call: Call) -> dict[str, Any]:

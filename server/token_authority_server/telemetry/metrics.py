@@ -49,6 +49,12 @@ class Metrics:
             registry=registry,
         )
 
+        self.skipped_keys = Gauge(
+            "token_authority_jwks_keys_skipped",
+            "Keys of the identity provider's key set that cannot be used",
+            registry=registry,
+        )
+
     def watch_calls(self, in_flight: Callable[[], int]) -> None:
         """Shows how many calls are under way, whenever somebody asks."""
         self._calls_in_flight.set_function(in_flight)

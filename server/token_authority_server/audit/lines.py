@@ -1,4 +1,4 @@
-"""Reads files a line at a time, however large they are and whatever is in them."""
+"""Reads files line by line, whatever their size and content."""
 
 import json
 from collections.abc import Generator, Iterable
@@ -9,17 +9,17 @@ from token_authority_server.audit.record import MAX_RECORD_BYTES
 
 
 class Line(NamedTuple):
-    """A line of a file, with its line break if it has one."""
+    """A line of a file, including its line break if there is one."""
 
     path: Path
     number: int
     """From 1."""
     data: bytes
-    """Of a line that is longer than any record, a part; the next ones have the same number."""
+    """Of a line longer than any record: a part. The next parts have the same number."""
 
 
-def lines_of(paths: Iterable[Path]) -> Generator[Line]:
-    """Yields the lines of files, one file after the other.
+def read_lines(paths: Iterable[Path]) -> Generator[Line]:
+    """Yields the lines of all files in order.
 
     Raises:
         OSError: A file cannot be read.
@@ -33,7 +33,7 @@ def lines_of(paths: Iterable[Path]) -> Generator[Line]:
 
 
 def fields_of(data: bytes) -> dict[str, Any]:
-    """Reads the names and values of a record; those of a line that is none are empty."""
+    """Parses the fields of a record; returns {} for a line that is not a JSON object."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
