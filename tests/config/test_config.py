@@ -11,7 +11,7 @@ from support.serving import write_config
 from token_authority_server import config
 from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.callers import CallerSettings, GrantSettings
-from token_authority_server.config.values import signature
+from token_authority_server.config.files import ReadProgress, signatures_of
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
 from token_authority_server.process.explain import check_expectations
 
@@ -197,7 +197,7 @@ MISTAKES = {
     "an IPv6 address bare": (with_server('listen = ["::1:50051"]'), "server.listen.0: must be"),
     "an address twice": (
         with_server('listen = ["127.0.0.1:1", "127.0.0.1:1"]'),
-        "server.listen: 127.0.0.1:1 is there twice: remove one",
+        "server.listen: 127.0.0.1:1 is listed twice: remove one",
     ),
     "an address alone": (
         with_server('listen = "127.0.0.1:1"'),
@@ -461,13 +461,12 @@ def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> N
     check_expectations(settings, Moments())
 
 
-def test_what_changes_while_it_is_read_has_changed(tmp_path: Path) -> None:
-    path = write_config(tmp_path, MINIMAL)
-    file = ConfigFile(path, {})
+def test_a_change_while_files_are_read_is_a_change(tmp_path: Path) -> None:
+    file = ConfigFile(write_config(tmp_path, MINIMAL), {})
     file.load()
-    assert file.seen == signature(file.files)
-    assert tmp_path / "cert" in file.seen
-    before = dict(file.seen)
-    # Permissions that are mended are a change as well.
+    before = file.signatures
+    assert before.keys() == {file.path, tmp_path / "cert"}
+    assert signatures_of(before, ReadProgress()) == before
+    # Corrected permissions are a change as well.
     (tmp_path / "cert").chmod(0o400)
-    assert signature(file.files) != before
+    assert signatures_of(before, ReadProgress()) != before

@@ -12,7 +12,7 @@ from token_authority_server.access.callers import Caller
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.patterns import Patterns
 from token_authority_server.config.section import NAME, Section
-from token_authority_server.config.values import DurationText, NotEmpty, up_to
+from token_authority_server.config.values import DurationText, NotEmpty, repeated_in, up_to
 from token_authority_server.families import FAMILIES
 from token_authority_server.families.base import Dimension, TokenType, TtlUnit
 from token_authority_server.identity.directory import API_KEY, CLAIM, DNS, LOCAL, SPIFFE
@@ -227,8 +227,7 @@ class CallerSettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> "CallerSettings":
-        names = [grant.name for grant in self.grants]
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
+        if repeated := repeated_in(grant.name for grant in self.grants):
             raise ValueError(f"two grants are called {repeated[0]}: give each its own name")
         if self.default_project and self.default_project not in {
             grant.project for grant in self.grants
@@ -248,8 +247,7 @@ class CallerSettings(Section):
 
 def check_callers(callers: tuple[CallerSettings, ...]) -> Iterator[str]:
     """Yields what is wrong with callers beside each other."""
-    names = [caller.name for caller in callers]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in repeated_in(caller.name for caller in callers):
         yield f"callers: two are called {name}: give each its own name"
     owners: dict[str, str] = {}
     for caller in callers:

@@ -1,19 +1,25 @@
 """Reads the file, lets the environment override it, and explains what is wrong with either."""
 
 import difflib
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from pydantic import ValidationError
 
+from token_authority_server.config.files import ReadProgress, Signature, Sources
+from token_authority_server.config.rows import validate_rows
 from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
-from token_authority_server.config.values import Sources, signature
 
 ENVIRONMENT_PREFIX: Final = "TOKEN_AUTHORITY__"
 """`TOKEN_AUTHORITY__SERVER__DRAIN=5s` overrides `drain` in `[server]`."""
+_SETTLING_SECONDS: Final = 0.2
+_MAX_ROUNDS: Final = 20
+_MAX_CONFIG_BYTES: Final = 67_108_864
 
 
 class ConfigError(Exception):
@@ -29,8 +35,29 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
     return ConfigFile(path, environment).load()
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The outcome of reading a configuration once."""
+
+    outcome: "Settings | ConfigError"
+    sources: Sources
+    """The files that were read, with their contents and signatures."""
+    is_settled: bool = True
+    """Whether no file changed while they were read."""
+
+    def settings(self) -> Settings:
+        """Returns the settings.
+
+        Raises:
+            ConfigError: With one line for each mistake.
+        """
+        if isinstance(self.outcome, ConfigError):
+            raise self.outcome
+        return self.outcome
+
+
 class ConfigFile:
-    """A file that may change while the server runs, with those that it names.
+    """A configuration file and the files that it names, which may change while the server runs.
 
     Args:
         path: The TOML file.
@@ -40,28 +67,49 @@ class ConfigFile:
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.path = path
         self._environment = environment
-        self.files: frozenset[Path] = frozenset((path,))
-        """What the last `load` read or tried to, whether or not it came to an end."""
-        self.seen: dict[Path, Any] = {}
-        """The signature of those files, of before they were read."""
+        self.signatures: Mapping[Path, Signature] = {}
+        """The signatures of the files that `load` read, from before it read them."""
 
     def load(self) -> Settings:
-        """Reads all of it; see `load`."""
-        sources = Sources(self.path.parent, self._environment)
-        before = signature(self.files)
+        """Reads all files once; see `load`."""
+        attempt = self.read(ReadProgress())
+        self.signatures = attempt.sources.signatures
+        return attempt.settings()
+
+    def read(self, progress: ReadProgress) -> Attempt:
+        """Reads all files once, and validates what they hold."""
+        sources = Sources(self.path.parent, self._environment, progress)
         try:
-            return _settings(_document(self.path), str(self.path), sources)
-        finally:
-            self.files = frozenset((self.path, *sources.files))
-            self.seen = {**sources.files, **before}
-            self.seen = {path: self.seen[path] for path in self.files}
+            document = _document(self.path, sources)
+            return Attempt(_settings(document, str(self.path), sources), sources)
+        except ConfigError as error:
+            return Attempt(error, sources)
+
+    def read_settled(self, progress: ReadProgress) -> Attempt:
+        """Reads until all files hold the same bytes twice, 0.2 s apart; blocks meanwhile.
+
+        A file that is being written is not used before its writer has paused for as long as that.
+        """
+        rounds = 0
+        while True:
+            attempt = self.read(progress)
+            time.sleep(_SETTLING_SECONDS)
+            if attempt.sources.are_unchanged():
+                return attempt
+            rounds += 1
+            if rounds == _MAX_ROUNDS:
+                changing = f"{self.path}: changes while it is read: write a new file and rename it"
+                return Attempt(ConfigError(changing), attempt.sources, is_settled=False)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path, sources: Sources) -> dict[str, Any]:
+    data = sources.content(path, _MAX_CONFIG_BYTES)
+    if isinstance(data, str):
+        raise ConfigError(f"{path}: cannot be read: {data}")
+    if len(data) > _MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path}: is too long: more than {_MAX_CONFIG_BYTES} bytes")
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        return tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text: save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
@@ -89,6 +137,7 @@ def settings_of(
 
 def _settings(document: dict[str, Any], origin: str, sources: Sources) -> Settings:
     overrides = dict(_override(document, sources.environment))
+    validate_rows(document, sources)
     try:
         return Settings.model_validate(document, context=sources)
     except ValidationError as error:

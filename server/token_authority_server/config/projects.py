@@ -13,6 +13,7 @@ from token_authority_server.config.values import (
     NotEmpty,
     SecretText,
     TokenText,
+    repeated_in,
 )
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState, SigningKey
 
@@ -90,10 +91,8 @@ class ProjectSettings(Section):
                 raise ValueError("the id of a key is the key itself: ids stand in the log")
             if key.state is KeyState.ACTIVE and key.retired_ms is not None:
                 raise ValueError(f"{key.key_id} is active and has retired_at: remove one of them")
-        ids = [key.key_id for key in keys]
-        for key_id in ids:
-            if ids.count(key_id) > 1:
-                raise ValueError(f"two keys have the id {key_id!r}: give each its own")
+        if repeated := repeated_in(key.key_id for key in keys):
+            raise ValueError(f"two keys have the id {repeated[0]!r}: give each its own")
         for product in ("agora", "whiteboard"):
             active = [
                 key.key_id

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from token_authority_server.authority import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
 from token_authority_server.config.expectations import ExpectationSettings
@@ -93,6 +94,10 @@ class Settings(Section):
             {row.name: row.caller() for row in self.callers},
             {identity: row.name for row in self.callers for identity in row.identities},
         )
+
+    def policy(self) -> PolicySnapshot:
+        """Returns what requests are decided by."""
+        return PolicySnapshot(self.keyring(), self.callers_by_identity())
 
     def warnings(self) -> Iterator[str]:
         """Yields what is allowed and yet worth a look."""

@@ -42,6 +42,8 @@ class Callers:
             name for name, text in zip(names, identities, strict=True) if text.startswith(CLAIM)
         )
         """The claims by which JWTs are told apart."""
+        self.have_certificates = any(text.startswith((SPIFFE, DNS)) for text in identities)
+        """Whether some caller is known by a client certificate."""
 
     def named(self, name: str) -> Caller:
         """Returns a caller that was identified, perhaps by an older configuration.
@@ -57,11 +59,6 @@ class Callers:
     def have_api_keys(self) -> bool:
         """Whether some caller has one."""
         return bool(self._by_key_hash)
-
-    @property
-    def have_certificates(self) -> bool:
-        """Whether some caller is known by a client certificate."""
-        return any(identity.startswith((SPIFFE, DNS)) for identity in self._by_identity)
 
     @property
     def admits_local(self) -> bool:
