@@ -40,7 +40,7 @@ bench: .venv/dev.stamp ## Measure all that has to be fast
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
 	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/inspecting.py
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
-	$(BIN)/python tests/bench/authentication.py
+	$(BIN)/python tests/bench/authentication.py && $(BIN)/python tests/bench/reloading.py
 
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
