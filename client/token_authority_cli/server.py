@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ def _check_config(arguments: argparse.Namespace) -> int:
             print(as_json({"error": {"mistakes": str(error).splitlines()}}))
             return 2
         return complain_of_config(error)
-    warnings = list(settings.warnings())
+    warnings = [*settings.warnings(), *settings.expirations(datetime.now(UTC))]
     if arguments.json:
         print(as_json({"summary": _summary(settings), "warnings": warnings}))
         return 0
@@ -173,7 +174,7 @@ def _summary(settings: "Settings") -> list[str]:
             lines.append(f"  {key.product} key {key.key_id}{app}: {key.state}")
     for caller in settings.callers:
         lines.append(f"caller {caller.name}")
-        lines += [f"  identity {identity}" for identity in caller.identities]
+        lines += [f"  identity {identity}" for identity in caller.described_identities()]
         for grant in caller.grants:
             allow = f", and {', '.join(grant.allow)}" if grant.allow else ""
             tokens = ", ".join(sorted(grant.kinds())) or "no tokens"

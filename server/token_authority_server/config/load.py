@@ -191,7 +191,7 @@ def _explain(
 ) -> Iterator[str]:
     """Yields one line for each mistake: where it stands, its key, and what to do."""
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        keys = tuple(str(part) for part in problem["loc"] if part != "[key]")
+        keys = tuple(str(part) for part in problem["loc"] if part not in _TAGS)
         source = origin
         for overridden, variable in sources.items():
             made_it = problem["type"] == "extra_forbidden" and overridden[: len(keys)] == keys
@@ -202,11 +202,14 @@ def _explain(
             yield f"{where}: {line}"
 
 
+# What pydantic adds to the path of a mistake: the key of a table, the form of an identity.
+_TAGS: Final = frozenset({"[key]", "[text]", "[table]"})
 _CURES: Final = {
     "missing": "is missing: add it",
     "tuple_type": "must be a list: write [ … ] around it, or [[ … ]] for a list of tables",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
+    "timezone_aware": "must be a date and time with a time zone, like 2027-01-31T18:00:00Z",
     "dict_type": "must be a table: write [ … ] above its keys",
     "model_type": "must be a table: write [ … ] above its keys",
 }

@@ -1,7 +1,8 @@
 """The whole file, as a frozen model; the docstring of a field documents the key."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
@@ -20,6 +21,8 @@ from token_authority_server.config.server import (
 from token_authority_server.config.values import NotEmpty
 from token_authority_server.identity.directory import CLAIM, DNS, LOCAL, SPIFFE, Callers
 from token_authority_server.keyring import Keyring, KeyState, Project
+
+_WARNING_PERIOD: Final = timedelta(days=14)
 
 
 class Settings(Section):
@@ -73,7 +76,7 @@ class Settings(Section):
     def _unreachable(self) -> Iterator[str]:
         """Yields identities that nobody could show."""
         for caller in self.callers:
-            for identity in caller.identities:
+            for identity in caller.identity_texts:
                 if identity == LOCAL and not self.server.is_local:
                     yield (
                         f"callers: {caller.name}: identity 'local' would let in whoever reaches "
@@ -92,12 +95,28 @@ class Settings(Section):
         """Returns everyone who may ask."""
         return Callers(
             {row.name: row.caller() for row in self.callers},
-            {identity: row.name for row in self.callers for identity in row.identities},
+            {text: row.name for row in self.callers for text in row.identity_texts},
+            {
+                key.text: key.expires.timestamp()
+                for row in self.callers
+                for key in row.expiring_keys
+                if key.expires
+            },
         )
 
     def policy(self) -> PolicySnapshot:
         """Returns what requests are decided by."""
         return PolicySnapshot(self.keyring(), self.callers_by_identity())
+
+    def expirations(self, now: datetime) -> Iterator[str]:
+        """Yields a warning for each API key that has expired or soon will."""
+        for row in self.callers:
+            for key in row.expiring_keys:
+                if key.expires and key.expires - now <= _WARNING_PERIOD:
+                    yield (
+                        f"caller {row.name!r}: {key} {key.describe_expiry(now)}: give the caller "
+                        "another key, then remove this one"
+                    )
 
     def warnings(self) -> Iterator[str]:
         """Yields what is allowed and yet worth a look."""

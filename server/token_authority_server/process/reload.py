@@ -6,8 +6,11 @@ An invalid configuration is rejected: the previous one stays in use and the erro
 import asyncio
 import contextlib
 import gc
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -35,6 +38,7 @@ _MAX_HUNG: Final = 3
 now."""
 _RETRY_SECONDS: Final = 2.0
 """The longest time between two attempts to read what could not be read."""
+_REMINDER_SECONDS: Final = 86_400.0
 _NAMES_PER_RECORD: Final = 1000
 """Names in one record of the trail, whose length is limited."""
 
@@ -93,6 +97,7 @@ class Reloader:
         self._seen = file.signatures
         self._unread: Mapping[Path, str] = {}
         self._must_retry = False
+        self._reminded = -math.inf
         self._hung: list[Job[Any]] = []
 
     def reload_now(self) -> None:
@@ -101,26 +106,29 @@ class Reloader:
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
+        await self._remind()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._requested.wait(), self._interval())
             requested = self._requested.is_set() or self._must_retry
+            polls = self._settings.server.reload_interval or self._unread
             self._requested.clear()
             self._must_retry = False
             try:
-                if requested or await self._in_thread(self._has_changed):
+                if requested or (polls and await self._in_thread(self._has_changed)):
                     await self._reload()
+                await self._remind()
             except ReadError as error:
                 self._must_retry = True
                 self._fail(str(error))
             except Exception as defect:  # noqa: BLE001  # or no later change would be noticed
                 self._fail(type(defect).__name__)
 
-    def _interval(self) -> float | None:
+    def _interval(self) -> float:
         interval = self._settings.server.reload_interval.total_seconds()
         if self._must_retry or self._unread:
             return min(interval or _RETRY_SECONDS, _RETRY_SECONDS)
-        return interval or None
+        return interval or _REMINDER_SECONDS
 
     def _has_changed(self, progress: ReadProgress) -> bool:
         """Whether a file has changed, or one that could not be read can be or fails otherwise."""
@@ -141,6 +149,7 @@ class Reloader:
             await self._replace(loaded.attempt.settings(), loaded.policy)
             # What is here now stays until the next reload, and need not be collected until then.
             gc.freeze()
+        self._reminded = -math.inf
         self._degraded.recover("configuration")
         self._metrics.reloads.labels("ok").inc()
         self._logger.info("configuration reloaded", **loaded.changes)
@@ -149,6 +158,15 @@ class Reloader:
         for record in _records(loaded.changes):
             self._trail.record_soon([record])
             await asyncio.sleep(0)
+
+    async def _remind(self) -> None:
+        """Logs which API keys expire: at the start, after a reload, and once a day."""
+        if time.monotonic() < self._reminded + _REMINDER_SECONDS:
+            return
+        self._reminded = time.monotonic()
+        now = datetime.fromtimestamp(self._moments().now_ms / 1000, UTC)
+        for warning in await self._in_thread(lambda _: list(self._settings.expirations(now))):
+            self._logger.warning(warning)
 
     async def _replace(self, settings: Settings, policy: PolicySnapshot) -> None:
         old = _pieces(self._settings, self._apply(settings, policy))
@@ -220,7 +238,7 @@ def _check_listeners(started: Settings, settings: Settings) -> None:
     if started.server.is_local:
         return
     for caller in settings.callers:
-        if LOCAL in caller.identities:
+        if LOCAL in caller.identity_texts:
             raise ConfigError(
                 f"callers: {caller.name}: identity 'local' would let in whoever reaches the "
                 "server, which listens for other machines until it is restarted"
