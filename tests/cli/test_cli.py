@@ -295,7 +295,7 @@ async def test_the_development_server_says_how_to_ask_it(tmp_path: Path) -> None
 async def test_a_second_server_on_the_port_is_refused_in_one_line() -> None:
     async with serving("--dev", "--listen", "127.0.0.1:0") as server:
         ran = await run("serve", "--dev", "--listen", server.address)
-        assert ran.code == 1
+        assert ran.code == 2
         assert ran.err.count("\n") == 1
         assert f"cannot listen on {server.address}: another process does" in ran.err
 

@@ -9,7 +9,7 @@ no server was writing, or that everything from some line on was written anew. Fo
 number and hash of the last record, which `verify` prints, with a copy that is kept elsewhere.
 """
 
-from token_authority_server.audit.file import FileSink, FsyncPolicy
+from token_authority_server.audit.file import FileSink, FsyncPolicy, check_audit_file
 from token_authority_server.audit.find import Found, find_signed_by, find_token, token_id_of
 from token_authority_server.audit.record import rfc_3339, without_token
 from token_authority_server.audit.sinks import AuditError, Sink, StreamSink
@@ -26,6 +26,7 @@ __all__ = [
     "Report",
     "Sink",
     "StreamSink",
+    "check_audit_file",
     "find_signed_by",
     "find_token",
     "rfc_3339",
