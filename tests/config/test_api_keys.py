@@ -117,5 +117,5 @@ def test_a_mistake_in_a_key_is_one_line(tmp_path: Path, table: str, expected: st
 def test_one_key_cannot_belong_to_two_callers(tmp_path: Path) -> None:
     other = BY_KEY.replace('"tester"', '"other"')
     text = PROJECT + expiring("2026-01-31T00:00:00Z") + other
-    with pytest.raises(ConfigError, match="tester and other have the same identity"):
+    with pytest.raises(ConfigError, match="caller 'tester' has the same identity"):
         config.load(write_config(tmp_path, text), {})

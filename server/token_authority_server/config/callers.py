@@ -9,6 +9,7 @@ from token_authority_server.access.callers import Caller
 from token_authority_server.config.grants import TOKEN_KINDS, GrantSettings
 from token_authority_server.config.identities import ApiKeySettings, Identity
 from token_authority_server.config.section import NAME, Section
+from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty, repeated_in
 from token_authority_server.limits import Quota
 
@@ -50,11 +51,13 @@ class CallerSettings(Section):
     @model_validator(mode="after")
     def _check(self) -> "CallerSettings":
         if repeated := repeated_in(grant.name for grant in self.grants):
-            raise ValueError(f"two grants are called {repeated[0]}: give each its own name")
+            raise ValueError(f"two grants are called {repeated[0]!r}: give each its own name")
         if self.default_project and self.default_project not in {
             grant.project for grant in self.grants
         }:
-            raise ValueError(f"default_project {self.default_project} is none of its grants'")
+            raise ValueError(
+                f"default_project is {self.default_project!r}, for which it has no grant: add one"
+            )
         return self
 
     @property
@@ -83,13 +86,16 @@ class CallerSettings(Section):
         )
 
 
-def check_callers(callers: tuple[CallerSettings, ...]) -> Iterator[str]:
-    """Yields what is wrong with callers beside each other."""
-    for name in repeated_in(caller.name for caller in callers):
-        yield f"callers: two are called {name}: give each its own name"
+def check_callers(callers: tuple[CallerSettings, ...]) -> Iterator[tuple[Keys, str]]:
+    """Yields what is wrong with callers beside each other, and the path of each mistake."""
+    names: set[str] = set()
     owners: dict[str, str] = {}
-    for caller in callers:
-        for identity in caller.identity_texts:
+    for row, caller in enumerate(callers):
+        if caller.name in names:
+            yield ("callers", row), "another caller has this name: give each its own"
+        names.add(caller.name)
+        for index, identity in enumerate(caller.identity_texts):
             owner = owners.setdefault(identity, caller.name)
             if owner != caller.name:
-                yield f"callers: {owner} and {caller.name} have the same identity {identity}"
+                problem = f"caller {owner!r} has the same identity: each belongs to one caller"
+                yield ("callers", row, "identities", index), problem

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.patterns import Patterns
 from token_authority_server.config.section import NAME, Section
-from token_authority_server.config.values import DurationText, up_to
+from token_authority_server.config.values import DurationText, suggestion, up_to
 from token_authority_server.families import FAMILIES
 from token_authority_server.families.base import Dimension, TokenType, TtlUnit
 
@@ -34,7 +34,8 @@ _DAY: Final = timedelta(days=1)
 def _token(value: str) -> str:
     if value not in TOKEN_KINDS and not _FAMILIES.get(value):
         known = sorted({*TOKEN_KINDS, *(name for name, members in _FAMILIES.items() if members)})
-        raise ValueError(f"is not a kind of token: one of {', '.join(known)}")
+        cure = suggestion(value, known)
+        raise ValueError(f"is not a kind of token{cure} (known: {', '.join(known)})")
     return value
 
 
@@ -126,10 +127,11 @@ class GrantSettings(Section):
             patterns = getattr(self, dimension)
             if dimension in needed and not patterns:
                 raise ValueError(
-                    f'has to say which {dimension}, for {needed[dimension]} tokens: "*" for all'
+                    f"must list {dimension}, which {needed[dimension]} tokens have: "
+                    'write ["*"] for all'
                 )
             if patterns and dimension not in needed:
-                raise ValueError(f"has {dimension}, which none of its tokens has: remove them")
+                raise ValueError(f"lists {dimension}, which none of its tokens has: remove them")
         self._check_roles()
         return self
 
@@ -142,7 +144,8 @@ class GrantSettings(Section):
         for pattern in self.roles:
             if not any(map(Patterns([pattern]).match, known)):
                 raise ValueError(
-                    f"has the role {pattern}, which none of its tokens has: {', '.join(known)}"
+                    f"none of its tokens has the role {pattern!r}{suggestion(pattern, known)} "
+                    f"(known: {', '.join(known)})"
                 )
 
     def kinds(self) -> frozenset[str]:

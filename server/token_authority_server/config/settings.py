@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from token_authority_server.authority import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
@@ -18,6 +18,7 @@ from token_authority_server.config.server import (
     LogSettings,
     ServerSettings,
 )
+from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty
 from token_authority_server.identity.directory import CLAIM, DNS, LOCAL, SPIFFE, Callers
 from token_authority_server.keyring import Keyring, KeyState, Project
@@ -52,40 +53,26 @@ class Settings(Section):
     tests: tuple[ExpectationSettings, ...] = ()
     """What the callers and grants are held against before the server starts."""
 
-    @model_validator(mode="after")
-    def _check(self) -> "Settings":
-        problems = [*check_callers(self.callers), *self._unreachable(), *self._unknown()]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+    def mistakes(self) -> Iterator[tuple[Keys, str]]:
+        """Yields what is wrong with rows that are valid by themselves, and the path of each."""
+        yield from check_callers(self.callers)
+        for row, caller in enumerate(self.callers):
+            for index, identity in enumerate(caller.identity_texts):
+                if problem := self._unusable(identity):
+                    yield ("callers", row, "identities", index), problem
 
-    def _unknown(self) -> Iterator[str]:
-        """Yields names that stand for nothing."""
-        for caller in self.callers:
-            for grant in caller.grants:
-                if grant.project not in self.projects:
-                    yield (
-                        f"callers: {caller.name}: grant {grant.name}: there is no project "
-                        f"{grant.project!r}"
-                    )
-        names = {caller.name for caller in self.callers}
-        for number, expectation in enumerate(self.tests):
-            if expectation.caller not in names:
-                yield f"tests.{number}: there is no caller {expectation.caller!r}"
-
-    def _unreachable(self) -> Iterator[str]:
-        """Yields identities that nobody could show."""
-        for caller in self.callers:
-            for identity in caller.identity_texts:
-                if identity == LOCAL and not self.server.is_local:
-                    yield (
-                        f"callers: {caller.name}: identity 'local' would let in whoever reaches "
-                        "the server, and other machines can: use an API key, a JWT or mTLS"
-                    )
-                if identity.startswith(CLAIM) and not self.authentication.jwt:
-                    yield f"callers: {caller.name}: {identity} needs [authentication.jwt]"
-                if identity.startswith((SPIFFE, DNS)) and not self.server.mtls_listen:
-                    yield f"callers: {caller.name}: {identity} needs server.mtls_listen"
+    def _unusable(self, identity: str) -> str:
+        """Says why nobody can, or everybody could, authenticate with an identity."""
+        if identity == LOCAL and not self.server.is_local:
+            return (
+                "'local' would admit every client that reaches the server, and other machines "
+                "can: use an API key, a JWT or mTLS"
+            )
+        if identity.startswith(CLAIM) and not self.authentication.jwt:
+            return f"{identity} needs [authentication.jwt]"
+        if identity.startswith((SPIFFE, DNS)) and not self.server.mtls_listen:
+            return f"{identity} needs server.mtls_listen"
+        return ""
 
     def keyring(self) -> Keyring:
         """Returns the projects and their keys."""

@@ -3,6 +3,7 @@
 A validator's message says what to do and never shows a secret.
 """
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -87,6 +88,16 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
     if repeated := repeated_in(value for value in values if not value.endswith(":0")):
         raise ValueError(f"{repeated[0]} is listed twice: remove one")
     return values
+
+
+def suggestion(value: object, known: Iterable[str]) -> str:
+    """Returns ": did you mean 'name'?" for a value that resembles a known one, or ""."""
+    if not isinstance(value, str):
+        return ""
+    close = difflib.get_close_matches(value, known)
+    # Of equally close ones, letters in the wrong order are the likelier slip.
+    close.sort(key=lambda name: sorted(name) != sorted(value))
+    return f": did you mean {close[0]!r}?" if close else ""
 
 
 def repeated_in(values: Iterable[str]) -> list[str]:

@@ -231,15 +231,15 @@ def _release(pieces: list[Any]) -> None:
 
 
 def _check_listeners(started: Settings, settings: Settings) -> None:
-    """Holds that nobody is let in by where they are while other machines reach the listeners.
+    """Rejects a reload that authenticates callers as `local` while other machines can connect.
 
-    The settings have been checked against the listeners that they name; those of the start stand.
+    The settings were checked against the listeners that they name; those of the start are in use.
     """
     if started.server.is_local:
         return
     for caller in settings.callers:
         if LOCAL in caller.identity_texts:
             raise ConfigError(
-                f"callers: {caller.name}: identity 'local' would let in whoever reaches the "
-                "server, which listens for other machines until it is restarted"
+                f"[[callers]] caller {caller.name!r}: identities: 'local' would admit every "
+                "client that reaches the server, and other machines can until it is restarted"
             )
