@@ -1,7 +1,7 @@
 """`[[callers.grants]]`: what a caller may have."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Final, Literal, get_args
 
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.patterns import Patterns
+from token_authority_server.config.patterns import impossible, suspicious
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.values import DurationText, suggestion, up_to
 from token_authority_server.families import FAMILIES
@@ -133,7 +134,21 @@ class GrantSettings(Section):
             if patterns and dimension not in needed:
                 raise ValueError(f"lists {dimension}, which none of its tokens has: remove them")
         self._check_roles()
+        self._check_patterns()
         return self
+
+    def _check_patterns(self) -> None:
+        for dimension in ("channels", "users", "rooms"):
+            for pattern in getattr(self, dimension):
+                if problem := impossible(dimension, pattern, self.kinds()):
+                    raise ValueError(f"{dimension}: {problem}")
+
+    def warnings(self) -> Iterator[str]:
+        """Yields patterns that probably do not match what was meant."""
+        for dimension in ("channels", "users", "rooms"):
+            for pattern in getattr(self, dimension):
+                if problem := suspicious(dimension, pattern):
+                    yield problem
 
     def _check_roles(self) -> None:
         """Refuses a misspelt role, which would grant nothing."""

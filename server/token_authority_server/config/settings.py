@@ -21,7 +21,7 @@ from token_authority_server.config.server import (
 from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty
 from token_authority_server.identity.directory import CLAIM, DNS, LOCAL, SPIFFE, Callers
-from token_authority_server.keyring import Keyring, KeyState, Project
+from token_authority_server.keyring import Keyring, Project
 
 _WARNING_PERIOD: Final = timedelta(days=14)
 
@@ -106,12 +106,10 @@ class Settings(Section):
                     )
 
     def warnings(self) -> Iterator[str]:
-        """Yields what is allowed and yet worth a look."""
+        """Yields a line for whatever is valid and probably a mistake."""
         for name, project in self.projects.items():
-            for product in sorted({key.product for key in project.signing_keys()}):
-                states = [key.state for key in project.signing_keys() if key.product == product]
-                if KeyState.ACTIVE not in states:
-                    yield (
-                        f"projects.{name}.{product}: no key is active: every request for its "
-                        "tokens will be answered with NO_ACTIVE_KEY"
-                    )
+            yield from project.warnings(f"projects.{name}")
+        for caller in self.callers:
+            for grant in caller.grants:
+                for warning in grant.warnings():
+                    yield f"grant {grant.name!r} of caller {caller.name!r}: {warning}"
