@@ -350,11 +350,12 @@ async def test_a_file_is_served_with_its_projects(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["serve", "--config"], ["check-config"]])
 async def test_a_bad_file_is_code_2_and_one_line(tmp_path: Path, arguments: list[str]) -> None:
     path = str(write_config(tmp_path, CONFIG.replace(APP_ID, f" {APP_ID}")))
+    line = CONFIG[: CONFIG.index("app_id")].count("\n") + 1
     ran = await run(*arguments, path)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        f"token-authority: {path}: projects.classroom.agora.app_id: has white space around it: "
-        "remove that\n"
+        f"token-authority: {path}:{line}: projects.classroom.agora.app_id: has white space around "
+        "it: remove that\n"
     )
 
 
