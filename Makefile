@@ -43,7 +43,7 @@ bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
 	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/inspecting.py
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
-	$(BIN)/python tests/bench/authentication.py
+	$(BIN)/python tests/bench/authentication.py && $(BIN)/python tests/bench/reloading.py
 
 bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go, Node.js, h2load)
 	tests/bench/peers/build.sh

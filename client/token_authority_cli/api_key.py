@@ -1,15 +1,18 @@
-"""`token-authority api-key new`: makes an API key. Asks no server."""
+"""`token-authority api-key new`: generates an API key without asking a server."""
 
 import argparse
 import hashlib
 import json
+import os
 import secrets
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 from token_authority_cli.commands import HELP
+from token_authority_cli.output import complain
 
-# Tells people and secret scanners what they have found.
+# Lets people and secret scanners recognize a key.
 _PREFIX: Final = "tak_"
 _BYTES: Final = 32
 
@@ -19,27 +22,52 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "api-key",
         help=HELP["api-key"],
-        description="Make an API key for a caller.",
+        description="Generate an API key for a caller.",
         allow_abbrev=False,
     )
     new = parser.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "new",
-        help="make an API key",
-        description="Make an API key from 32 random bytes. The key goes to standard output, for "
-        "the caller, and is shown this once; the identity that knows it again goes to standard "
-        "error, for the server's configuration, where it is no secret.",
+        help="generate an API key",
+        description="Generate an API key from 32 random bytes. The key is for the caller, and is "
+        "shown only once: on standard output, or in a file. Its identity is for the server's "
+        "configuration, where it is no secret: it is printed to standard error.",
         allow_abbrev=False,
     )
-    new.add_argument("--json", action="store_true", help="answer with both, as JSON")
+    new.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the key to a new file with mode 0600 instead of standard output",
+    )
+    new.add_argument("--json", action="store_true", help="print both as JSON")
     new.set_defaults(run=_new)
 
 
 def _new(arguments: argparse.Namespace) -> int:
     key = _PREFIX + secrets.token_urlsafe(_BYTES)
     identity = f"api-key:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    if arguments.output:
+        try:
+            _write(arguments.output, key)
+        except OSError as error:
+            complain(f"{arguments.output}: cannot be created: {error.strerror}")
+            return 1
     if arguments.json:
-        print(json.dumps({"api_key": key, "identity": identity}, indent=2))
+        shown = {} if arguments.output else {"api_key": key}
+        print(json.dumps({**shown, "identity": identity}, indent=2))
         return 0
-    print(key)
+    if not arguments.output:
+        print(key)
     print(f'identities = ["{identity}"]', file=sys.stderr)
     return 0
+
+
+def _write(path: Path, key: str) -> None:
+    """Writes a key to a file that must not exist yet, and that only its owner may read."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(f"{key}\n")
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise

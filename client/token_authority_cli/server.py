@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,9 +67,10 @@ def add_commands(commands: Any) -> None:
     check = commands.add_parser(
         "check-config",
         help=HELP["check-config"],
-        description="Read a configuration file and its secrets as `serve` would, hold its callers "
-        "and grants against its [[tests]], and say what it comes to. Exits with 2 if it cannot be "
-        "used.",
+        description="Read a configuration file and its secrets as `serve` would, check its callers "
+        "and grants against its [[tests]], check that its audit file and addresses can be used, "
+        "and print a summary. Exits with 2 if `serve` would not start. May run beside a server: "
+        "addresses and files that are in use are no error.",
         allow_abbrev=False,
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
@@ -108,11 +110,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         else:
             file = config.ConfigFile(arguments.config, os.environ)
             serve(file.load(), file, lambda _: None)
-    except config.ConfigError as error:
+    except (config.ConfigError, ListenError, AuditError) as error:
         return complain_of_config(error)
-    except (ListenError, AuditError) as error:
-        complain(str(error))
-        return 1
     return 0
 
 
@@ -140,18 +139,19 @@ def _this_command() -> str:
 
 def _check_config(arguments: argparse.Namespace) -> int:
     from token_authority_server import config  # noqa: PLC0415  # lazily: see the module
-    from token_authority_server.process.explain import check_expectations  # noqa: PLC0415
-    from token_authority_server.process.moments import read_moment  # noqa: PLC0415
+    from token_authority_server.audit import AuditError  # noqa: PLC0415
+    from token_authority_server.process.preflight import check_start  # noqa: PLC0415
+    from token_authority_server.rpc.unix_socket import ListenError  # noqa: PLC0415
 
     try:
         settings = config.load(arguments.file, os.environ)
-        check_expectations(settings, read_moment)
-    except config.ConfigError as error:
+        check_start(settings)
+    except (config.ConfigError, ListenError, AuditError) as error:
         if arguments.json:
             print(as_json({"error": {"mistakes": str(error).splitlines()}}))
             return 2
         return complain_of_config(error)
-    warnings = list(settings.warnings())
+    warnings = [*settings.warnings(), *settings.expirations(datetime.now(UTC))]
     if arguments.json:
         print(as_json({"summary": _summary(settings), "warnings": warnings}))
         return 0
@@ -173,7 +173,7 @@ def _summary(settings: "Settings") -> list[str]:
             lines.append(f"  {key.product} key {key.key_id}{app}: {key.state}")
     for caller in settings.callers:
         lines.append(f"caller {caller.name}")
-        lines += [f"  identity {identity}" for identity in caller.identities]
+        lines += [f"  identity {identity}" for identity in caller.described_identities()]
         for grant in caller.grants:
             allow = f", and {', '.join(grant.allow)}" if grant.allow else ""
             tokens = ", ".join(sorted(grant.kinds())) or "no tokens"

@@ -35,6 +35,35 @@ async def test_an_api_key_as_json() -> None:
     assert answer["identity"] == f"api-key:sha256:{digest}"
 
 
+async def test_an_api_key_goes_to_a_new_file_that_only_its_owner_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    ran = await run("api-key", "new", "--output", str(path))
+    assert (ran.code, ran.out) == (0, "")
+    key = path.read_text().removesuffix("\n")
+    assert KEY.fullmatch(key)
+    assert path.stat().st_mode & 0o777 == 0o600
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    assert ran.err == f'identities = ["api-key:sha256:{digest}"]\n'
+    # A key that is in use is never overwritten, and a link is not followed.
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for taken, problem in (
+        (path, "File exists"),
+        (tmp_path / "link", "File exists"),
+        (tmp_path / "gone" / "key", "No such file or directory"),
+    ):
+        ran = await run("api-key", "new", "--output", str(taken))
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err == f"token-authority: {taken}: cannot be created: {problem}\n"
+    assert path.read_text() == f"{key}\n"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_an_api_key_in_a_file_is_not_in_the_json(tmp_path: Path) -> None:
+    ran = await run("api-key", "new", "--json", "--output", str(tmp_path / "key"))
+    digest = hashlib.sha256((tmp_path / "key").read_text().strip().encode()).hexdigest()
+    assert json.loads(ran.out) == {"identity": f"api-key:sha256:{digest}"}
+
+
 async def test_a_new_api_key_works_against_a_server(tmp_path: Path) -> None:
     ran = await run("api-key", "new")
     identity, key = ran.err.strip(), ran.out.strip()

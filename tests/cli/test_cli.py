@@ -295,7 +295,7 @@ async def test_the_development_server_says_how_to_ask_it(tmp_path: Path) -> None
 async def test_a_second_server_on_the_port_is_refused_in_one_line() -> None:
     async with serving("--dev", "--listen", "127.0.0.1:0") as server:
         ran = await run("serve", "--dev", "--listen", server.address)
-        assert ran.code == 1
+        assert ran.code == 2
         assert ran.err.count("\n") == 1
         assert f"cannot listen on {server.address}: another process does" in ran.err
 
@@ -350,11 +350,12 @@ async def test_a_file_is_served_with_its_projects(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["serve", "--config"], ["check-config"]])
 async def test_a_bad_file_is_code_2_and_one_line(tmp_path: Path, arguments: list[str]) -> None:
     path = str(write_config(tmp_path, CONFIG.replace(APP_ID, f" {APP_ID}")))
+    line = CONFIG[: CONFIG.index("app_id")].count("\n") + 1
     ran = await run(*arguments, path)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        f"token-authority: {path}: projects.classroom.agora.app_id: has white space around it: "
-        "remove that\n"
+        f"token-authority: {path}:{line}: projects.classroom.agora.app_id: has white space around "
+        "it: remove that\n"
     )
 
 

@@ -85,20 +85,20 @@ MISTAKES: Final = {
         "client_ca has no PEM certificate that can be read",
     ),
     "a file that is not there": (TLS.replace("tls.key", "gone") + BY_KEY, "No such file"),
-    "local for all": (PUBLIC + TLS + BY_PLACE, "identity 'local' would let in whoever reaches"),
+    "local for all": (PUBLIC + TLS + BY_PLACE, "'local' would admit every client that reaches"),
     "local behind a mesh": (
         "[server]\nallow_plaintext = true\n" + BY_PLACE,
-        "identity 'local' would let in whoever reaches",
+        "'local' would admit every client that reaches",
     ),
     "local beside mTLS for all": (
         '[server]\nmtls_listen = ["0.0.0.0:1"]\n' + TLS + CLIENT_CA + BY_PLACE,
-        "identity 'local' would let in whoever reaches",
+        "'local' would admit every client that reaches",
     ),
     "a certificate's name without mTLS": (SPIFFE, "needs server.mtls_listen"),
     "a claim without JWTs": (caller(IDENTITY), "needs [authentication.jwt]"),
     "an identity twice": (
         BY_KEY + caller(granting.API_KEY_IDENTITY, "other"),
-        "tester and other have the same identity",
+        "caller 'tester' has the same identity",
     ),
     "a key instead of its hash": (caller(f"api-key:{granting.API_KEY}"), "must be "),
     "the hash of nothing": (

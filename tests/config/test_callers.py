@@ -1,5 +1,6 @@
 """Mistakes in callers, grants and tests: each is a line that says where and what to do."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def expecting(request: str, caller: str = "tester", expect: str = "allow") -> st
 
 
 RTC = '{ rtc = { channel_name = "lesson-1", uid = 7, role = "RTC_ROLE_PUBLISHER" } }'
-AT_GRANT = "callers.0.grants.0"
+AT_CALLER = "[[callers]] caller 'tester'"
+AT_GRANT = "[[callers.grants]] grant 'lessons' of caller 'tester'"
 NO_OTHERS = "must be printable ASCII characters, of which '*' stands for any"
 MISTAKES = {
     "no callers": ("", "callers: is missing: add it"),
@@ -70,28 +72,31 @@ MISTAKES = {
         CALLER.replace("[[callers]]", "[callers]"),
         "callers: must be a list: write [ … ] around it, or [[ … ]]",
     ),
-    "no name": (CALLER.replace('name = "tester"', ""), "callers.0.name: is missing: add it"),
+    "no name": (
+        CALLER.replace('name = "tester"', ""),
+        "[[callers]] caller 1: name: is missing: add it",
+    ),
     "an odd name": (
         CALLER.replace('"tester"', '"Lesson Service"'),
-        "callers.0.name: must be lower-case letters, digits and '-'",
+        "[[callers]] caller 'Lesson Service': name: must be lower-case letters, digits and '-'",
     ),
     "an unknown key": (
         with_caller('rate-limit = "1/second"'),
-        "callers.0.rate-limit: is not a key: did you mean 'rate_limit'?",
+        f"{AT_CALLER}: rate-limit: is not a key: did you mean 'rate_limit'?",
     ),
     "an unknown key of a grant": (
         with_grant('channel = ["a"]'),
-        f"{AT_GRANT}.channel: is not a key: did you mean 'channels'?",
+        f"{AT_GRANT}: channel: is not a key: did you mean 'channels'?",
     ),
     "two callers of one name": (
         CALLER + identified(API_KEY_IDENTITY),
-        "callers: two are called tester: give each its own name",
+        f"{AT_CALLER}: another caller has this name: give each its own",
     ),
     "two callers with one identity": (
         CALLER + OTHER_CALLER,
-        "callers: tester and other have the same identity local",
+        "[[callers]] caller 'other': identities.0: caller 'tester' has the same identity",
     ),
-    "no identity": (identified(), "callers.0.identities: must not be empty: add one"),
+    "no identity": (identified(), f"{AT_CALLER}: identities: must not be empty: add one"),
     "an unknown identity": (identified("ip:10.0.0.1"), 'identities.0: must be "spiffe://'),
     "an API key for its hash": (
         identified("api-key:sha256:tak_0123"),
@@ -101,53 +106,58 @@ MISTAKES = {
     "a pattern for an identity": (identified("spiffe://example.org/*"), "identities.0: must be "),
     "a JWT without an issuer": (
         identified("jwt:sub=lessons"),
-        "callers: tester: jwt:sub=lessons needs [authentication.jwt]",
+        f"{AT_CALLER}: identities.0: jwt:sub=lessons needs [authentication.jwt]",
     ),
     "a certificate that nobody asks for": (
         identified("spiffe://example.org/lessons"),
-        "callers: tester: spiffe://example.org/lessons needs server.mtls_listen",
+        f"{AT_CALLER}: identities.0: spiffe://example.org/lessons needs server.mtls_listen",
     ),
     "whoever comes, from anywhere": (
         '[server]\nlisten = ["0.0.0.0:1"]\nallow_plaintext = true\n' + CALLER,
-        "callers: tester: identity 'local' would let in whoever reaches the server",
+        f"{AT_CALLER}: identities.0: 'local' would admit every client that reaches the server",
     ),
     "no grants": (
         CALLER.replace(GRANT, ""),
-        "callers.0.grants: is missing: add it",
+        f"{AT_CALLER}: grants: is missing: add it",
     ),
     "two grants of one name": (
         CALLER + GRANT,
-        "callers.0: two grants are called lessons: give each its own name",
+        f"{AT_CALLER}: two grants are called 'lessons': give each its own name",
     ),
     "a default project that is not granted": (
-        with_caller('default_project = "office"'),
-        "callers.0: default_project office is none of its grants'",
+        "[projects.office.agora]"
+        + PROJECT.partition("[projects.classroom.agora]")[2].replace(".classroom.", ".office.")
+        + with_caller('default_project = "office"'),
+        f"{AT_CALLER}: default_project is 'office', for which it has no grant: add one",
     ),
-    "a rate that is none": (with_caller('rate_limit = "fast"'), "callers.0.rate_limit: "),
+    "a rate that is none": (with_caller('rate_limit = "fast"'), f"{AT_CALLER}: rate_limit: "),
     "a rate as a number": (
         with_caller("rate_limit = 200"),
-        'callers.0.rate_limit: must be text like "200/second; 10000/hour"',
+        AT_CALLER + ': rate_limit: must be text like "200/second; 10000/hour"',
     ),
-    "no call at all": (with_caller("max_in_flight = 0"), "callers.0.max_in_flight: "),
+    "no call at all": (
+        with_caller("max_in_flight = 0"),
+        f"{AT_CALLER}: max_in_flight: must be at least 1",
+    ),
     "an unknown project": (
         CALLER.replace('"classroom"', '"office"'),
-        "callers: tester: grant lessons: there is no project 'office'",
+        f"{AT_GRANT}: project: there is no project 'office'",
     ),
     "a pattern for a project": (
         CALLER.replace('"classroom"', '"*"'),
-        "callers: tester: grant lessons: there is no project '*'",
+        f"{AT_GRANT}: project: there is no project '*'",
     ),
     "an unknown kind": (
         with_grant('tokens = ["rct"]', "tokens"),
-        f"{AT_GRANT}.tokens.0: is not a kind of token: one of access_token, chat, ",
+        f"{AT_GRANT}: tokens.0: is not a kind of token: did you mean 'rtc'? (known: access_token, ",
     ),
     "a star for all kinds": (
         with_grant('tokens = ["*"]', "tokens"),
-        f"{AT_GRANT}.tokens.0: is not a kind of token: one of ",
+        f"{AT_GRANT}: tokens.0: is not a kind of token (known: access_token, ",
     ),
     "text for a list": (
         with_grant('tokens = "rtc"', "tokens"),
-        f"{AT_GRANT}.tokens: must be a list: write [ … ] around it",
+        f"{AT_GRANT}: tokens: must be a list: write [ … ] around it",
     ),
     "nothing granted": (
         with_grant("tokens = []", "tokens"),
@@ -155,65 +165,68 @@ MISTAKES = {
     ),
     "no roles": (
         with_grant("", "roles"),
-        f'{AT_GRANT}: has to say which roles, for rtc tokens: "*" for all',
+        f'{AT_GRANT}: must list roles, which rtc tokens have: write ["*"] for all',
     ),
-    "no channels": (with_grant("", "channels"), f"{AT_GRANT}: has to say which channels, for rtc"),
-    "no users": (with_grant("", "users"), f"{AT_GRANT}: has to say which users, for rtc tokens"),
+    "no channels": (with_grant("", "channels"), f"{AT_GRANT}: must list channels, which rtc"),
+    "no users": (with_grant("", "users"), f"{AT_GRANT}: must list users, which rtc tokens"),
     "rooms without whiteboards": (
         with_grant('rooms = ["*"]'),
-        f"{AT_GRANT}: has rooms, which none of its tokens has: remove them",
+        f"{AT_GRANT}: lists rooms, which none of its tokens has: remove them",
     ),
     "a misspelt role": (
         with_grant('roles = ["publisher", "subscribr"]', "roles"),
-        f"{AT_GRANT}: has the role subscribr, which none of its tokens has: publisher, subscriber",
+        f"{AT_GRANT}: none of its tokens has the role 'subscribr': did you mean 'subscriber'?",
     ),
     "a role of other tokens": (
         with_grant('roles = ["writer"]', "roles"),
-        f"{AT_GRANT}: has the role writer, which none of its tokens has: publisher, subscriber",
+        f"{AT_GRANT}: none of its tokens has the role 'writer' (known: publisher, subscriber)",
     ),
     "an empty pattern": (with_grant('channels = [""]', "channels"), f"channels.0: {NO_OTHERS}"),
     "a look-alike": (
         with_grant('channels = ["l\u0435sson-*"]', "channels"),
-        f"{AT_GRANT}.channels.0: {NO_OTHERS}",
+        f"{AT_GRANT}: channels.0: {NO_OTHERS}",
     ),
     "a full-width star": (
         with_grant('channels = ["lesson-\uff0a"]', "channels"),
-        f"{AT_GRANT}.channels.0: {NO_OTHERS}",
+        f"{AT_GRANT}: channels.0: {NO_OTHERS}",
     ),
     "a line break": (
         with_grant('channels = ["lesson-*\\n"]', "channels"),
-        f"{AT_GRANT}.channels.0: {NO_OTHERS}",
+        f"{AT_GRANT}: channels.0: {NO_OTHERS}",
     ),
     "a look-alike in a user": (
         with_grant('users = ["account:\u0430l"]', "users"),
-        f"{AT_GRANT}.users.0: {NO_OTHERS}",
+        f"{AT_GRANT}: users.0: {NO_OTHERS}",
     ),
     "a user without its kind": (
         with_grant('users = ["7"]', "users"),
-        f'{AT_GRANT}.users.0: must be "uid:7", "uid:*", "account:al*" or "*"',
+        f'{AT_GRANT}: users.0: must be "uid:7", "uid:*", "account:al*" or "*"',
     ),
     "a star across both kinds of user": (
         with_grant('users = ["*:7"]', "users"),
-        f"{AT_GRANT}.users.0: must be ",
+        f"{AT_GRANT}: users.0: must be ",
     ),
     "a uid with letters": (with_grant('users = ["uid:al"]', "users"), "users.0: must be "),
     "a uid for anyone": (
         with_grant('users = ["uid:0"]', "users"),
-        f'{AT_GRANT}.users.0: is no uid: 1 to 4294967295; for anyone, allow "any_user"',
+        f'{AT_GRANT}: users.0: is no uid: 1 to 4294967295; for anyone, allow "any_user"',
     ),
     "a uid with a zero in front": (with_grant('users = ["uid:07"]', "users"), "0: is no uid: "),
     "a uid that is too long": (
         with_grant('users = ["uid:10000000000"]', "users"),
-        f"{AT_GRANT}.users.0: is no uid: ",
+        f"{AT_GRANT}: users.0: is no uid: ",
     ),
-    "an unknown allowance": (with_grant('allow = ["everything"]'), f"{AT_GRANT}.allow.0: "),
+    "an unknown allowance": (
+        with_grant('allow = ["everything"]'),
+        f"{AT_GRANT}: allow.0: must be one of any_user, ",
+    ),
     "a longest life of nothing": (
         with_grant('max_ttl = "0s"'),
         f"{AT_GRANT}: max_ttl must be at least 1ms",
     ),
     "a longest life beyond all": (
         with_grant('max_ttl = "3651d"'),
-        f"{AT_GRANT}.max_ttl: must be at most 3650d",
+        f"{AT_GRANT}: max_ttl: must be at most 3650d",
     ),
     "a default life of nothing": (
         with_grant('default_ttl = "0s"'),
@@ -234,7 +247,7 @@ MISTAKES = {
     ),
     "an unknown way with a longer life": (
         with_grant('above_max_ttl = "cut"'),
-        f"{AT_GRANT}.above_max_ttl: ",
+        f"{AT_GRANT}: above_max_ttl: must be one of refuse, clamp",
     ),
     "a key that signs and does not": (
         "retired_at = 2026-01-31T18:00:00Z\n" + CALLER,
@@ -242,18 +255,27 @@ MISTAKES = {
     ),
     "a retirement at no time in particular": (
         "retired_at = 2026-01-31T18:00:00\n" + CALLER,
-        "projects.classroom.agora.certificates.0.retired_at: ",
+        "[[projects.classroom.agora.certificates]] key 1: retired_at: must be a date and time with",
     ),
-    "a test of nobody": (expecting(RTC, caller="nobody"), "tests.0: there is no caller 'nobody'"),
-    "a test of nothing": (expecting("{}"), "tests.0.request: names no kind of token: whiteboard, "),
-    "a test as text": (expecting('"rtc"'), "tests.0.request: must be a table like { rtc = "),
+    "a test of nobody": (
+        expecting(RTC, caller="nobody"),
+        "[[tests]] test 1: caller: there is no caller 'nobody'",
+    ),
+    "a test of nothing": (
+        expecting("{}"),
+        "[[tests]] test 1: request: names no kind of token: whiteboard, ",
+    ),
+    "a test as text": (
+        expecting('"rtc"'),
+        "[[tests]] test 1: request: must be a table like { rtc = ",
+    ),
     "a test of an unknown kind": (
         expecting("{ rct = {} }"),
-        "tests.0.request: is not a request: Message type",
+        "[[tests]] test 1: request: is not a request: Message type",
     ),
     "a test of two kinds": (
         expecting("{ rtc = {}, rtm = {} }"),
-        "tests.0.request: is not a request",
+        "[[tests]] test 1: request: is not a request",
     ),
     "a test with an unknown field": (
         expecting("{ rtc = { chanel = 7 } }"),
@@ -261,19 +283,19 @@ MISTAKES = {
     ),
     "a test with a time of TOML": (
         expecting("{ rtc = { expire_time = 2030-01-31T18:00:00Z } }"),
-        "tests.0.request: is not a request: Timestamp JSON value not a string",
+        "[[tests]] test 1: request: is not a request: Timestamp JSON value not a string",
     ),
     "a test with a number too large": (
         expecting("{ rtc = { uid = 99999999999999999999 } }"),
-        "tests.0.request: is not a request: ",
+        "[[tests]] test 1: request: is not a request: ",
     ),
     "a test with a wrong type": (
         expecting("{ rtc = [7] }"),
-        "tests.0.request: is not a request: ",
+        "[[tests]] test 1: request: is not a request: ",
     ),
     "a test of an unknown outcome": (
         expecting(RTC, expect="deny"),
-        'tests.0.expect: must be "allow" or a reason, like "GRANT_MISSING"',
+        '[[tests]] test 1: expect: must be "allow" or a reason, like "GRANT_MISSING"',
     ),
 }
 
@@ -285,7 +307,7 @@ def test_a_mistake_is_one_line_with_file_key_and_cure(
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text)
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"{tmp_path / 'token-authority.toml'}: ")
+    assert re.match(rf"{re.escape(str(tmp_path))}/token-authority\.toml(:\d+)?: ", line)
     assert expected in line
     assert not any(secret in line for secret in SECRETS)
 

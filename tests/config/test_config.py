@@ -11,7 +11,7 @@ from support.serving import write_config
 from token_authority_server import config
 from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.callers import CallerSettings, GrantSettings
-from token_authority_server.config.values import signature
+from token_authority_server.config.files import ReadProgress, signatures_of
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState
 from token_authority_server.process.explain import check_expectations
 
@@ -147,6 +147,8 @@ def with_server(line: str) -> str:
 
 
 KEYS = "projects.classroom.agora.certificates"
+AT_KEY = f"[[{KEYS}]] key 1"
+AT_ACCESS_KEY = "[[projects.classroom.whiteboard.access_keys]] key 1"
 AGORA = "projects.classroom.agora"
 MISTAKES = {
     "no TOML": ("[server", "is not valid TOML: "),
@@ -158,8 +160,11 @@ MISTAKES = {
         "server.listne: is not a key: did you mean 'listen'?",
     ),
     "an unlike unknown key": (with_server("zzz = 1"), "server.zzz: is not a key: remove it"),
-    "a wrong type": (with_server("reflection = 7"), "server.reflection: "),
-    "too many": (with_server("max_concurrent_rpcs = 0"), "server.max_concurrent_rpcs: "),
+    "a wrong type": (with_server("reflection = 7"), "server.reflection: must be true or false"),
+    "too many": (
+        with_server("max_concurrent_rpcs = 0"),
+        "server.max_concurrent_rpcs: must be at least 1",
+    ),
     "a number for a time": (
         with_server("drain = 20"),
         "server.drain: must be a number and a unit",
@@ -197,7 +202,7 @@ MISTAKES = {
     "an IPv6 address bare": (with_server('listen = ["::1:50051"]'), "server.listen.0: must be"),
     "an address twice": (
         with_server('listen = ["127.0.0.1:1", "127.0.0.1:1"]'),
-        "server.listen: 127.0.0.1:1 is there twice: remove one",
+        "server.listen: 127.0.0.1:1 is listed twice: remove one",
     ),
     "an address alone": (
         with_server('listen = "127.0.0.1:1"'),
@@ -212,12 +217,18 @@ MISTAKES = {
         MINIMAL.replace("[[projects", "[projects").replace("certificates]]", "certificates]"),
         f"{KEYS}: must be a list: write [ … ] around it, or [[ … ]]",
     ),
-    "an unknown level": ('[log]\nlevel = "all"\n' + MINIMAL, "log.level: "),
+    "an unknown level": (
+        '[log]\nlevel = "all"\n' + MINIMAL,
+        "log.level: must be one of debug, info, warning, error",
+    ),
     "records that are required and go nowhere": (
         "[audit]\nrequired = true\n" + MINIMAL,
         "audit: required = true needs a place for records: set file or stdout = true",
     ),
-    "an unknown fsync policy": ('[audit]\nfsync = "often"\n' + MINIMAL, "audit.fsync: "),
+    "an unknown fsync policy": (
+        '[audit]\nfsync = "often"\n' + MINIMAL,
+        "audit.fsync: must be one of always, interval, never",
+    ),
     "a number for a file": (
         "[audit]\nfile = 7\n" + MINIMAL,
         'audit.file: must be the path of a file, like "audit.jsonl"',
@@ -237,16 +248,16 @@ MISTAKES = {
         f"{AGORA}.app_id: must be 32 hex digits, but has other characters",
     ),
     "no App ID": (MINIMAL.replace("app_id", "#"), f"{AGORA}.app_id: is missing: add it"),
-    "no state": (MINIMAL.replace("state", "#"), f"{KEYS}.0.state: is missing: add it"),
-    "an unknown state": (MINIMAL.replace("active", "on"), f"{KEYS}.0.state: "),
-    "a key's name": (MINIMAL.replace('id = "cert-1"', 'id = "a b"'), f"{KEYS}.0.id: "),
+    "no state": (MINIMAL.replace("state", "#"), f"{AT_KEY}: state: is missing: add it"),
+    "an unknown state": (MINIMAL.replace("active", "on"), f"{AT_KEY}: state: "),
+    "a key's name": (MINIMAL.replace('id = "cert-1"', 'id = "a b"'), f"{AT_KEY}: id: "),
     "a secret in the file": (
         MINIMAL.replace('{ file = "cert" }', f'"{CERTIFICATE}"'),
-        f'{KEYS}.0.secret: must be {{ file = "PATH" }} or {{ env = "NAME" }}',
+        f'{AT_KEY}: secret: must be {{ file = "PATH" }} or {{ env = "NAME" }}',
     ),
     "a secret from two places": (
         MINIMAL.replace('{ file = "cert" }', '{ file = "a", env = "B" }'),
-        f"{KEYS}.0.secret: must say file or env, not both",
+        f"{AT_KEY}: secret: must say file or env, not both",
     ),
     "a secret's file missing": (
         MINIMAL.replace('file = "cert"', 'file = "gone"'),
@@ -254,7 +265,7 @@ MISTAKES = {
     ),
     "a secret's variable missing": (
         MINIMAL.replace('file = "cert"', 'env = "GONE"'),
-        f"{KEYS}.0.secret: environment variable GONE is not set: set it",
+        f"{AT_KEY}: secret: environment variable GONE is not set: set it",
     ),
     "a secret with a space": (
         MINIMAL.replace('file = "cert"', 'file = "spaced"'),
@@ -270,11 +281,11 @@ MISTAKES = {
     ),
     "an access key with a space": (
         FULL.replace('access_key = "AK"\n', 'access_key = " AK"\n'),
-        "access_keys.0.access_key: has white space around it: remove that",
+        f"{AT_ACCESS_KEY}: access_key: has white space around it: remove that",
     ),
     "an empty access key": (
         FULL.replace('access_key = "AK"\n', 'access_key = ""\n'),
-        "access_keys.0.access_key: must be text without spaces and line breaks, and not empty",
+        f"{AT_ACCESS_KEY}: access_key: must be text without spaces and line breaks, and not",
     ),
     "an empty secret": (
         MINIMAL.replace('file = "cert"', 'file = "empty"'),
@@ -282,7 +293,7 @@ MISTAKES = {
     ),
     "a certificate too short": (
         MINIMAL.replace('file = "cert"', 'file = "short"'),
-        f"{KEYS}.0.secret: must be 32 hex digits, but has 4 characters",
+        f"{AT_KEY}: secret: must be 32 hex digits, but has 4 characters",
     ),
     "no keys": (
         "[projects.classroom]\n" + CALLER,
@@ -306,7 +317,7 @@ def test_a_mistake_is_one_line_with_file_key_and_cure(
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text, {"CERT_2": CERTIFICATE})
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"{tmp_path / 'token-authority.toml'}: ")
+    assert re.match(rf"{re.escape(str(tmp_path))}/token-authority\.toml(:\d+)?: ", line)
     assert expected in line
     for secret in (CERTIFICATE, SECRET_KEY, "5CFd"):
         assert secret not in line
@@ -461,13 +472,12 @@ def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> N
     check_expectations(settings, Moments())
 
 
-def test_what_changes_while_it_is_read_has_changed(tmp_path: Path) -> None:
-    path = write_config(tmp_path, MINIMAL)
-    file = ConfigFile(path, {})
+def test_a_change_while_files_are_read_is_a_change(tmp_path: Path) -> None:
+    file = ConfigFile(write_config(tmp_path, MINIMAL), {})
     file.load()
-    assert file.seen == signature(file.files)
-    assert tmp_path / "cert" in file.seen
-    before = dict(file.seen)
-    # Permissions that are mended are a change as well.
+    before = file.signatures
+    assert before.keys() == {file.path, tmp_path / "cert"}
+    assert signatures_of(before, ReadProgress()) == before
+    # Corrected permissions are a change as well.
     (tmp_path / "cert").chmod(0o400)
-    assert signature(file.files) != before
+    assert signatures_of(before, ReadProgress()) != before

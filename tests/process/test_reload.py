@@ -276,7 +276,10 @@ async def test_nobody_is_let_in_as_local_by_listeners_that_still_stand(tmp_path:
     ):
         configure(server, SERVER + TLS + PROJECT + BY_KEY + caller("local", "here"))
         await until(lambda: server.events("degraded"))
-        assert "here: identity 'local'" in server.events("degraded")[0]["problem"]
+        assert (
+            "caller 'here': identities: 'local' would admit"
+            in server.events("degraded")[0]["problem"]
+        )
         assert (await refused(stub(channel).IssueRtcToken(VALID))).reason == "CREDENTIAL_MISSING"
         assert await key_id(channel, BEARER) == "cert-1"
 

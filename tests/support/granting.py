@@ -66,7 +66,7 @@ def callers(*rows: CallerSettings) -> Callers:
     """Returns the callers of a server."""
     return Callers(
         {row.name: row.caller() for row in rows},
-        {identity: row.name for row in rows for identity in row.identities},
+        {identity: row.name for row in rows for identity in row.identity_texts},
     )
 
 

@@ -9,7 +9,7 @@ that everything from some line on was rewritten. Against both, compare the numbe
 last record, which `verify` prints, with a copy kept elsewhere.
 """
 
-from token_authority_server.audit.file import FileSink, FsyncPolicy
+from token_authority_server.audit.file import FileSink, FsyncPolicy, check_audit_file
 from token_authority_server.audit.find import Found, find_signed_by, find_token, token_id_of
 from token_authority_server.audit.record import redact_tokens, rfc_3339
 from token_authority_server.audit.report import Problem, Report
@@ -27,6 +27,7 @@ __all__ = [
     "Report",
     "Sink",
     "StreamSink",
+    "check_audit_file",
     "find_signed_by",
     "find_token",
     "redact_tokens",

@@ -4,6 +4,7 @@ A batch is written entirely or not at all: the remains of a failed write are tru
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -136,19 +137,7 @@ class FileSink(Sink):
             self._cut_to = None
 
     def _open(self) -> int:
-        try:
-            fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise AuditError(
-                f"{self.name}: {error.strerror}: create its folder, or allow this user to write "
-                "to it"
-            ) from None
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise AuditError(
-                f"{self.name}: is not a regular file: name one, or set audit.stdout for a stream"
-            )
-        return fd
+        return _open(self._path, os.O_CREAT)
 
     def _acquire(self, fd: int) -> None:
         """Locks a file and continues its chain; an empty file continues the current chain."""
@@ -163,17 +152,78 @@ class FileSink(Sink):
             _sync_folder(self._path.parent)
             self._lacks_break = False
             return
-        tail = os.pread(fd, _TAIL_BYTES, max(size - _TAIL_BYTES, 0))
-        chain, torn = _end_of(tail)
+        tail, chain, torn = _end_of_file(fd, self._path)
         if chain:
             self.chain = chain
-        elif len(tail) < size or not all(map(_may_be_torn, tail.split(b"\n"))):
-            raise AuditError(
-                f"{self.name}: does not end in records of an audit trail: move it away"
-            )
         self._lacks_break = not tail.endswith(b"\n")
         if torn:
             self.pending.update(torn_fields(torn + b"\n" if self._lacks_break else torn))
+
+
+def check_audit_file(path: Path) -> None:
+    """Checks that a FileSink can use a file, and neither creates nor locks it.
+
+    Raises:
+        AuditError: As FileSink, except that another process may be writing to it.
+    """
+    try:
+        fd = _open(path, 0)
+    except FileNotFoundError:
+        # It will be created.
+        if not path.parent.is_dir():
+            raise _unusable(path, errno.ENOENT) from None
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise _unusable(path, errno.EACCES) from None
+        return
+    try:
+        if os.fstat(fd).st_size:
+            _end_of_file(fd, path)
+    finally:
+        os.close(fd)
+
+
+def _open(path: Path, flags: int) -> int:
+    """Opens a regular file for appending.
+
+    Raises:
+        AuditError: It cannot be opened.
+        FileNotFoundError: It does not exist, and `flags` do not say to create it.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not flags:
+            raise
+        raise _unusable(path, error.errno) from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise AuditError(
+            f"audit file {path}: is not a regular file: name one, or set audit.stdout for a stream"
+        )
+    return fd
+
+
+def _unusable(path: Path, number: int | None) -> AuditError:
+    problem = os.strerror(number or errno.EIO)
+    return AuditError(
+        f"audit file {path}: {problem}: create its folder, or allow this user to write to it"
+    )
+
+
+def _end_of_file(fd: int, path: Path) -> tuple[bytes, Chain | None, bytes]:
+    """Returns the end of a file, its last record, and what comes after it.
+
+    Raises:
+        AuditError: The file is no audit trail.
+    """
+    size = os.fstat(fd).st_size
+    tail = os.pread(fd, _TAIL_BYTES, max(size - _TAIL_BYTES, 0))
+    chain, torn = _end_of(tail)
+    if not chain and (len(tail) < size or not all(map(_may_be_torn, tail.split(b"\n")))):
+        raise AuditError(
+            f"audit file {path}: does not end in records of an audit trail: move it away"
+        )
+    return tail, chain, torn
 
 
 def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:

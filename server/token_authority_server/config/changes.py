@@ -36,10 +36,12 @@ def _keys_changed(before: Settings, after: Settings) -> Iterator[str]:
             yield f"{name}: {key.state.value if key else 'removed'}"
 
 
-def _callers_changed(before: Settings, after: Settings) -> set[str]:
-    return {row.name for row in before.callers if row not in after.callers} | {
-        row.name for row in after.callers if row not in before.callers
-    }
+def _callers_changed(before: Settings, after: Settings) -> Iterator[str]:
+    old = {row.name: row for row in before.callers}
+    new = {row.name: row for row in after.callers}
+    for name in old.keys() | new.keys():
+        if old.get(name) != new.get(name):
+            yield name
 
 
 def _sections_changed(before: Settings, after: Settings) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from token_authority.v1.batch_pb2 import IssueTokenRequest
 from token_authority_server.config.section import Section
+from token_authority_server.config.values import suggestion
 from token_authority_server.errors import Reason
 
 ALLOW: Final = "allow"
@@ -31,8 +32,12 @@ def _request(value: object) -> object:
 
 
 def _expectation(value: str) -> str:
-    if value not in {ALLOW, *(reason.value for reason in Reason)}:
-        raise ValueError('must be "allow" or a reason, like "GRANT_MISSING" or "TTL_FORBIDDEN"')
+    known = [ALLOW, *(reason.value for reason in Reason)]
+    if value not in known:
+        cure = suggestion(value, known)
+        raise ValueError(
+            f'must be "allow" or a reason, like "GRANT_MISSING" or "TTL_FORBIDDEN"{cure}'
+        )
     return value
 
 

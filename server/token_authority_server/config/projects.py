@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -13,8 +13,13 @@ from token_authority_server.config.values import (
     NotEmpty,
     SecretText,
     TokenText,
+    repeated_in,
 )
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState, SigningKey
+
+# The placeholders of server/deploy/token-authority.toml.
+_SAMPLE_APP_ID: Final = "0123456789abcdef0123456789abcdef"
+_SAMPLE_ACCESS_KEY: Final = "your-access-key"
 
 KeyId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
 
@@ -90,10 +95,8 @@ class ProjectSettings(Section):
                 raise ValueError("the id of a key is the key itself: ids stand in the log")
             if key.state is KeyState.ACTIVE and key.retired_ms is not None:
                 raise ValueError(f"{key.key_id} is active and has retired_at: remove one of them")
-        ids = [key.key_id for key in keys]
-        for key_id in ids:
-            if ids.count(key_id) > 1:
-                raise ValueError(f"two keys have the id {key_id!r}: give each its own")
+        if repeated := repeated_in(key.key_id for key in keys):
+            raise ValueError(f"two keys have the id {repeated[0]!r}: give each its own")
         for product in ("agora", "whiteboard"):
             active = [
                 key.key_id
@@ -106,6 +109,28 @@ class ProjectSettings(Section):
                     'the state of the other to "verify_only"'
                 )
         return self
+
+    def warnings(self, place: str) -> Iterator[str]:
+        """Yields placeholders that were left in, and products that no key signs for.
+
+        Args:
+            place: What to call this table.
+        """
+        if self.agora and self.agora.app_id.lower() == _SAMPLE_APP_ID:
+            yield f"{place}.agora.app_id: is the sample's App ID: write your project's"
+        for row in self.whiteboard.access_keys if self.whiteboard else ():
+            if row.access_key == _SAMPLE_ACCESS_KEY:
+                yield (
+                    f"{place}.whiteboard.access_keys: access_key of {row.id!r} is the sample's: "
+                    "write your own"
+                )
+        keys = self.signing_keys()
+        for product in sorted({key.product for key in keys}):
+            if KeyState.ACTIVE not in {key.state for key in keys if key.product == product}:
+                yield (
+                    f"{place}.{product}: no key is active: every request for its tokens will be "
+                    "answered with NO_ACTIVE_KEY"
+                )
 
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Returns the project's keys, ready to sign."""

@@ -1,10 +1,12 @@
 """The whole file, as a frozen model; the docstring of a field documents the key."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from token_authority_server.authority import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
 from token_authority_server.config.expectations import ExpectationSettings
@@ -16,9 +18,12 @@ from token_authority_server.config.server import (
     LogSettings,
     ServerSettings,
 )
+from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty
 from token_authority_server.identity.directory import CLAIM, DNS, LOCAL, SPIFFE, Callers
-from token_authority_server.keyring import Keyring, KeyState, Project
+from token_authority_server.keyring import Keyring, Project
+
+_WARNING_PERIOD: Final = timedelta(days=14)
 
 
 class Settings(Section):
@@ -48,40 +53,26 @@ class Settings(Section):
     tests: tuple[ExpectationSettings, ...] = ()
     """What the callers and grants are held against before the server starts."""
 
-    @model_validator(mode="after")
-    def _check(self) -> "Settings":
-        problems = [*check_callers(self.callers), *self._unreachable(), *self._unknown()]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+    def mistakes(self) -> Iterator[tuple[Keys, str]]:
+        """Yields what is wrong with rows that are valid by themselves, and the path of each."""
+        yield from check_callers(self.callers)
+        for row, caller in enumerate(self.callers):
+            for index, identity in enumerate(caller.identity_texts):
+                if problem := self._unusable(identity):
+                    yield ("callers", row, "identities", index), problem
 
-    def _unknown(self) -> Iterator[str]:
-        """Yields names that stand for nothing."""
-        for caller in self.callers:
-            for grant in caller.grants:
-                if grant.project not in self.projects:
-                    yield (
-                        f"callers: {caller.name}: grant {grant.name}: there is no project "
-                        f"{grant.project!r}"
-                    )
-        names = {caller.name for caller in self.callers}
-        for number, expectation in enumerate(self.tests):
-            if expectation.caller not in names:
-                yield f"tests.{number}: there is no caller {expectation.caller!r}"
-
-    def _unreachable(self) -> Iterator[str]:
-        """Yields identities that nobody could show."""
-        for caller in self.callers:
-            for identity in caller.identities:
-                if identity == LOCAL and not self.server.is_local:
-                    yield (
-                        f"callers: {caller.name}: identity 'local' would let in whoever reaches "
-                        "the server, and other machines can: use an API key, a JWT or mTLS"
-                    )
-                if identity.startswith(CLAIM) and not self.authentication.jwt:
-                    yield f"callers: {caller.name}: {identity} needs [authentication.jwt]"
-                if identity.startswith((SPIFFE, DNS)) and not self.server.mtls_listen:
-                    yield f"callers: {caller.name}: {identity} needs server.mtls_listen"
+    def _unusable(self, identity: str) -> str:
+        """Says why nobody can, or everybody could, authenticate with an identity."""
+        if identity == LOCAL and not self.server.is_local:
+            return (
+                "'local' would admit every client that reaches the server, and other machines "
+                "can: use an API key, a JWT or mTLS"
+            )
+        if identity.startswith(CLAIM) and not self.authentication.jwt:
+            return f"{identity} needs [authentication.jwt]"
+        if identity.startswith((SPIFFE, DNS)) and not self.server.mtls_listen:
+            return f"{identity} needs server.mtls_listen"
+        return ""
 
     def keyring(self) -> Keyring:
         """Returns the projects and their keys."""
@@ -91,19 +82,37 @@ class Settings(Section):
         """Returns everyone who may ask."""
         return Callers(
             {row.name: row.caller() for row in self.callers},
-            {identity: row.name for row in self.callers for identity in row.identities},
+            {text: row.name for row in self.callers for text in row.identity_texts},
+            {
+                key.text: key.expires.timestamp()
+                for row in self.callers
+                for key in row.expiring_keys
+                if key.expires
+            },
         )
 
+    def policy(self) -> PolicySnapshot:
+        """Returns what requests are decided by."""
+        return PolicySnapshot(self.keyring(), self.callers_by_identity())
+
+    def expirations(self, now: datetime) -> Iterator[str]:
+        """Yields a warning for each API key that has expired or soon will."""
+        for row in self.callers:
+            for key in row.expiring_keys:
+                if key.expires and key.expires - now <= _WARNING_PERIOD:
+                    yield (
+                        f"caller {row.name!r}: {key} {key.describe_expiry(now)}: give the caller "
+                        "another key, then remove this one"
+                    )
+
     def warnings(self) -> Iterator[str]:
-        """Yields what is allowed and yet worth a look."""
+        """Yields a line for whatever is valid and probably a mistake."""
         if self.authentication.jwt:
             for skipped in self.authentication.jwt.skipped_keys():
                 yield f"authentication.jwt.jwks: {skipped}: the key is skipped"
         for name, project in self.projects.items():
-            for product in sorted({key.product for key in project.signing_keys()}):
-                states = [key.state for key in project.signing_keys() if key.product == product]
-                if KeyState.ACTIVE not in states:
-                    yield (
-                        f"projects.{name}.{product}: no key is active: every request for its "
-                        "tokens will be answered with NO_ACTIVE_KEY"
-                    )
+            yield from project.warnings(f"projects.{name}")
+        for caller in self.callers:
+            for grant in caller.grants:
+                for warning in grant.warnings():
+                    yield f"grant {grant.name!r} of caller {caller.name!r}: {warning}"

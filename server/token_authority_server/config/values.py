@@ -3,10 +3,10 @@
 A validator's message says what to do and never shows a secret.
 """
 
-import os
+import difflib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, cast
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
+from token_authority_server.config.files import Sources
 from token_authority_server.keyring import Secret
 
 _HEX32: Final = re.compile(r"[0-9A-Fa-f]{32}")
@@ -23,55 +24,7 @@ _HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]
 # What struct sockaddr_un holds, its closing NUL apart.
 _MAX_SOCKET_PATH: Final = 107
 _MAX_SECRET: Final = 4096
-_MAX_FILE: Final = 1_048_576
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def signature(files: Iterable[Path]) -> dict[Path, Any]:
-    """Returns what changes when a file does, or when a link leads to another one."""
-    return {path: state_of(path) for path in files}
-
-
-def state_of(path: Path) -> Any:
-    """Returns the signature of one file."""
-    try:
-        status = os.stat(path)  # noqa: PTH116  # as Path.stat, in one call
-    except OSError as error:
-        return error.errno
-    except ValueError:
-        # No path at all, which loading it says as well.
-        return None
-    # The time of change tells of permissions that were mended as well.
-    return status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where secrets and certificates are fetched from: the validation context of a file."""
-
-    folder: Path
-    environment: Mapping[str, str]
-    files: dict[Path, Any] = field(default_factory=dict[Path, Any])
-    """What was read, to be read anew when it changes; the signature of before that."""
-
-    def read(self, name: str, max_bytes: int = _MAX_FILE) -> bytes:
-        """Reads a file; relative paths begin at the configuration's folder.
-
-        Raises:
-            ValueError: It cannot be read, or is too large.
-        """
-        path = self.folder / name
-        self.files.setdefault(path, state_of(path))
-        try:
-            with path.open("rb") as file:
-                data = file.read(max_bytes + 1)
-        except OSError as error:
-            raise ValueError(f"cannot read {path}: {error.strerror}") from None
-        except ValueError:
-            raise ValueError("is not a path") from None
-        if len(data) > max_bytes:
-            raise ValueError(f"{path} is too long: more than {max_bytes} bytes")
-        return data
 
 
 def sources_of(info: ValidationInfo) -> Sources:
@@ -132,10 +85,24 @@ def is_local(address: str) -> bool:
 
 
 def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        if values.count(value) > 1 and not value.endswith(":0"):
-            raise ValueError(f"{value} is there twice: remove one")
+    if repeated := repeated_in(value for value in values if not value.endswith(":0")):
+        raise ValueError(f"{repeated[0]} is listed twice: remove one")
     return values
+
+
+def suggestion(value: object, known: Iterable[str]) -> str:
+    """Returns ": did you mean 'name'?" for a value that resembles a known one, or ""."""
+    if not isinstance(value, str):
+        return ""
+    close = difflib.get_close_matches(value, known)
+    # Of equally close ones, letters in the wrong order are the likelier slip.
+    close.sort(key=lambda name: sorted(name) != sorted(value))
+    return f": did you mean {close[0]!r}?" if close else ""
+
+
+def repeated_in(values: Iterable[str]) -> list[str]:
+    """Returns the values that occur more than once, sorted."""
+    return sorted(value for value, count in Counter(values).items() if count > 1)
 
 
 def _hex32(value: str) -> str:

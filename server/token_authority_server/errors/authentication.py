@@ -27,12 +27,13 @@ def credential_invalid(detail: str) -> Refusal:
     )
 
 
-def credential_expired() -> Refusal:
-    """The credential was valid and has expired."""
+def credential_expired(detail: str = "") -> Refusal:
+    """The credential was valid and has expired; `detail` goes to the log only."""
     return Refusal(
         Reason.CREDENTIAL_EXPIRED,
         "the credential has expired",
         "obtain a new one, and read it again for every call",
+        detail=detail,
     )
 
 

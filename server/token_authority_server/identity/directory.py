@@ -1,12 +1,13 @@
 """Directory of callers: maps an authenticated identity to its caller. Pure."""
 
 import hmac
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from token_authority_server.access.callers import Caller
-from token_authority_server.errors import credential_invalid
+from token_authority_server.errors import credential_expired, credential_invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,21 @@ SPIFFE: Final = "spiffe://"
 
 
 class Callers:
-    """All configured callers, by name and by identity."""
+    """All configured callers, by name and by identity.
 
-    def __init__(self, callers: Mapping[str, Caller], identities: Mapping[str, str]) -> None:
+    Args:
+        callers: The callers by name.
+        identities: The name of the caller that each identity belongs to.
+        expirations: When API keys expire, by identity, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        callers: Mapping[str, Caller],
+        identities: Mapping[str, str],
+        expirations: Mapping[str, float] | None = None,
+    ) -> None:
+        self._expirations = expirations or {}
         self.by_name = callers
         self._by_identity = {text: callers[name] for text, name in identities.items()}
         self._by_key_hash = {
@@ -42,6 +55,8 @@ class Callers:
             name for name, text in zip(names, identities, strict=True) if text.startswith(CLAIM)
         )
         """Names of the JWT claims that identities refer to."""
+        self.have_certificates = any(text.startswith((SPIFFE, DNS)) for text in identities)
+        """Whether any caller has an identity of a client certificate."""
 
     def named(self, name: str) -> Caller:
         """Returns a caller that was authenticated, possibly under an older configuration.
@@ -59,11 +74,6 @@ class Callers:
         return bool(self._by_key_hash)
 
     @property
-    def have_certificates(self) -> bool:
-        """Whether any caller has an identity of a client certificate."""
-        return any(identity.startswith((SPIFFE, DNS)) for identity in self._by_identity)
-
-    @property
     def admits_local(self) -> bool:
         """Whether calls without a credential are accepted."""
         return LOCAL in self._by_identity
@@ -72,22 +82,26 @@ class Callers:
         """Returns the caller of calls without a credential; only if `admits_local`."""
         return AuthenticatedCaller(self._by_identity[LOCAL], LOCAL)
 
-    def of_api_key(self, key_hash: str) -> AuthenticatedCaller:
-        """Returns the caller of an API key.
+    def of_api_key(self, key_hash: str, now: float) -> AuthenticatedCaller:
+        """Returns the caller that an API key belongs to.
 
         Args:
-            key_hash: SHA-256 of the key, in lower-case hex.
+            key_hash: The SHA-256 of the key, in lower-case hex.
+            now: Seconds since 1970.
 
         Raises:
-            Refusal: CREDENTIAL_INVALID: no caller has this key.
+            Refusal: CREDENTIAL_INVALID, or CREDENTIAL_EXPIRED.
         """
-        # The time of a dictionary lookup reveals nothing useful, since nobody can choose a hash;
-        # the comparison that decides takes constant time all the same.
+        # The time of the lookup reveals nothing about a key: nobody can choose the hash. The
+        # comparison in constant time decides all the same.
         known = key_hash if key_hash in self._by_key_hash else "0" * 64
         if not hmac.compare_digest(known, key_hash):
             raise credential_invalid("no caller has this API key")
         caller = self._by_key_hash[key_hash]
-        return AuthenticatedCaller(caller, f"{API_KEY}{key_hash[:8]}")
+        identity = f"{API_KEY}{key_hash[:8]}"
+        if now >= self._expirations.get(f"{API_KEY}{key_hash}", math.inf):
+            raise credential_expired(f"{identity} of caller {caller.name} has expired")
+        return AuthenticatedCaller(caller, identity)
 
     def of_names(self, names: Iterable[str]) -> AuthenticatedCaller:
         """Returns the caller of a client certificate.

@@ -72,7 +72,7 @@ class Assembly:
             on_degraded=lambda problem: degraded.fail("limits", problem),
             on_recovered=lambda: degraded.recover("limits"),
         )
-        policy = PolicySnapshot(settings.keyring(), settings.callers_by_identity())
+        self._policy = policy = settings.policy()
         self._authority = Authority(policy, moments, self._limiter, trail)
         tls = settings.server.tls
         self._certificates = ServerCertificates(tls.identity()) if tls else None
@@ -98,15 +98,24 @@ class Assembly:
             certificates=self._certificates,
         )
 
-    def apply(self, settings: Settings) -> None:
-        """Goes on with other projects, keys, callers and certificates."""
-        policy = PolicySnapshot(settings.keyring(), settings.callers_by_identity())
+    def apply(self, settings: Settings, policy: PolicySnapshot) -> PolicySnapshot:
+        """Replaces projects, keys, callers and certificates.
+
+        Args:
+            settings: The new settings.
+            policy: What was built from them.
+
+        Returns:
+            The previous policy.
+        """
         authenticator = self._authenticator(settings, policy)
         self._authority.apply(policy)
         self._handlers.authenticate_with(authenticator)
         if self._certificates and settings.server.tls:
             self._certificates.replace(settings.server.tls.identity())
         self._settings = settings
+        previous, self._policy = self._policy, policy
+        return previous
 
     async def close(self) -> None:
         """Closes the connections to what the server uses."""

@@ -22,13 +22,13 @@ class Explainer:
     """Says what a server with some settings would decide.
 
     Args:
-        settings: The settings.
+        policy: What requests are decided by.
         moments: Reads clock and entropy.
     """
 
-    def __init__(self, settings: Settings, moments: Callable[[], Moment]) -> None:
+    def __init__(self, policy: PolicySnapshot, moments: Callable[[], Moment]) -> None:
         self._moments = moments
-        self._policy = PolicySnapshot(settings.keyring(), settings.callers_by_identity())
+        self._policy = policy
         self._entries = EntryReader(RequestParser())
 
     def explain(self, caller: str, entry: bytes) -> AuthorizedRequest:
@@ -41,15 +41,23 @@ class Explainer:
         return authorize(self._policy, caller, kind, request, self._moments())
 
 
-def check_expectations(settings: Settings, moments: Callable[[], Moment]) -> None:
-    """Holds callers and grants against the `[[tests]]` of their configuration.
+def check_expectations(
+    settings: Settings, moments: Callable[[], Moment], policy: PolicySnapshot | None = None
+) -> None:
+    """Checks callers and grants against the `[[tests]]` of their configuration.
+
+    Args:
+        settings: The settings.
+        moments: Reads clock and entropy.
+        policy: What was built from the settings; None: build it.
 
     Raises:
-        ConfigError: With one line for each that does not hold.
+        ConfigError: With one line for each test that fails.
     """
     if not settings.tests:
         return
-    if failures := list(_failures(settings, Explainer(settings, moments))):
+    explainer = Explainer(policy or settings.policy(), moments)
+    if failures := list(_failures(settings, explainer)):
         raise ConfigError("\n".join(failures))
 
 
@@ -77,7 +85,7 @@ def explain(settings: Settings, caller: str, entry: bytes) -> AuthorizedRequest:
     Raises:
         Refusal: As the server would.
     """
-    return Explainer(settings, read_moment).explain(caller, entry)
+    return Explainer(settings.policy(), read_moment).explain(caller, entry)
 
 
 def inspect_without_keys(data: bytes) -> bytes:

@@ -97,7 +97,8 @@ class Authenticator:
         token = value[len(_BEARER) :].strip()
         # A JWT has three parts; an API key, which is base64url, has no dot.
         if token.count(".") != 2:
-            return self._callers.of_api_key(hashlib.sha256(token.encode()).hexdigest())
+            key_hash = hashlib.sha256(token.encode()).hexdigest()
+            return self._callers.of_api_key(key_hash, self._clock())
         if self._jwt is None:
             raise credential_invalid("a JWT, and [authentication.jwt] is not configured")
         return self._callers.of_claims(await self._jwt.claims(token))

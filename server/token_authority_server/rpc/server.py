@@ -15,7 +15,6 @@ from token_authority_server.rpc import unix_socket
 from token_authority_server.rpc.contract import SERVICES
 from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
-from token_authority_server.rpc.unix_socket import ELSEWHERE, ListenError
 
 _UNIX: Final = "unix:"
 _NAMES: Final = tuple(service.full_name for service in SERVICES)
@@ -143,10 +142,7 @@ class Server:
                 return self._server.add_insecure_port(address)
             return self._server.add_secure_port(address, credentials)
         except RuntimeError:
-            raise ListenError(
-                f"cannot listen on {address}: another process does, or the address is not this "
-                f"machine's; {ELSEWHERE}"
-            ) from None
+            raise unix_socket.cannot_listen(address) from None
 
 
 class _Health(health.aio.HealthServicer):

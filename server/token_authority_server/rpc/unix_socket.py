@@ -1,5 +1,6 @@
 """Unix sockets that nobody loses: gRPC alone would take the path from whoever listens there."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -11,6 +12,8 @@ from typing import Final
 ELSEWHERE: Final = (
     "stop what is there, or listen elsewhere (serve --dev --listen, or server.listen in a file)"
 )
+
+_UNPRIVILEGED: Final = 1024
 
 
 class ListenError(Exception):
@@ -24,18 +27,12 @@ def held(path: Path) -> Generator[None]:
     Raises:
         ListenError: Somebody listens there, something else is there, or the folder does not allow.
     """
-    if path.exists() and not path.is_socket():
-        raise ListenError(
-            f"cannot listen on unix:{path}: a file or folder is in the way; {ELSEWHERE}"
-        )
-    lock_path = path.with_name(path.name + ".lock")
+    _check_path(path)
+    lock_path = _lock_path(path)
     try:
         lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ListenError(
-            f"cannot listen on unix:{path}: {lock_path}: {error.strerror}; "
-            "create the folder, or allow this user to write to it"
-        ) from None
+        raise _cannot_lock(path, error.errno) from None
     with os.fdopen(lock):
         if not _is_free(lock, path):
             raise ListenError(f"cannot listen on unix:{path}: another server does; {ELSEWHERE}")
@@ -45,6 +42,67 @@ def held(path: Path) -> Generator[None]:
             # Nobody else listened and nobody could since: a socket here is ours.
             if path.is_socket():
                 path.unlink()
+
+
+def check_listener(address: str) -> None:
+    """Checks that this process could listen on an address, and takes nothing.
+
+    Another process may be listening there at this moment.
+
+    Raises:
+        ListenError: As the server, at its start.
+    """
+    if address.startswith("unix:"):
+        path = Path(address.removeprefix("unix:"))
+        _check_path(path)
+        folder, lock_path = path.parent, _lock_path(path)
+        if not folder.is_dir():
+            raise _cannot_lock(path, errno.ENOENT)
+        if not os.access(lock_path if lock_path.exists() else folder, os.W_OK):
+            raise _cannot_lock(path, errno.EACCES)
+        return
+    if probe_address(address):
+        raise cannot_listen(address)
+
+
+def probe_address(address: str) -> OSError | None:
+    """Returns why an `ADDRESS:PORT` can never be bound; a port that is in use now is no reason."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            # The port itself is for the server, unless it takes a privilege to bind it.
+            probe.bind((host, int(port) if int(port) < _UNPRIVILEGED else 0))
+    except OSError as error:
+        return None if error.errno == errno.EADDRINUSE else error
+    return None
+
+
+def cannot_listen(address: str) -> ListenError:
+    """Returns the error for an address and port that cannot be bound."""
+    return ListenError(
+        f"cannot listen on {address}: another process does, or the address is not this "
+        f"machine's; {ELSEWHERE}"
+    )
+
+
+def _check_path(path: Path) -> None:
+    if path.exists() and not path.is_socket():
+        raise ListenError(
+            f"cannot listen on unix:{path}: a file or folder is in the way; {ELSEWHERE}"
+        )
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _cannot_lock(path: Path, number: int | None) -> ListenError:
+    problem = os.strerror(number or errno.EIO)
+    return ListenError(
+        f"cannot listen on unix:{path}: {_lock_path(path)}: {problem}; "
+        "create the folder, or allow this user to write to it"
+    )
 
 
 def _is_free(lock: int, path: Path) -> bool:
