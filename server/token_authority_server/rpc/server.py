@@ -46,6 +46,8 @@ _MOVING_SECONDS: Final = 0.2
 # Before GOAWAY: how long to wait for a moment without a call. What the event loop has not begun by
 # then gets CANCELLED (grpc/grpc#41785).
 _IDLE_SECONDS: Final = 1.0
+# How long GOAWAY may take to reach clients.
+_GOAWAY_SECONDS: Final = 0.1
 # How long refusals at the end of the grace may take to be sent; then grpc cancels what is left.
 _REFUSING_SECONDS: Final = 1.0
 
@@ -134,8 +136,10 @@ class Server:
         self._health.end_watches()
         await asyncio.sleep(moving_seconds)
         await self._service.idle(_IDLE_SECONDS if notice_seconds else 0)
-        self._health.cut_watches()
         stopping = asyncio.ensure_future(self._server.stop(grace_seconds + _REFUSING_SECONDS))
+        # After GOAWAY: a client whose watch ends on a connection that it still uses fails its calls.
+        await asyncio.wait({stopping}, timeout=min(_GOAWAY_SECONDS, grace_seconds))
+        self._health.cut_watches()
         await asyncio.wait({stopping}, timeout=grace_seconds)
         self._service.refuse_unfinished()
         await stopping
