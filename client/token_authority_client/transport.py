@@ -49,7 +49,7 @@ _SERVICE_CONFIG: Final[dict[str, Any]] = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "1s",
                 "backoffMultiplier": 3,
-                # CANCELLED: from a server that stops, for a call it did not begin (grpc/grpc#41785).
+                # CANCELLED: a server that stops did not begin the call (grpc/grpc#41785).
                 "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }

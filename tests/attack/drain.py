@@ -29,13 +29,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
 from grpc import aio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.ports import free_port
 from support.serving import CONFIG, command, write_config
-
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_client import AsyncTokenAuthorityClient, TokenAuthorityError
 

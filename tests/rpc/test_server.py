@@ -262,7 +262,7 @@ async def test_a_call_in_progress_at_the_end_of_the_grace_is_refused_with_draini
     hang = asyncio.Event()
 
     class Hanging(RateLimiter):
-        async def spend(self, caller: str, quota: Quota, tokens: int) -> None:
+        async def spend(self, caller: str, quota: Quota, tokens: int) -> None:  # noqa: ARG002
             hang.set()
             await asyncio.sleep(60)
 

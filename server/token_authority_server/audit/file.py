@@ -8,9 +8,12 @@ import fcntl
 import os
 import stat
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from token_authority_server.audit.probe import check_room
+from token_authority_server.audit.reading import fields_of
 from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, link_of, seal
 from token_authority_server.audit.sinks import AuditError, Sink, torn_fields
 
@@ -20,6 +23,8 @@ FsyncPolicy = Literal["always", "interval", "never"]
 
 # Holds the last whole record, and unfinished ones after it.
 _TAIL_BYTES: Final = 4 * MAX_RECORD_BYTES
+# A block of most file systems: with less than that, a disk is full.
+_PROBE_BYTES: Final = 4096
 _BEGINNING: Final = b'{"time":"'
 
 
@@ -84,6 +89,15 @@ class FileSink(Sink):
         if self._unsynced:
             os.fsync(self._fd)
             self._unsynced = False
+
+    def probe(self) -> None:
+        """Finds out whether a record could be appended to a file that has a name.
+
+        Raises:
+            OSError: It could not.
+        """
+        self._whole_size()
+        check_room(self._fd, _PROBE_BYTES)
 
     def reopen(self) -> None:
         """Goes on in the file at the path, if that is not the one it has.
@@ -167,6 +181,7 @@ class FileSink(Sink):
         chain, torn = _end_of(tail)
         if chain:
             self.chain = chain
+            self.newest_ms = _time_of(tail.removesuffix(torn))
         elif len(tail) < size or not all(map(_may_be_torn, tail.split(b"\n"))):
             raise AuditError(
                 f"{self.name}: does not end in records of an audit trail: move it away"
@@ -190,6 +205,16 @@ def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:
             return Chain(link.chain_id, link.seq, link.hash), tail[end:]
         end = start
     return None, tail
+
+
+def _time_of(records: bytes) -> int:
+    """Returns the time of the last record, in milliseconds since 1970; 0 if it has none."""
+    line = records[records.rfind(b"\n", 0, -1) + 1 :]
+    try:
+        time = datetime.fromisoformat(str(fields_of(line).get("time")))
+    except ValueError:
+        return 0
+    return int(time.timestamp() * 1000)
 
 
 def _may_be_torn(line: bytes) -> bool:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from token_authority_server.audit.record import body_of
+from token_authority_server.audit.record import Chain, body_of
 from token_authority_server.audit.sinks import AuditError, Sink
 from token_authority_server.audit.waiting import Batch, wake
 from token_authority_server.errors import audit_unavailable
@@ -22,6 +22,8 @@ from token_authority_server.errors import audit_unavailable
 _MAX_QUEUED: Final = 10_000
 _CLOSE_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 1.0
+# What may fail though the records of a batch were written.
+_HARMLESS: Final = frozenset({"reopening", "probing"})
 
 
 class _Order(Enum):
@@ -68,6 +70,7 @@ class AuditTrail:
         # Counted by the callers, told by the writer; each only ever adds to its own.
         self._dropped = self._dropped_told = 0
         self._rest_at = 0.0
+        self._newest_ms = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
             self._thread.start()
@@ -76,6 +79,16 @@ class AuditTrail:
     def is_kept(self) -> bool:
         """Whether records go anywhere: if not, they need not be made."""
         return bool(self._sinks)
+
+    @property
+    def heads(self) -> Mapping[str, Chain]:
+        """How far the chain of each sink has come, by the sink's name."""
+        return {sink.name: sink.chain for sink in self._sinks}
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest record, in milliseconds since 1970; 0 if there is none."""
+        return max([self._newest_ms, *[sink.newest_ms for sink in self._sinks]])
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns when every record is where the sinks' policies want it.
@@ -96,7 +109,9 @@ class AuditTrail:
         Raises:
             ValueError: As `record`.
         """
-        return body_of(record, self._clock())
+        now_ms = self._clock()
+        self._newest_ms = max(self._newest_ms, now_ms)
+        return body_of(record, now_ms)
 
     async def persist(self, bodies: Sequence[str]) -> None:
         """Does what `record` does, for records that are encoded.
@@ -202,7 +217,7 @@ class AuditTrail:
             with self._watching(sink, "writing"):
                 self._append(sink, bodies, dropped)
         self._stalled = False
-        is_kept = all(what == "reopening" for _, what in self._problems)
+        is_kept = all(what in _HARMLESS for _, what in self._problems)
         # First, so that the log has the reason when a caller is told to look there.
         self._say("; ".join(self._problems.values()))
         wake(batches, is_kept=is_kept)
@@ -238,6 +253,8 @@ class AuditTrail:
             if is_due:
                 with self._watching(sink, "synchronising"):
                     sink.rest()
+                with self._watching(sink, "probing"):
+                    sink.probe()
             if reopen or (is_due and (sink, "reopening") in self._problems):
                 with self._watching(sink, "reopening"):
                     sink.reopen()

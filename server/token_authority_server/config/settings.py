@@ -1,12 +1,14 @@
 """The whole file, as a frozen model; the docstring of a field documents the key."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
+from token_authority_server.config.certificate import certificate_problem
 from token_authority_server.config.expectations import ExpectationSettings
 from token_authority_server.config.projects import ProjectSettings
 from token_authority_server.config.section import NAME, Section
@@ -96,11 +98,22 @@ class Settings(Section):
 
     def warnings(self) -> Iterator[str]:
         """Yields what is allowed and yet worth a look."""
+        yield from self._certificate_warning()
+        for name in self.products_without_key():
+            yield (
+                f"{name}: no key is active: every request for its tokens will be answered with "
+                "NO_ACTIVE_KEY"
+            )
+
+    def products_without_key(self) -> Iterator[str]:
+        """Yields the products of projects that have keys and none that is active."""
         for name, project in self.projects.items():
             for product in sorted({key.product for key in project.signing_keys()}):
                 states = [key.state for key in project.signing_keys() if key.product == product]
                 if KeyState.ACTIVE not in states:
-                    yield (
-                        f"projects.{name}.{product}: no key is active: every request for its "
-                        "tokens will be answered with NO_ACTIVE_KEY"
-                    )
+                    yield f"projects.{name}.{product}"
+
+    def _certificate_warning(self) -> Iterator[str]:
+        tls = self.server.tls
+        if tls and (problem := certificate_problem(tls.not_after(), datetime.now(UTC))):
+            yield f"server.tls: {problem}"

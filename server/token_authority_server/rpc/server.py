@@ -137,7 +137,7 @@ class Server:
         await asyncio.sleep(moving_seconds)
         await self._service.idle(_IDLE_SECONDS if notice_seconds else 0)
         stopping = asyncio.ensure_future(self._server.stop(grace_seconds + _REFUSING_SECONDS))
-        # After GOAWAY: a client whose watch ends on a connection that it still uses fails its calls.
+        # After GOAWAY: a client whose watch ends on a connection that it uses fails its calls.
         await asyncio.wait({stopping}, timeout=min(_GOAWAY_SECONDS, grace_seconds))
         self._health.cut_watches()
         await asyncio.wait({stopping}, timeout=grace_seconds)
@@ -167,4 +167,3 @@ class Server:
                 f"cannot listen on {address}: another process does, or the address is not this "
                 f"machine's; {ELSEWHERE}"
             ) from None
-
