@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -91,7 +91,7 @@ async def test_sigterm_ends_a_server_that_is_starting_as_pid_1(
         assert await end(process, await child_of(process.pid), stderr, delay) == 0
 
 
-async def test_the_handlers_are_there_before_anything_large_is_imported() -> None:
+def test_the_handlers_are_there_before_anything_large_is_imported() -> None:
     program = """
 import signal, sys
 signal.signal = lambda number, handler: seen.append((number, sorted(sys.modules)))

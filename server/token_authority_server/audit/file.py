@@ -64,6 +64,7 @@ class FileSink(Sink):
 
         Raises:
             OSError: None of them was kept.
+            AuditError: Neither: the file was deleted, and cannot be created again.
         """
         size = self._whole_size()
         data, chain = seal(self.chain, bodies)
@@ -95,6 +96,7 @@ class FileSink(Sink):
 
         Raises:
             OSError: It could not.
+            AuditError: It could not: it was deleted, and cannot be created again.
         """
         self._whole_size()
         check_room(self._fd, _PROBE_BYTES)
@@ -136,10 +138,7 @@ class FileSink(Sink):
         """Returns where to write: behind the last whole record, in a file that has a name."""
         if not os.fstat(self._fd).st_nlink:
             # It was deleted: what is written to it would be gone with this process.
-            try:
-                self.reopen()
-            except AuditError as error:
-                raise OSError(str(error)) from None
+            self.reopen()
         self._cut()
         return os.fstat(self._fd).st_size
 
