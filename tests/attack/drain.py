@@ -200,7 +200,9 @@ async def clients(target: str) -> AsyncGenerator[dict[str, Send]]:
             method = channel.unary_unary(PATH)
             return lambda: method(REQUEST, timeout=TIMEOUT_SECONDS)
 
+        source = shipped.rtc_tokens(channel="c", uid=1, role="publisher")
         senders: dict[str, Send] = {
+            "source": source.get,
             "shipped": lambda: shipped.issue_rtc_token(channel="c", uid=1, role="publisher"),
             "wait_for_ready": lambda: waiting.issue_rtc_token(channel="c", uid=1, role="publisher"),
             "plain": stub(plain),
@@ -210,10 +212,20 @@ async def clients(target: str) -> AsyncGenerator[dict[str, Send]]:
         for send in senders.values():
             await send()
         yield senders
+        await source.close()
 
 
-async def run(target: str, notice: float, rate: float, kinds: Sequence[str]) -> dict[str, Outcome]:
-    """Makes one run; returns the outcome for each kind of client."""
+async def stop_under_load(
+    target: str, notice: float, rate: float, kinds: Sequence[str]
+) -> dict[str, Outcome]:
+    """Makes one run; returns the outcome for each kind of client.
+
+    Args:
+        target: One of `KINDS`.
+        notice: The servers' drain_notice, in seconds.
+        rate: Calls per second of each client.
+        kinds: The clients.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         first = Replica(folder / "first", free_port(), notice)
@@ -263,7 +275,7 @@ KINDS: Final = {
     "list": ("shipped", "plain", "health"),
     "virtual": ("shipped", "plain", "health"),
     "restart": ("shipped",),
-    "kill": ("wait_for_ready",),
+    "kill": ("wait_for_ready", "source"),
 }
 
 
@@ -281,7 +293,7 @@ async def main() -> int:
         for notice in options.notice if target in ("list", "virtual") else [1]:
             totals = {kind: Outcome() for kind in KINDS[target]}
             for _ in range(options.runs):
-                outcomes = await run(target, notice, options.rate, KINDS[target])
+                outcomes = await stop_under_load(target, notice, options.rate, KINDS[target])
                 for kind, outcome in outcomes.items():
                     totals[kind].add(outcome)
             for kind, total in totals.items():

@@ -1,6 +1,7 @@
 """Serves with a required trail on a disk that fills up. Run in a mount namespace."""
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,18 @@ async def main(folder: Path, fsync: str) -> None:
         trail = (folder / "disk" / "audit.jsonl").read_text()
         assert all(token_id in trail for token_id in left)
         say("recovered")
+        # No call comes now: an idle server finds it out by itself, and that it is over.
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            for _ in range(100_000):
+                file.write(b"x" * 512)
+        await until(lambda: len(server.events("degraded")) == 2)
+        health = await server.health()
+        assert (health["status"], health["not_ready"]) == ("NOT_SERVING", ["audit"])
+        ballast.unlink()
+        await until(lambda: len(server.events("recovered")) == 2)
+        assert (await server.health())["status"] == "SERVING"
+        assert (folder / "disk" / "audit.jsonl").read_text() == trail
+        say("idle")
 
 
 def say(step: str) -> None:

@@ -269,5 +269,5 @@ def test_no_token_leaves_without_its_record_on_a_full_disk(tmp_path: Path, fsync
         timeout=100,
         check=False,
     )
-    assert ran.stdout == "full\nrecovered\n", ran.stderr
+    assert ran.stdout == "full\nrecovered\nidle\n", ran.stderr
     assert ran.returncode == 0

@@ -1,4 +1,4 @@
-"""The gRPC server: what it listens on, its bounds, health, reflection, and how it stops."""
+"""The gRPC server: listeners, limits, health, reflection, and graceful shutdown."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -42,12 +42,12 @@ _OPTIONS: Final = (
 # is read, so that the refusal can say what to do.
 _READ_BYTES: Final = 4_194_304 + 65_536
 # Before GOAWAY: how long clients that watch health have to move on.
-_MOVING_SECONDS: Final = 0.2
+_MOVING_SECONDS: Final = 0.5
 # Before GOAWAY: how long to wait for a moment without a call. What the event loop has not begun by
 # then gets CANCELLED (grpc/grpc#41785).
 _IDLE_SECONDS: Final = 1.0
 # How long GOAWAY may take to reach clients.
-_GOAWAY_SECONDS: Final = 0.1
+_GOAWAY_SECONDS: Final = 0.5
 # How long refusals at the end of the grace may take to be sent; then grpc cancels what is left.
 _REFUSING_SECONDS: Final = 1.0
 
@@ -113,7 +113,7 @@ class Server:
             The same addresses with the real ports.
 
         Raises:
-            ListenError: Somebody listens there already, or the address cannot be had.
+            ListenError: Another process listens there, or the address is not this machine's.
         """
         bound = [self._listen(address, mutual=False) for address in listen]
         bound += [self._listen(address, mutual=True) for address in mtls_listen]
