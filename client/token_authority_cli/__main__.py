@@ -1,9 +1,16 @@
 """`token-authority`: the commands and what they say of themselves."""
 
+import sys
+
+if sys.argv[1:2] == ["serve"]:
+    # Before the imports, which take time: SIGTERM ends a server from its first millisecond on.
+    from token_authority_server.process.signals import end_while_starting
+
+    end_while_starting()
+
 import argparse
 import importlib
 import os
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any

@@ -30,6 +30,13 @@ from token_authority_client._transport import HEALTH_PATH, Channel
 
 _SERVING: Final = b"\x08\x01"
 """A HealthCheckResponse of grpc.health.v1 with the status SERVING."""
+_NOT_READY: Final = "token-authority-not-ready"
+"""Trailing metadata of a health check: why the server does not serve."""
+_CAUSES: Final = {
+    "audit": "its required audit trail cannot be written",
+    "certificate": "its TLS certificate has expired",
+    "draining": "it is shutting down",
+}
 _LARGEST_SKEW_SECONDS: Final = 5.0
 _ABOUT_THE_CALLER: Final = "CLIENT_CERTIFICATE"
 
@@ -159,7 +166,9 @@ class _Examination:
         channel = Channel(grpc, self._target, self._security).channel
         try:
             check = channel.unary_unary(HEALTH_PATH)
-            answer = check(b"", timeout=self._timeout, metadata=self._security.metadata())
+            answer, call = check.with_call(
+                b"", timeout=self._timeout, metadata=self._security.metadata()
+            )
         except grpc.RpcError as error:
             failed: Any = error
             if failed.code() is grpc.StatusCode.UNIMPLEMENTED:
@@ -171,8 +180,7 @@ class _Examination:
         finally:
             channel.close()
         if answer != _SERVING:
-            advice = "it is shutting down or not ready: ask again, or look at its log"
-            raise Unavailable(f"the server says that it does not serve: {advice}", advice=advice)
+            raise _not_ready(call.trailing_metadata() or ())
         return "serving"
 
     def _expect_http2(self) -> None:
@@ -223,6 +231,19 @@ class _Examination:
         return f"{request.method} is allowed by grant {decision.grant}, would be signed by " + (
             decision.key_id
         )
+
+
+def _not_ready(metadata: Any) -> Unavailable:
+    """Names the cause that the server gives for not serving."""
+    named = next((value for key, value in metadata if key == _NOT_READY), "")
+    causes = [_CAUSES.get(name, name) for name in named.split(",") if name]
+    problem = (
+        f"the server does not serve: {' and '.join(causes)}"
+        if causes
+        else "the server does not serve"
+    )
+    advice = "see /readyz on its admin listener, or its log; another replica may answer"
+    return Unavailable(f"{problem}: {advice}", advice=advice)
 
 
 def _timed(name: str, take: Callable[[], str]) -> Step:

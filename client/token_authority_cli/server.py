@@ -96,23 +96,16 @@ def needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from token_authority_server import config  # noqa: PLC0415  # lazily: see the module
-    from token_authority_server.audit import AuditError  # noqa: PLC0415
-    from token_authority_server.process.serve import serve  # noqa: PLC0415
-    from token_authority_server.rpc.unix_socket import ListenError  # noqa: PLC0415
+    from token_authority_server.process.command import run  # noqa: PLC0415  # lazily: see the module
 
     if arguments.listen and not arguments.dev:
         arguments.parser.error("--listen goes with --dev; a file says it in server.listen")
-    try:
-        if arguments.dev:
-            settings = config.dev_settings(arguments.listen or [DEFAULT_TARGET], os.environ)
-            serve(settings, None, _print_banner)
-        else:
-            file = config.ConfigFile(arguments.config, os.environ)
-            serve(file.load(), file, lambda _: None)
-    except (config.ConfigError, ListenError, AuditError) as error:
-        return complain_of_config(error)
-    return 0
+    on_ready = _print_banner if arguments.dev else _ignore
+    return run(arguments.config, arguments.listen or [DEFAULT_TARGET], on_ready, complain)
+
+
+def _ignore(addresses: list[str]) -> None:
+    """Prints nothing: the log has the addresses."""
 
 
 def _print_banner(addresses: list[str]) -> None:

@@ -60,6 +60,13 @@ def error_of(
     if info is not None:
         return info
     code: grpc.StatusCode = failure.code()
+    if code is grpc.StatusCode.CANCELLED:
+        # Not by this side, which raises other exceptions: by a server that stops, for a call that
+        # it did not begin (grpc/grpc#41785).
+        advice = "retry: another replica, or the server's successor, can answer"
+        return Unavailable(
+            f"the server at {target} stopped before it answered: {advice}", advice=advice
+        )
     message = failure.details() or "no details"
     cls = BY_CODE.get(code.name, TokenAuthorityError)
     advice = _ADVICE.get(cls, "").format(target=target)

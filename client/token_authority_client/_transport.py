@@ -44,12 +44,13 @@ _SERVICE_CONFIG: Final[dict[str, Any]] = {
         {
             "name": [{"service": service.full_name} for service in _SERVICES],
             "retryPolicy": {
-                # About two seconds in all: enough for a server to restart.
+                # About three seconds in all: enough for a server to restart.
                 "maxAttempts": 5,
                 "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
+                "maxBackoff": "2s",
                 "backoffMultiplier": 3,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                # CANCELLED: a server that stops did not begin the call (grpc/grpc#41785).
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ],

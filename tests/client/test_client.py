@@ -242,18 +242,45 @@ async def test_a_server_of_another_kind_is_unimplemented(client_type: Any) -> No
     await other.stop(None)
 
 
-async def test_a_draining_server_is_unavailable_with_a_time_to_retry(server: Running) -> None:
+async def test_a_draining_server_answers_and_then_is_unavailable(server: Running) -> None:
     async with AsyncTokenAuthorityClient(server.address, timeout=timedelta(seconds=20)) as client:
         await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
-        stopping = asyncio.create_task(server.server.stop(notice_seconds=6, grace_seconds=0))
+        stopping = asyncio.create_task(server.server.stop(notice_seconds=1, grace_seconds=0))
         await asyncio.sleep(0.1)
-        with pytest.raises(Unavailable) as caught:
-            await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
-        assert caught.value.reason == "DRAINING"
-        assert caught.value.retry_after == timedelta(seconds=6)
-        refusals = [line for line in server.log if line.get("reason") == "DRAINING"]
-        assert len(refusals) == 5, "an idempotent call is tried again"
+        assert await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
         await stopping
+        with pytest.raises(Unavailable):
+            await client.issue_rtc_token(**RTC)  # type: ignore[arg-type]
+
+
+async def test_cancelled_by_a_stopping_server_is_retried_and_then_unavailable(
+    client_type: Any,
+) -> None:
+    calls = list[str]()
+
+    class Stopping(grpc.GenericRpcHandler):
+        """Answers as a server that stops does (grpc/grpc#41785)."""
+
+        def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+            async def cancel(_: bytes, context: Any) -> bytes:
+                calls.append(handler_call_details.method)
+                await context.abort(grpc.StatusCode.CANCELLED, "Cancelled")
+                return b""
+
+            return grpc.unary_unary_rpc_method_handler(cancel)
+
+    other = aio.server()
+    other.add_generic_rpc_handlers((Stopping(),))
+    port = other.add_insecure_port("127.0.0.1:0")
+    await other.start()
+    either = Either(client_type(f"127.0.0.1:{port}", timeout=timedelta(seconds=20)))
+    with pytest.raises(Unavailable, match="stopped before it answered: retry") as caught:
+        await either.issue_rtc_token(**RTC)
+    assert caught.value.code == "UNAVAILABLE"
+    assert caught.value.advice.startswith("retry: another replica")
+    assert len(calls) == 5, "an idempotent call is tried again"
+    await either.close()
+    await other.stop(None)
 
 
 async def test_an_oversized_request_is_invalid_and_a_huge_one_exhausts_resources() -> None:

@@ -61,6 +61,19 @@ async def main(disk: str, folder: Path, fsync: str) -> None:
         trail = (folder / "audit.jsonl").read_text()
         assert all(token_id in trail for token_id in left)
         say("recovered")
+        if disk == "limited":
+            # A limit on file sizes does not show before a write: the probe cannot see it.
+            return
+        # No call comes now: an idle server detects the full disk, and its end, by its probe.
+        small_disk.fill()
+        await until(lambda: len(server.events("degraded")) == 2)
+        health = await server.health()
+        assert (health["status"], health["not_ready"]) == ("NOT_SERVING", ["audit"])
+        small_disk.make_room()
+        await until(lambda: len(server.events("recovered")) == 2)
+        assert (await server.health())["status"] == "SERVING"
+        assert (folder / "audit.jsonl").read_text() == trail
+        say("idle")
 
 
 def say(step: str) -> None:

@@ -80,7 +80,7 @@ ELSEWHERE: Final = {
     Reason.TOO_MANY_IN_FLIGHT: "tests/rpc/test_limits.py::test_calls_under_way_are_bounded",
     Reason.AUDIT_UNAVAILABLE: "tests/rpc/full_disk.py::main",
     Reason.DRAINING: "tests/rpc/test_server.py::"
-    "test_draining_finishes_what_has_begun_and_refuses_what_comes",
+    "test_a_call_in_progress_at_the_end_of_the_grace_is_refused_with_draining",
     Reason.INTERNAL_ERROR: "tests/rpc/test_methods.py::test_a_defect_shows_an_id_and_nothing_else",
 }
 

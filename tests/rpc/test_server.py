@@ -19,6 +19,7 @@ from token_authority.v1.rtc_pb2 import (
     IssueRtcTokenRequest,
     IssueRtcTokenResponse,
 )
+from token_authority_server.limits import Quota, RateLimiter
 from token_authority_server.rpc.unix_socket import ListenError
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -229,18 +230,19 @@ async def test_thousands_of_calls_at_once_are_answered() -> None:
     assert len({response.issued_token.token for response in responses}) == 3000
 
 
-async def test_draining_finishes_what_has_begun_and_refuses_what_comes() -> None:
+async def test_draining_answers_calls_until_goaway_and_finishes_what_has_begun() -> None:
     async with running() as server:
         health: Any = health_pb2_grpc.HealthStub(server.channel)
         (held,) = await held_calls(server, 1)
         stopping = asyncio.create_task(server.server.stop(notice_seconds=1, grace_seconds=20))
         await asyncio.sleep(0.1)
-        answer = await refused(server.stub.IssueRtcToken(VALID))
-        assert (answer.code, answer.reason) == (StatusCode.UNAVAILABLE, "DRAINING")
-        assert answer.details["RetryInfo"].retry_delay.seconds == 1
-        response = await health.Check(health_pb2.HealthCheckRequest())
-        assert response.status == NOT_SERVING
-        await asyncio.sleep(1.2)
+        for service in ("", "token_authority.v1.TokenService"):
+            response = await health.Check(health_pb2.HealthCheckRequest(service=service))
+            assert response.status == NOT_SERVING
+        for _ in range(5):
+            assert (await server.stub.IssueRtcToken(VALID)).issued_token.token
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
         # Past the notice the connection takes no call at all; the one that had begun is answered.
         held.let_go()
         assert (await held.answer).issued_token.token
@@ -256,13 +258,59 @@ async def test_a_call_that_outlasts_the_grace_is_unavailable() -> None:
         assert (await refused(held.answer)).code is StatusCode.UNAVAILABLE
 
 
-async def test_a_health_watch_hears_of_the_drain_and_does_not_hold_it_up() -> None:
+async def test_a_call_in_progress_at_the_end_of_the_grace_is_refused_with_draining() -> None:
+    hang = asyncio.Event()
+
+    class Hanging(RateLimiter):
+        async def spend(self, caller: str, quota: Quota, tokens: int) -> None:  # noqa: ARG002
+            hang.set()
+            await asyncio.sleep(60)
+
+    limiter = Hanging("memory", on_degraded=print, on_recovered=print)
+    async with running(limiter=limiter) as server:
+        call = server.stub.IssueRtcToken(VALID)
+        await asyncio.wait_for(hang.wait(), 10)
+        await server.server.stop(notice_seconds=0, grace_seconds=0.2)
+        answer = await refused(call)
+        assert (answer.code, answer.reason) == (StatusCode.UNAVAILABLE, "DRAINING")
+        assert answer.details["RetryInfo"].retry_delay.seconds == 1
+        assert server.log[-1]["reason"] == "DRAINING"
+
+
+async def test_a_health_watch_ends_before_goaway_and_does_not_hold_up_the_drain() -> None:
     async with running() as server:
         health: Any = health_pb2_grpc.HealthStub(server.channel)
         responses = aiter(health.Watch(health_pb2.HealthCheckRequest()))
         assert (await anext(responses)).status == SERVING
-        stopping = asyncio.create_task(server.server.stop(notice_seconds=0.2, grace_seconds=30))
-        assert (await anext(responses)).status == NOT_SERVING
+        stopping = asyncio.create_task(server.server.stop(notice_seconds=1, grace_seconds=30))
         with pytest.raises(StopAsyncIteration):
-            await anext(responses)
+            await asyncio.wait_for(anext(responses), 5)
+        # A client watches again at once; without a message it takes its connection for one that is
+        # not ready yet.
+        again = aiter(health.Watch(health_pb2.HealthCheckRequest()))
+        with pytest.raises(StopAsyncIteration):
+            await anext(again)
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_health_tells_what_keeps_an_instance_from_issuing_tokens(server: Running) -> None:
+    health: Any = health_pb2_grpc.HealthStub(server.channel)
+
+    async def check(service: str) -> tuple[Any, str]:
+        call = health.Check(health_pb2.HealthCheckRequest(service=service))
+        status = (await call).status
+        metadata: Any = await call.trailing_metadata()
+        return status, dict(tuple(metadata)).get("token-authority-not-ready", "")
+
+    token_service = "token_authority.v1.TokenService"
+    watch = aiter(health.Watch(health_pb2.HealthCheckRequest(service=token_service)))
+    assert (await anext(watch)).status == SERVING
+    await server.server.report({"certificate", "audit"})
+    assert await check("") == (NOT_SERVING, "audit,certificate")
+    assert await check(token_service) == (NOT_SERVING, "audit,certificate")
+    for other in ("InspectionService", "AuthorityService"):
+        assert (await check(f"token_authority.v1.{other}"))[0] == SERVING
+    assert (await anext(watch)).status == NOT_SERVING
+    await server.server.report(())
+    assert (await anext(watch)).status == SERVING
+    assert await check("") == (SERVING, "")

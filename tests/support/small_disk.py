@@ -4,6 +4,7 @@ It is a file system of its own where the machine lets a test mount one. A limit 
 works everywhere: there too the kernel writes a part of what it is given, and then refuses the rest.
 """
 
+import contextlib
 import os
 import resource
 import subprocess
@@ -64,6 +65,12 @@ class SmallDisk:
             self._ballast.unlink()
         else:
             self._limit(resource.RLIM_INFINITY)
+
+    def fill(self) -> None:
+        """Takes all room that is left, without a write of the process (mounted only)."""
+        with contextlib.suppress(OSError), self._ballast.open("wb", buffering=0) as file:
+            for _ in range(1000):
+                file.write(b"x" * 512)
 
     def _limit(self, size: int) -> None:
         _, hard = resource.prlimit(self._process, resource.RLIMIT_FSIZE)

@@ -1,16 +1,24 @@
 import asyncio
+import contextlib
 import io
 import json
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.live import BY_PLACE, PROJECT, SERVER, Live, live
-from support.waiting import until_await
-from token_authority_server.telemetry.admin_http import AdminServer
+from support.waiting import until, until_await
+from token_authority_server.telemetry.admin_http import (
+    MAX_CONNECTIONS,
+    AdminServer,
+    health_pages,
+    metrics_pages,
+)
 from token_authority_server.telemetry.health import DegradedComponents
 from token_authority_server.telemetry.log import make_logger
 from token_authority_server.telemetry.metrics import Metrics
@@ -25,7 +33,9 @@ class Admin:
         self.degraded = DegradedComponents(
             make_logger("json", "debug", io.StringIO()), self.metrics
         )
-        self.server = AdminServer(address, self.metrics, self.degraded, lambda: self.serving)
+        self.alive = True
+        pages = health_pages(self.degraded, lambda: self.serving, lambda: self.alive)
+        self.server = AdminServer(address, {**pages, **metrics_pages(self.metrics)})
 
     def get(self, request: str) -> str:
         """Sends a request line; returns the answer."""
@@ -42,15 +52,61 @@ def admin(request: pytest.FixtureRequest) -> Iterator[Admin]:
     admin.server.close()
 
 
-def test_health_says_whether_calls_are_taken_and_what_is_wrong(admin: Admin) -> None:
-    head, _, body = admin.get("GET /health").partition("\r\n\r\n")
-    assert "200 OK" in head
-    assert json.loads(body) == {"status": "SERVING", "degraded": {}}
+@pytest.mark.parametrize("path", ["/readyz", "/health"])
+def test_readiness_has_the_faults_and_those_that_count(admin: Admin, path: str) -> None:
+    def ready() -> tuple[str, Any]:
+        head, _, body = admin.get(f"GET {path}").partition("\r\n\r\n")
+        return head.split()[1], json.loads(body)
+
+    assert ready() == ("200", {"status": "SERVING", "degraded": {}})
     admin.degraded.fail("limits", "Redis is away")
+    degraded = {"limits": "Redis is away"}
+    assert ready() == ("200", {"status": "SERVING", "degraded": degraded})
+    admin.degraded.fail("audit", "No space left", not_ready=True)
+    degraded["audit"] = "No space left"
+    assert ready() == (
+        "503",
+        {"status": "NOT_SERVING", "not_ready": ["audit"], "degraded": degraded},
+    )
+    assert "token_authority_ready 0.0" in admin.get("GET /metrics")
+    admin.degraded.recover("audit")
+    assert ready()[0] == "200"
+    assert "token_authority_ready 1.0" in admin.get("GET /metrics")
     admin.serving = False
-    head, _, body = admin.get("GET /health").partition("\r\n\r\n")
-    assert "503 " in head
-    assert json.loads(body) == {"status": "NOT_SERVING", "degraded": {"limits": "Redis is away"}}
+    assert ready()[1]["not_ready"] == ["draining"]
+
+
+def test_liveness_is_that_of_the_event_loop(admin: Admin) -> None:
+    admin.serving = False
+    admin.degraded.fail("audit", "No space left", not_ready=True)
+    assert " 200 " in admin.get("GET /livez").splitlines()[0]
+    admin.alive = False
+    assert " 503 " in admin.get("GET /livez").splitlines()[0]
+
+
+def test_python_and_its_version_are_not_shown(admin: Admin) -> None:
+    for path in ("/metrics", "/nothing"):
+        answer = admin.get(f"GET {path}")
+        assert "Server: token-authority\r\n" in answer
+        assert "Python" not in answer
+
+
+async def test_connections_are_bounded_and_the_newest_is_answered(admin: Admin) -> None:
+    host, _, port = admin.server.address.rpartition(":")
+    with contextlib.ExitStack() as opened:
+        idle = [
+            opened.enter_context(socket.create_connection((host.strip("[]"), int(port)), 10))
+            for _ in range(MAX_CONNECTIONS + 20)
+        ]
+        answer = await asyncio.to_thread(admin.get, "GET /livez")
+        assert " 200 " in answer.splitlines()[0]
+        # The oldest were closed.
+        assert all(client.recv(1) == b"" for client in idle[:20])
+
+        def threads() -> int:
+            return sum("process_request" in thread.name for thread in threading.enumerate())
+
+        await until(lambda: threads() <= MAX_CONNECTIONS)
 
 
 def test_metrics_are_in_the_format_of_prometheus(admin: Admin) -> None:

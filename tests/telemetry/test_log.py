@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from token_authority_server.telemetry.log import BackgroundStream, LogFormat, make_logger
+from token_authority_server.telemetry.metrics import Metrics
 
 
 @pytest.mark.parametrize("log_format", ["json", "console", "auto"])
@@ -51,6 +52,7 @@ def test_a_stalled_stream_holds_nobody_up_and_loses_lines_with_a_count() -> None
     assert time.monotonic() - started < 5
     slow.reads.set()
     stream.close()
+    assert stream.dropped == 2
     assert slow.getvalue() == (b'first\n0\n1\n2\n{"event": "log lines dropped", "count": 2}\n')
 
 
@@ -60,8 +62,12 @@ def test_a_stream_that_is_gone_fails_nobody() -> None:
             raise BrokenPipeError
 
     stream = BackgroundStream(Gone())
+    metrics = Metrics()
+    metrics.watch_log(lambda: stream.dropped)
+    stream.write("lost\n")
     stream.write("lost\n")
     stream.close()
+    assert b"token_authority_log_lines_dropped_total 2.0" in metrics.exposition()
 
 
 def test_what_is_less_severe_than_the_level_is_not_written() -> None:

@@ -9,9 +9,12 @@ import fcntl
 import os
 import stat
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
+from token_authority_server.audit.lines import fields_of
+from token_authority_server.audit.probe import check_room
 from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, link_of, seal
 from token_authority_server.audit.sinks import AuditError, Sink, torn_fields
 
@@ -21,6 +24,8 @@ FsyncPolicy = Literal["always", "interval", "never"]
 
 # Enough for the last complete record and incomplete ones after it.
 _TAIL_BYTES: Final = 4 * MAX_RECORD_BYTES
+# A block of most file systems: with less than that, a disk is full.
+_PROBE_BYTES: Final = 4096
 _BEGINNING: Final = b'{"time":"'
 
 
@@ -60,6 +65,7 @@ class FileSink(Sink):
 
         Raises:
             OSError: None of them was written.
+            AuditError: None of them: the file was deleted, and cannot be created again.
         """
         size = self._whole_size()
         data, chain = seal(self.chain, bodies)
@@ -85,6 +91,16 @@ class FileSink(Sink):
         if self._unsynced:
             os.fsync(self._fd)
             self._unsynced = False
+
+    def probe(self) -> None:
+        """Finds out whether a record could be appended to a file that has a name.
+
+        Raises:
+            OSError: It could not.
+            AuditError: It could not: it was deleted, and cannot be created again.
+        """
+        self._whole_size()
+        check_room(self._fd, _PROBE_BYTES)
 
     def reopen(self) -> None:
         """Completes a rotation: continues in the file at the path if it is another one by now.
@@ -123,10 +139,7 @@ class FileSink(Sink):
         """Returns the end of the last complete record, in a file that was not deleted."""
         if not os.fstat(self._fd).st_nlink:
             # Deleted: records written to it would be lost with this process.
-            try:
-                self.reopen()
-            except AuditError as error:
-                raise OSError(str(error)) from None
+            self.reopen()
         self._cut()
         return os.fstat(self._fd).st_size
 
@@ -155,6 +168,7 @@ class FileSink(Sink):
         tail, chain, torn = _end_of_file(fd, self._path)
         if chain:
             self.chain = chain
+            self.newest_ms = _time_of(tail.removesuffix(torn))
         self._lacks_break = not tail.endswith(b"\n")
         if torn:
             self.pending.update(torn_fields(torn + b"\n" if self._lacks_break else torn))
@@ -240,6 +254,16 @@ def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:
             return Chain(link.chain_id, link.seq, link.hash), tail[end:]
         end = start
     return None, tail
+
+
+def _time_of(records: bytes) -> int:
+    """Returns the time of the last record, in milliseconds since 1970; 0 if it has none."""
+    line = records[records.rfind(b"\n", 0, -1) + 1 :]
+    try:
+        time = datetime.fromisoformat(str(fields_of(line).get("time")))
+    except ValueError:
+        return 0
+    return int(time.timestamp() * 1000)
 
 
 def _may_be_torn(line: bytes) -> bool:

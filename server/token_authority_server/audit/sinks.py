@@ -1,6 +1,8 @@
 """Sinks of audit records: the interface, and streams. Used by the writer's thread only."""
 
+import errno
 import os
+import select
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import sha256
@@ -26,6 +28,8 @@ class Sink(ABC):
         self.chain = chain
         self.pending: dict[str, Any] = {}
         """Failures that no record reports yet: `lost`, `torn_bytes`, `torn_sha256`."""
+        self.newest_ms = 0
+        """Time of the last record found at start, in milliseconds since 1970; 0: none."""
 
     @abstractmethod
     def append(self, bodies: Sequence[str]) -> None:
@@ -40,6 +44,14 @@ class Sink(ABC):
 
         Raises:
             OSError: Earlier records may be lost in a power failure.
+        """
+
+    @abstractmethod
+    def probe(self) -> None:
+        """Finds out, about every second, whether a record could be written now.
+
+        Raises:
+            OSError: It could not.
         """
 
     def reopen(self) -> None:  # noqa: B027  # a stream has nothing to do
@@ -82,6 +94,17 @@ class StreamSink(Sink):
             line, chain = seal(self.chain, [body])
             self._write(line)
             self.chain = chain
+
+    def probe(self) -> None:
+        """Finds out whether the reader is gone.
+
+        Raises:
+            OSError: It is.
+        """
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        if any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def _write(self, line: bytes) -> None:
         data = b"\n" + line if self._torn else line

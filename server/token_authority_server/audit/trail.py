@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from token_authority_server.audit.batches import Batch, wake
-from token_authority_server.audit.record import body_of
+from token_authority_server.audit.record import Chain, body_of
 from token_authority_server.audit.sinks import Sink, describe_failure
 from token_authority_server.errors import audit_unavailable
 
@@ -22,6 +22,8 @@ from token_authority_server.errors import audit_unavailable
 _MAX_QUEUED: Final = 10_000
 _CLOSE_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 1.0
+# What may fail though the records of a batch were written.
+_HARMLESS: Final = frozenset({"reopening", "probing"})
 
 
 class _Order(Enum):
@@ -66,6 +68,7 @@ class AuditTrail:
         # The first is written by callers only, the second by the writer only.
         self._dropped = self._dropped_reported = 0
         self._rest_at = 0.0
+        self._newest_ms = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
             self._thread.start()
@@ -74,6 +77,16 @@ class AuditTrail:
     def is_enabled(self) -> bool:
         """Whether there is a sink; if not, records need not be encoded."""
         return bool(self._sinks)
+
+    @property
+    def heads(self) -> Mapping[str, Chain]:
+        """How far the chain of each sink has come, by the sink's name."""
+        return {sink.name: sink.chain for sink in self._sinks}
+
+    @property
+    def newest_ms(self) -> int:
+        """The time of the newest record, in milliseconds since 1970; 0 if there is none."""
+        return max([self._newest_ms, *[sink.newest_ms for sink in self._sinks]])
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns once every sink has written the records according to its policy.
@@ -94,7 +107,9 @@ class AuditTrail:
         Raises:
             ValueError: As `record`.
         """
-        return body_of(record, self._clock())
+        now_ms = self._clock()
+        self._newest_ms = max(self._newest_ms, now_ms)
+        return body_of(record, now_ms)
 
     async def persist(self, bodies: Sequence[str]) -> None:
         """Writes encoded records, as `record` does.
@@ -199,7 +214,7 @@ class AuditTrail:
             with self._collecting(sink, "writing"):
                 self._append(sink, bodies, dropped)
         self._stalled = False
-        is_persisted = all(what == "reopening" for _, what in self._problems)
+        is_persisted = all(what in _HARMLESS for _, what in self._problems)
         # First, so that the log has the reason before a caller is referred to it.
         self._report("; ".join(self._problems.values()))
         wake(batches, is_persisted=is_persisted)
@@ -235,6 +250,8 @@ class AuditTrail:
             if is_due:
                 with self._collecting(sink, "synchronising"):
                     sink.rest()
+                with self._collecting(sink, "probing"):
+                    sink.probe()
             if reopen or (is_due and (sink, "reopening") in self._problems):
                 with self._collecting(sink, "reopening"):
                     sink.reopen()

@@ -1,6 +1,6 @@
 """`[authentication]` and `[server.tls]`: what shows who asks, and who answers."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -134,6 +134,10 @@ class TlsSettings(Section):
             except ValueError:
                 raise ValueError("client_ca has no PEM certificate that can be read") from None
         return self
+
+    def not_after(self) -> datetime:
+        """Returns when the server's certificate expires, in UTC."""
+        return x509.load_pem_x509_certificates(self.certificate)[0].not_valid_after_utc
 
     def identity(self) -> ServerIdentity:
         """Returns what listeners present."""

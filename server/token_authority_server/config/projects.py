@@ -124,13 +124,18 @@ class ProjectSettings(Section):
                     f"{place}.whiteboard.access_keys: access_key of {row.id!r} is the sample's: "
                     "write your own"
                 )
+        for product in self.products_without_key():
+            yield (
+                f"{place}.{product}: no key is active: every request for its tokens will be "
+                "answered with NO_ACTIVE_KEY"
+            )
+
+    def products_without_key(self) -> Iterator[str]:
+        """Yields the products that have keys of which none is active."""
         keys = self.signing_keys()
         for product in sorted({key.product for key in keys}):
             if KeyState.ACTIVE not in {key.state for key in keys if key.product == product}:
-                yield (
-                    f"{place}.{product}: no key is active: every request for its tokens will be "
-                    "answered with NO_ACTIVE_KEY"
-                )
+                yield product
 
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Returns the project's keys, ready to sign."""

@@ -39,7 +39,11 @@ class ServerSettings(Section):
     """Whether other machines may reach `listen` without TLS: where a service mesh adds it."""
 
     admin_listen: Address | None = None
-    """Where to serve `/metrics` (Prometheus) and `/health` over HTTP; absent: nowhere."""
+    """Where to serve `/metrics` (Prometheus), `/livez`, `/readyz` and its alias `/health` over
+    HTTP; absent: nowhere."""
+
+    health_listen: Address | None = None
+    """Where to serve `/livez` and `/readyz` alone over HTTP; absent: nowhere else."""
 
     reload_interval: Annotated[DurationText, up_to(timedelta(hours=1), "1h")] = timedelta(seconds=2)
     """How often to look whether this file, or one it names, has changed. 0s: on SIGHUP only."""
@@ -57,10 +61,10 @@ class ServerSettings(Section):
     """Calls under way at once, of all callers; one more is refused with a reason. 1 to 100000."""
 
     drain_notice: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=1)
-    """On SIGTERM: how long new calls are refused with a reason before connections are. 0s to 5m."""
+    """On SIGTERM: how long calls are still answered while health says NOT_SERVING. 0s to 5m."""
 
     drain: Annotated[DurationText, up_to(timedelta(hours=1), "1h")] = timedelta(seconds=20)
-    """On SIGTERM: how long calls under way may take to finish after that. 0s to 1h."""
+    """On SIGTERM: how long calls in flight may take to finish after that. 0s to 1h."""
 
     @model_validator(mode="after")
     def _check(self) -> "ServerSettings":
@@ -70,8 +74,9 @@ class ServerSettings(Section):
             raise ValueError("mtls_listen needs [server.tls] with client_ca")
         if any(address.startswith("unix:") for address in self.mtls_listen):
             raise ValueError("a unix socket in mtls_listen has no TLS: put it in listen")
-        if self.admin_listen and self.admin_listen.startswith("unix:"):
-            raise ValueError("admin_listen must be an ADDRESS:PORT")
+        for name in ("admin_listen", "health_listen"):
+            if (getattr(self, name) or "").startswith("unix:"):
+                raise ValueError(f"{name} must be an ADDRESS:PORT")
         for address in self.listen:
             if not (self.tls or self.allow_plaintext or is_local(address)):
                 raise ValueError(

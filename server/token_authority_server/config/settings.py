@@ -1,7 +1,7 @@
 """The whole file, as a frozen model; the docstring of a field documents the key."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -9,6 +9,7 @@ from pydantic import Field
 from token_authority_server.authority import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
+from token_authority_server.config.certificate import certificate_problem
 from token_authority_server.config.expectations import ExpectationSettings
 from token_authority_server.config.projects import ProjectSettings
 from token_authority_server.config.section import NAME, Section
@@ -107,6 +108,7 @@ class Settings(Section):
 
     def warnings(self) -> Iterator[str]:
         """Yields a line for whatever is valid and probably a mistake."""
+        yield from self._certificate_warning()
         if self.authentication.jwt:
             for skipped in self.authentication.jwt.skipped_keys():
                 yield f"authentication.jwt.jwks: {skipped}: the key is skipped"
@@ -116,3 +118,14 @@ class Settings(Section):
             for grant in caller.grants:
                 for warning in grant.warnings():
                     yield f"grant {grant.name!r} of caller {caller.name!r}: {warning}"
+
+    def products_without_key(self) -> Iterator[str]:
+        """Yields the products of projects that have keys and none that is active."""
+        for name, project in self.projects.items():
+            for product in project.products_without_key():
+                yield f"projects.{name}.{product}"
+
+    def _certificate_warning(self) -> Iterator[str]:
+        tls = self.server.tls
+        if tls and (problem := certificate_problem(tls.not_after(), datetime.now(UTC))):
+            yield f"server.tls: {problem}"

@@ -1,9 +1,10 @@
-"""Puts the parts of a server together by its settings, and exchanges those that may change."""
+"""Builds the components of a server from its settings, and replaces those that a reload changes."""
 
 import io
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from importlib.metadata import version
 from typing import Final
 
@@ -38,17 +39,17 @@ _MAX_LOGGED_KEYS: Final = 10
 
 
 class Assembly:
-    """The parts, but for the gRPC server, which belongs to an event loop.
+    """The components of a server, except the gRPC server, which belongs to an event loop.
 
-    To be made outside of any: it reads files.
+    Create it outside of any event loop: it reads files.
 
     Args:
         settings: What to serve.
-        moments: Reads clock and entropy, afresh for each token.
+        moments: Reads clock and entropy, anew for each token.
         logger: Gets a line for each call.
         trail: Gets a record of each decision.
-        degraded: Told what is not as it should be.
-        metrics: Counts.
+        degraded: Gets faults of the components.
+        metrics: Counts calls.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Assembly:
         self._settings = settings
         self._jwt: JwtVerifier | None = None
         self._remote: RemoteKeys | None = None
-        self._conditions = degraded
+        self._degraded = degraded
         self._logger = logger
         self._metrics = metrics
         redis = settings.limits.redis
@@ -79,6 +80,9 @@ class Assembly:
         facts = ServerFacts(settings.server.max_request_bytes, VERSION)
         in_flight = InFlight(settings.server.max_in_flight)
         metrics.watch_calls(lambda: in_flight.total)
+        if tls:
+            metrics.watch_certificate(self._not_after_seconds)
+        self._report_keys(settings)
         self._handlers = Handlers(
             methods(self._authority, RequestParser(), metrics, facts),
             self._authenticator(settings, policy),
@@ -87,8 +91,14 @@ class Assembly:
             settings.server.max_request_bytes,
         )
 
+    @property
+    def certificate_not_after(self) -> datetime | None:
+        """When the TLS certificate expires; None without TLS."""
+        tls = self._settings.server.tls
+        return tls.not_after() if tls else None
+
     def server(self) -> Server:
-        """Makes the gRPC server, for the event loop that runs."""
+        """Creates the gRPC server for the running event loop."""
         settings = self._settings.server
         return Server(
             self._handlers,
@@ -114,17 +124,29 @@ class Assembly:
         if self._certificates and settings.server.tls:
             self._certificates.replace(settings.server.tls.identity())
         self._settings = settings
+        self._report_keys(settings)
         previous, self._policy = self._policy, policy
         return previous
 
     async def close(self) -> None:
-        """Closes the connections to what the server uses."""
+        """Closes the connection to Redis."""
         await self._limiter.close()
+
+    def _not_after_seconds(self) -> float:
+        not_after = self.certificate_not_after
+        return not_after.timestamp() if not_after else float("nan")
+
+    def _report_keys(self, settings: Settings) -> None:
+        # Every replica has the same keys: degraded, and still ready.
+        if missing := list(settings.products_without_key()):
+            self._degraded.fail("keys", f"no key is active: {', '.join(missing)}")
+        else:
+            self._degraded.recover("keys")
 
     def _authenticator(self, settings: Settings, policy: PolicySnapshot) -> Authenticator:
         if settings.authentication != self._settings.authentication or self._jwt is None:
-            # Else the keys that were fetched stay. What was wrong with others is over.
-            self._conditions.recover("jwks")
+            # Otherwise the fetched keys stay. Faults of the previous provider are over.
+            self._degraded.recover("jwks")
             self._jwt = self._jwt_verifier(settings.authentication.jwt)
         return Authenticator(policy.callers, self._jwt)
 
@@ -142,14 +164,14 @@ class Assembly:
     def _remote_keys(self, location: Location) -> RemoteKeys:
         reported: Sequence[str] = ()
 
-        # A source that was replaced may still be on its way, and has no say any more.
+        # A replaced source may still be fetching: its outcome is ignored.
         def on_failure(problem: str) -> None:
             if self._remote is source:
-                self._conditions.fail("jwks", problem)
+                self._degraded.fail("jwks", problem)
 
         def on_success() -> None:
             if self._remote is source:
-                self._conditions.recover("jwks")
+                self._degraded.recover("jwks")
 
         def on_skipped(skipped: Sequence[str]) -> None:
             nonlocal reported
@@ -169,7 +191,7 @@ class Assembly:
 
 
 def quiet_assembly(settings: Settings) -> Assembly:
-    """Puts a server together that logs nothing: for users' tests."""
+    """Builds a server that logs nothing, for users' tests."""
     logger = make_logger("json", "error", io.StringIO())
     return Assembly(settings, read_moment, logger, *make_telemetry(settings, logger))
 
@@ -177,14 +199,17 @@ def quiet_assembly(settings: Settings) -> Assembly:
 def make_telemetry(
     settings: Settings, logger: FilteringBoundLogger
 ) -> tuple[AuditTrail, DegradedComponents, Metrics]:
-    """Makes what a server tells of itself to."""
+    """Creates the audit trail, the health state and the metrics of a server."""
     metrics = Metrics()
     degraded = DegradedComponents(logger, metrics)
     trail = AuditTrail(
         list(_sinks(settings.audit)),
         required=settings.audit.required,
         clock=lambda: read_moment().now_ms,
-        on_failure=lambda problem: degraded.fail("audit", problem),
+        # Each server has a file of its own; nothing is refused for it where it is not required.
+        on_failure=lambda problem: degraded.fail(
+            "audit", problem, not_ready=settings.audit.required
+        ),
         on_recovery=lambda: degraded.recover("audit"),
     )
     return trail, degraded, metrics

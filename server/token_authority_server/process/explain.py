@@ -19,7 +19,7 @@ _INSPECT: Final = inspection_pb2.InspectTokenRequest.DESCRIPTOR.full_name
 
 
 class Explainer:
-    """Says what a server with some settings would decide.
+    """Decides on requests as a server with the given settings would.
 
     Args:
         policy: What requests are decided by.
@@ -68,8 +68,8 @@ def _failures(settings: Settings, explainer: Explainer) -> Iterator[str]:
             outcome, why = ALLOW, ""
         except Refusal as refusal:
             if refusal.reason is Reason.NO_ACTIVE_KEY and test.expect == ALLOW:
-                # Who may ask is what is tested: a leaked key must be possible to disable before
-                # its successor is there.
+                # The tests are about access: it must be possible to disable a leaked key before its
+                # successor is there.
                 continue
             outcome, why = refusal.reason.value, f": {refusal.message}"
         if outcome != test.expect:
@@ -89,10 +89,10 @@ def explain(settings: Settings, caller: str, entry: bytes) -> AuthorizedRequest:
 
 
 def inspect_without_keys(data: bytes) -> bytes:
-    """Answers InspectToken in this process: what can be said of a token without a key.
+    """Answers InspectToken in this process, without any key.
 
     Raises:
-        Refusal: As the method.
+        Refusal: As InspectToken.
     """
     request = RequestParser().parser(_INSPECT)(data)
     expected = expected_of(request.expected)

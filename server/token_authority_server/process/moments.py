@@ -20,9 +20,9 @@ def read_moment() -> Moment:
 
 
 def _random_bytes() -> bytes:
-    """Returns 20 random bytes, of many that are read at once: reading lets other threads go first.
+    """Returns 20 random bytes from a batch: each read of the system's generator yields the GIL.
 
-    They are no secrets: each token shows its own.
+    They are not secret: each token contains its own.
     """
     try:
         return _RANDOM.pop()

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 
@@ -23,6 +23,10 @@ from token_authority_server.limits import InFlight
 from token_authority_server.rpc import contract, status
 from token_authority_server.rpc.authentication import Authenticator, Context, credentials
 from token_authority_server.rpc.observability import Call, Observer
+from token_authority_server.rpc.unfinished import UnfinishedCalls
+
+# What is left to do when the grace of a stopping server is over: another replica is a try away.
+_RETRY_SECONDS: Final = 1.0
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 
@@ -69,32 +73,28 @@ class Handlers(grpc.GenericRpcHandler):
         self._authenticator = authenticator
         self._in_flight = in_flight
         self._observer = observer
+        self._unfinished = UnfinishedCalls()
         self._max_request_bytes = max_request_bytes
-        self._handlers = {path: _handler(self._call(path, methods[path])) for path in methods}
+        self._handlers = {
+            path: _handler(self._unfinished.tracking(self._call(path, methods[path])))
+            for path in methods
+        }
 
     def authenticate_with(self, authenticator: Authenticator) -> None:
         """Goes on with other callers."""
         self._authenticator = authenticator
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
-        """Returns the handler of a call; grpc asks when the call begins, not when it has arrived.
-
-        So a call that began before `drain` is still answered.
-        """
+        """Returns the handler of a method; grpc asks when the headers of a call are there."""
         return self._handlers.get(handler_call_details.method)
 
-    def drain(self, retry_after_seconds: float) -> None:
-        """Refuses every call that begins from now on, with DRAINING."""
-        refusal = draining(retry_after_seconds)
+    async def idle(self, seconds: float) -> None:
+        """Returns in a moment without a call in flight, or after some seconds."""
+        await self._unfinished.idle(seconds)
 
-        def refusing(path: str) -> "Callable[[bytes, Context], Awaitable[bytes]]":
-            async def refuse(data: bytes, context: Context) -> bytes:  # noqa: ARG001  # as any
-                self._observer.refused(Call(_name(path), context.peer()), refusal)
-                return await _abort(refusal, context)
-
-            return refuse
-
-        self._handlers = {path: _handler(refusing(path)) for path in self._handlers}
+    def refuse_unfinished(self) -> None:
+        """Refuses every call in flight with DRAINING: the grace of a stopping server is over."""
+        self._unfinished.end()
 
     def _check_size(self, data: bytes) -> None:
         if len(data) > self._max_request_bytes:
@@ -130,8 +130,10 @@ class Handlers(grpc.GenericRpcHandler):
                     answer = await method(data, this.context)
                 self._observer.answered(this, answer.event, answer.fields)
             except asyncio.CancelledError:
-                self._observer.cancelled(this)
-                raise
+                if not self._unfinished.take_over():
+                    self._observer.cancelled(this)
+                    raise
+                told = self._refused(this, draining(_RETRY_SECONDS))
             except Refusal as refusal:
                 told = self._refused(this, refusal)
             except Exception as defect:  # noqa: BLE001  # nothing of it may reach the client

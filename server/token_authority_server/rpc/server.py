@@ -1,20 +1,21 @@
-"""The gRPC server: what it listens on, its bounds, health, reflection, and how it stops."""
+"""The gRPC server: listeners, limits, health, reflection, and graceful shutdown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from token_authority_server.rpc import unix_socket
 from token_authority_server.rpc.contract import SERVICES
 from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
+from token_authority_server.rpc.health import Health
 
 _UNIX: Final = "unix:"
 _NAMES: Final = tuple(service.full_name for service in SERVICES)
@@ -39,6 +40,15 @@ _OPTIONS: Final = (
 # gRPC's usual limit, and room for what stands around 4 MiB of text: what is too large only for us
 # is read, so that the refusal can say what to do.
 _READ_BYTES: Final = 4_194_304 + 65_536
+# Before GOAWAY: how long clients that watch health have to move on.
+_MOVING_SECONDS: Final = 0.5
+# Before GOAWAY: how long to wait for a moment without a call. What the event loop has not begun by
+# then gets CANCELLED (grpc/grpc#41785).
+_IDLE_SECONDS: Final = 1.0
+# How long GOAWAY may take to reach clients.
+_GOAWAY_SECONDS: Final = 0.5
+# How long refusals at the end of the grace may take to be sent; then grpc cancels what is left.
+_REFUSING_SECONDS: Final = 1.0
 
 
 class Server:
@@ -67,7 +77,7 @@ class Server:
         self._certificates = certificates
         self._serving = False
         self._held = ExitStack()
-        self._health = _Health()
+        self._health = Health()
         self._server = aio.server(
             options=(
                 *_OPTIONS,
@@ -76,15 +86,19 @@ class Server:
             maximum_concurrent_rpcs=max_concurrent_rpcs,
         )
         self._server.add_generic_rpc_handlers((service,))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health.add_to(self._server)
         if with_reflection:
             names = (*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, self._server)
 
     @property
     def is_serving(self) -> bool:
-        """Whether calls are taken."""
+        """Whether the server has started and is not draining."""
         return self._serving
+
+    async def report(self, not_ready: Collection[str]) -> None:
+        """Reports in grpc.health.v1 whether tokens can be issued; see `Health.report`."""
+        await self._health.report(not_ready)
 
     async def start(self, listen: Sequence[str], mtls_listen: Sequence[str] = ()) -> list[str]:
         """Starts to serve and to report SERVING.
@@ -98,30 +112,36 @@ class Server:
             The same addresses with the real ports.
 
         Raises:
-            ListenError: Somebody listens there already, or the address cannot be had.
+            ListenError: Another process listens there, or the address is not this machine's.
         """
         bound = [self._listen(address, mutual=False) for address in listen]
         bound += [self._listen(address, mutual=True) for address in mtls_listen]
-        # The keys are loaded: `service` could not have been made without them.
-        for name in ("", *_NAMES):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._health.start()
         await self._server.start()
         self._serving = True
         return bound
 
     async def stop(self, *, notice_seconds: float, grace_seconds: float) -> None:
-        """Drains: what has begun is answered, what comes is refused.
+        """Drains without failing a call.
 
-        First health says NOT_SERVING and new calls get DRAINING, so that clients move on; after
-        `notice_seconds` connections are refused as well, and after `grace_seconds` more, whatever
-        is still under way gets UNAVAILABLE.
+        Health turns NOT_SERVING at once, so that load balancers move on; calls are still answered
+        for `notice_seconds`. Then connections get GOAWAY and nothing new is accepted. What is in
+        flight `grace_seconds` later is refused with DRAINING.
         """
         self._serving = False
-        self._service.drain(retry_after_seconds=notice_seconds)
-        await self._health.enter_graceful_shutdown()
-        await asyncio.sleep(notice_seconds)
+        self._health.drain()
+        moving_seconds = min(_MOVING_SECONDS, notice_seconds / 2)
+        await asyncio.sleep(notice_seconds - moving_seconds)
         self._health.end_watches()
-        await self._server.stop(grace_seconds)
+        await asyncio.sleep(moving_seconds)
+        await self._service.idle(_IDLE_SECONDS if notice_seconds else 0)
+        stopping = asyncio.ensure_future(self._server.stop(grace_seconds + _REFUSING_SECONDS))
+        # After GOAWAY: a client whose watch ends on a connection that it uses fails its calls.
+        await asyncio.wait({stopping}, timeout=min(_GOAWAY_SECONDS, grace_seconds))
+        self._health.cut_watches()
+        await asyncio.wait({stopping}, timeout=grace_seconds)
+        self._service.refuse_unfinished()
+        await stopping
         self._held.close()
 
     def _listen(self, address: str, *, mutual: bool) -> str:
@@ -143,31 +163,3 @@ class Server:
             return self._server.add_secure_port(address, credentials)
         except RuntimeError:
             raise unix_socket.cannot_listen(address) from None
-
-
-class _Health(health.aio.HealthServicer):
-    """Lets the watchers go when the server stops."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._watches: set[asyncio.Task[Any]] = set()
-        self._ending = False
-
-    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  # its name in health.proto
-        """Streams the health of a service until the client or the server ends it."""
-        task = asyncio.current_task()
-        assert task
-        self._watches.add(task)
-        try:
-            await super().Watch(request, context)
-        except asyncio.CancelledError:
-            if not self._ending:
-                raise
-        finally:
-            self._watches.discard(task)
-
-    def end_watches(self) -> None:
-        """Ends every stream with OK: else a stopping server would wait for them all its grace."""
-        self._ending = True
-        for task in self._watches:
-            task.cancel()

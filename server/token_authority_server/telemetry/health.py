@@ -1,39 +1,76 @@
-"""What is not as it should be, though the server serves: said in log, metrics and health detail."""
+"""Degraded components: reported in the log, the metrics and the health endpoints."""
 
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.telemetry.metrics import Metrics
 
-Component = Literal["configuration", "limits", "audit", "jwks"]
+Component = Literal["configuration", "limits", "audit", "jwks", "keys", "clock", "certificate"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    problem: str
+    is_ours: bool
+    """Whether only this instance has it, so that another replica should get the calls."""
 
 
 class DegradedComponents:
-    """The state of each component. Any thread may report."""
+    """Tracks degraded components. Any thread may report.
+
+    A fault that every replica shares leaves the server ready: taking all replicas out of service
+    would make it worse. A fault of this instance alone makes it not ready.
+    """
 
     def __init__(self, logger: FilteringBoundLogger, metrics: Metrics) -> None:
         self._logger = logger
         self._metrics = metrics
-        self._failing: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._faults: dict[str, _Fault] = {}
         for component in get_args(Component):
             metrics.degraded.labels(component).set(0)
+        metrics.ready.set(1)
 
     @property
     def failing(self) -> Mapping[str, str]:
         """What is wrong, by component; empty when nothing is."""
-        return dict(self._failing)
+        with self._lock:
+            return {name: fault.problem for name, fault in self._faults.items()}
 
-    def fail(self, component: Component, problem: str) -> None:
-        """Something is wrong; said again only if it is something else."""
-        if self._failing.get(component) != problem:
-            self._failing[component] = problem
-            self._metrics.degraded.labels(component).set(1)
-            self._logger.error("degraded", component=component, problem=problem)
+    @property
+    def not_ready(self) -> Mapping[str, str]:
+        """The faults among them that keep this instance from issuing tokens."""
+        with self._lock:
+            return {name: fault.problem for name, fault in self._faults.items() if fault.is_ours}
+
+    def fail(self, component: Component, problem: str, *, not_ready: bool = False) -> None:
+        """Marks a component as degraded; logs it unless it is already, for the same reason.
+
+        Args:
+            component: The component.
+            problem: What is wrong, for people.
+            not_ready: Whether it is a fault of this instance alone, which makes it not ready.
+        """
+        fault = _Fault(problem, not_ready)
+        with self._lock:
+            if self._faults.get(component) == fault:
+                return
+            self._faults[component] = fault
+            self._update(component)
+        self._logger.error("degraded", component=component, problem=problem, ready=not not_ready)
 
     def recover(self, component: Component) -> None:
-        """It is well again."""
-        if self._failing.pop(component, None) is not None:
-            self._metrics.degraded.labels(component).set(0)
-            self._logger.info("recovered", component=component)
+        """Marks a component as well again."""
+        with self._lock:
+            if self._faults.pop(component, None) is None:
+                return
+            self._update(component)
+        self._logger.info("recovered", component=component)
+
+    def _update(self, component: Component) -> None:
+        self._metrics.degraded.labels(component).set(component in self._faults)
+        self._metrics.ready.set(not any(fault.is_ours for fault in self._faults.values()))

@@ -1,6 +1,5 @@
-"""The server's log: one line an event, JSON for machines or coloured text for people."""
+"""The server's log: one line per event, as JSON for machines or coloured text for people."""
 
-import contextlib
 import io
 import threading
 import time
@@ -43,11 +42,11 @@ def make_logger(
 
 
 class BackgroundStream(io.TextIOBase):
-    """Text in front of a raw stream that may be slow: `write` never waits and never fails.
+    """Text in front of a raw stream that may be slow: `write` never blocks and never fails.
 
-    A thread of its own writes, a few times a second. When the stream behind is gone (a closed
-    pipe, a full disk), lines are lost; when it stalls, lines beyond `max_lines` are, and the next
-    one that gets through says how many. No call to the server is ever decided by its log.
+    A background thread writes, a few times a second. Lines are dropped when the stream is gone (a
+    closed pipe, a full disk), and beyond `max_lines` when it stalls; the next line that is written
+    after a stall says how many. The log never decides a call.
     """
 
     _PAUSE_SECONDS: Final = 0.05
@@ -56,18 +55,25 @@ class BackgroundStream(io.TextIOBase):
         self._stream = stream
         self._max_lines = max_lines
         self._lines: deque[str] = deque()
-        self._dropped = 0
+        # Each is only ever added to by one side: the callers of `write`, the thread.
+        self._overflowed = self._reported = 0
+        self._lost = 0
         self._closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped since the start."""
+        return self._overflowed + self._lost
+
     def write(self, text: str) -> int:
-        """Takes a line."""
+        """Queues a line."""
         if len(self._lines) < self._max_lines:
             self._lines.append(text)
         else:
-            self._dropped += 1
+            self._overflowed += 1
         self._wake.set()
         return len(text)
 
@@ -76,9 +82,13 @@ class BackgroundStream(io.TextIOBase):
         return self._stream.isatty()
 
     def close(self) -> None:
-        """Writes what is left; waits a second at most for a stream that stalls."""
+        """Writes what is queued; waits at most a second for a stream that stalls."""
         self._closing = True
         self._wake.set()
+        if not self._thread.is_alive():
+            # Closed before: lines have come since.
+            self._thread = threading.Thread(target=self._write_out, name="log", daemon=True)
+            self._thread.start()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
@@ -93,10 +103,15 @@ class BackgroundStream(io.TextIOBase):
 
     def _write_out(self) -> None:
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
-        dropped, self._dropped = self._dropped, 0
+        count = len(lines)
+        dropped = self._overflowed - self._reported
+        self._reported += dropped
         if dropped:
             lines.append(f'{{"event": "log lines dropped", "count": {dropped}}}\n')
         data = "".join(lines).encode(errors="backslashreplace")
-        with contextlib.suppress(OSError, ValueError):
+        try:
             while data:
                 data = data[self._stream.write(data) or 0 :]
+        except (OSError, ValueError):
+            # Those that were written in part are lost too.
+            self._lost += min(count, data.count(b"\n"))
