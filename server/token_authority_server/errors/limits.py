@@ -50,3 +50,15 @@ def too_many_in_flight(caller: str, max_in_flight: int, *, of_caller: bool) -> R
         subject=f"callers/{caller}" if of_caller else "server",
         retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
     )
+
+
+def too_many_open_requests() -> Refusal:
+    """Too many calls that need no credential wait for their message."""
+    return Refusal(
+        Reason.TOO_MANY_IN_FLIGHT,
+        "too many calls without a message",
+        "send the message with the call",
+        metadata={"bound": "server"},
+        subject="server",
+        retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
+    )
