@@ -4,6 +4,7 @@ Their requests are read like those of callers, from the headers on, by few calls
 small sizes only. Health watches, which stay open, have bounds of their own.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager
@@ -93,7 +94,7 @@ class PublicServices(grpc.GenericRpcHandler):
                     # To gRPC clients that check health, UNIMPLEMENTED means: use the server
                     # without. By any other status they would take it for unhealthy.
                     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "too many health watches")
-                return await handler.unary_stream(request, context)
+                return await _streamed(handler.unary_stream, request, context)
 
         return behavior
 
@@ -117,6 +118,42 @@ class PublicServices(grpc.GenericRpcHandler):
     async def _refuse(self, path: str, refusal: Refusal, context: Context) -> NoReturn:
         self._observer.refused(Call(method_name(path), context.peer()), refusal)
         await abort(refusal, context)
+
+
+class _LatestResponse:
+    """A call's context whose `write` never waits: only the latest response is sent.
+
+    grpc's health servicer writes while it holds the lock that all watches of a service share: a
+    client that reads nothing would hold up all others, and the server's stop.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._response: Any = None
+        self._changed = asyncio.Event()
+
+    async def write(self, response: Any) -> None:
+        """Replaces the response that is sent next."""
+        self._response = response
+        self._changed.set()
+
+    async def send(self) -> None:
+        """Sends responses until it is cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._context.write(self._response)
+
+
+async def _streamed(behavior: Any, request: Any, context: Context) -> None:
+    """Runs a method that streams states, of which the latest counts."""
+    latest = _LatestResponse(context)
+    sending = asyncio.create_task(latest.send())
+    try:
+        await behavior(request, latest)
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
 
 
 class UnknownMethods(grpc.GenericRpcHandler):
