@@ -8,11 +8,13 @@ from token_authority_server.errors.refusal import Reason, Refusal
 _IN_FLIGHT_RETRY_SECONDS: Final = 0.1
 
 
-def rate_limited(caller: str, rate: str, tokens: int, retry_after_seconds: float) -> Refusal:
+def rate_limited(
+    caller: str, rate: str, tokens: int, retry_after_seconds: float, *, limit: str = "rate limit"
+) -> Refusal:
     """A rate limit of the caller would be exceeded; nothing is charged."""
     return Refusal(
         Reason.RATE_LIMITED,
-        f"rate limit exceeded for caller '{caller}': {rate} ({tokens} requested)",
+        f"{limit} exceeded for caller '{caller}': {rate} ({tokens} requested)",
         f"retry in {retry_after_seconds:.3f} s",
         metadata={
             "caller": caller,

@@ -37,6 +37,8 @@ class Quota:
     """All of them hold; none: as many tokens as it likes."""
     max_in_flight: int | None = None
     """Calls under way at once, 1 at least; None: only the server's own bound holds."""
+    inspect_rates: tuple[Rate, ...] = ()
+    """Inspections and `validate_only` requests; none: any number."""
 
     @classmethod
     def parse(cls, rates: str | Sequence[str], max_in_flight: int | None = None) -> "Quota":
@@ -65,6 +67,10 @@ class Quota:
     def describe(self) -> list[str]:
         """Returns the rates for people, e.g. `["200 per 1 second", "10000 per 1 hour"]`."""
         return [rate.text for rate in self.rates]
+
+    def describe_inspections(self) -> list[str]:
+        """Returns the rates of inspections likewise."""
+        return [rate.text for rate in self.inspect_rates]
 
 
 def _rate(text: str) -> Rate:

@@ -5,10 +5,9 @@ Signing holds the event loop, so a batch works in slices and lets other calls ru
 
 import asyncio
 import dataclasses
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.access.callers import Caller
@@ -19,6 +18,7 @@ from token_authority_server.errors import (
     Refusal,
     invalid_request,
 )
+from token_authority_server.limits import in_slices
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.entries import EntryReader
 from token_authority_server.rpc.handlers import Answer
@@ -28,10 +28,6 @@ from token_authority_server.telemetry.metrics import Metrics
 # More violations than this, and the first of each further entry has to do: each takes some 20 µs.
 _MAX_EXPLAINED: Final = 2000
 _NAME: Final = batch_pb2.BatchIssueTokensRequest.DESCRIPTOR.full_name
-_SLICE_NS: Final = 1_000_000
-"""How long a batch works before other calls get their turn."""
-
-ItemT = TypeVar("ItemT")
 
 
 class BatchIssueTokens:
@@ -55,6 +51,7 @@ class BatchIssueTokens:
             batch = self._decode(data)
             allowed = await self._allow_all(context.caller, batch.requests)
             if batch.validate_only:
+                await self._authority.charge_inspection(context, len(allowed))
                 return await _decisions(allowed)
         # Turns are for work: no batch waits for another one's Redis or disk.
         await self._authority.charge(context, allowed)
@@ -69,7 +66,7 @@ class BatchIssueTokens:
         violations: list[FieldViolation] = []
         first: Refusal | None = None
         index = -1
-        async for data in _in_slices(entries):
+        async for data in in_slices(entries):
             index += 1
             entry = None
             try:
@@ -88,7 +85,7 @@ class BatchIssueTokens:
 
     async def _sign(self, allowed: Sequence[Allowed]) -> list[Issued]:
         issued: list[Issued] = []
-        async for one in _in_slices(allowed):
+        async for one in in_slices(allowed):
             try:
                 issued.append(self._authority.sign(one))
             except Refusal as refusal:
@@ -100,11 +97,11 @@ class BatchIssueTokens:
     async def _records(self, context: CallContext, issued: Sequence[Issued]) -> list[str]:
         if not self._authority.records_are_kept:
             return []
-        return [self._authority.record(context, one) async for one in _in_slices(issued)]
+        return [self._authority.record(context, one) async for one in in_slices(issued)]
 
     async def _answer(self, context: CallContext, issued: Sequence[Issued]) -> Answer:
         response = batch_pb2.BatchIssueTokensResponse()
-        async for one in _in_slices(issued):
+        async for one in in_slices(issued):
             messages.describe(response.issued_tokens.add(), one)
         counts = Counter((one.allowed.project, one.allowed.kind.name) for one in issued)
         for (project, kind), count in counts.items():
@@ -137,19 +134,9 @@ def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
     ]
 
 
-async def _in_slices(items: Sequence[ItemT]) -> AsyncIterator[ItemT]:
-    """Yields the items, and the event loop whenever a slice of time is used up."""
-    since_ns = time.perf_counter_ns()
-    for item in items:
-        yield item
-        if time.perf_counter_ns() - since_ns > _SLICE_NS:
-            await asyncio.sleep(0)
-            since_ns = time.perf_counter_ns()
-
-
 async def _decisions(allowed: Sequence[Allowed]) -> Answer:
     response = batch_pb2.BatchIssueTokensResponse()
-    async for one in _in_slices(allowed):
+    async for one in in_slices(allowed):
         response.decisions.append(messages.decision(one))
     return Answer(response.SerializeToString(), "validated", _about(allowed))
 

@@ -60,6 +60,7 @@ def _issue(
         request = parse(data)
         if request.validate_only:
             allowed = authority.allow(context.caller, kind, request)
+            await authority.charge_inspection(context, 1)
             response = response_type(decision=messages.decision(allowed))
             return Answer(response.SerializeToString(), "validated", _about(allowed))
         issued = await authority.issue(context, kind, request)
