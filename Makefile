@@ -42,6 +42,9 @@ bench: .venv/dev.stamp ## Measure all that has to be fast
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
 	$(BIN)/python tests/bench/authentication.py
 
+attack: .venv/dev.stamp ## Attack a server; print what a bystander notices, and memory and log
+	$(BIN)/python tests/attack/run.py
+
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
@@ -73,4 +76,4 @@ clean: ## Remove everything that make made
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test check format proto proto-check contract bench fuzz polyglot lock clean
+.PHONY: help run demo test check format proto proto-check contract bench attack fuzz polyglot lock clean

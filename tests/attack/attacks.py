@@ -36,6 +36,9 @@ VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLI
 # 4,104 bytes of gzip: as much as a message limit of 4 MiB lets through.
 INFLATED_BYTES: Final = 4_200_000
 MEBIBYTE: Final = 1 << 20
+# How long a request's body may wait for flow control, and how long a flood may take.
+_PATIENCE_SECONDS: Final = 0.2
+_FLOOD_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,20 @@ async def _flood(
 ) -> Holding:
     """Opens connections and begins requests on each, all connections at once."""
 
-    async def one() -> HostileConnection:
-        connection = await HostileConnection.open(target.address, target.tls)
+    async def fill(connection: HostileConnection) -> None:
         for number in range(streams):
             path = paths[number % len(paths)]
-            await connection.begin(path, headers, body, end=end, patience=0.05)
+            await connection.begin(path, headers, body, end=end, patience=_PATIENCE_SECONDS)
             if connection.closed:
                 break
-        return connection
 
-    return await asyncio.gather(*[one() for _ in range(connections)])
+    opened = await asyncio.gather(
+        *[HostileConnection.open(target.address, target.tls) for _ in range(connections)]
+    )
+    filling = [asyncio.create_task(fill(connection)) for connection in opened]
+    # A server that stops reading ends the attack as well.
+    await asyncio.wait(filling, timeout=_FLOOD_SECONDS)
+    return [*opened, *filling]
 
 
 async def bombs(target: Target) -> Holding:

@@ -11,6 +11,16 @@ from grpc import StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from support.http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    frame,
+    request_headers,
+)
 from support.serving import PATH, Running, refused, running
 from support.waiting import until
 from token_authority.v1.inspection_pb2 import Expected, InspectTokenRequest
@@ -246,6 +256,26 @@ async def test_a_call_that_outlasts_the_grace_is_unavailable() -> None:
         (held,) = await held_calls(server, 1)
         await server.server.stop(notice_seconds=0, grace_seconds=0.2)
         assert (await refused(held.answer)).code is StatusCode.UNAVAILABLE
+
+
+async def test_a_watcher_that_reads_nothing_holds_up_neither_others_nor_the_stop() -> None:
+    async with running() as server:
+        host, _, port = server.address.rpartition(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        no_window = (4).to_bytes(2) + (0).to_bytes(4)
+        headers = request_headers("/grpc.health.v1.Health/Watch", server.address)
+        writer.write(
+            PREFACE
+            + frame(SETTINGS, 0, 0, no_window)
+            + frame(HEADERS, END_HEADERS, 1, headers)
+            + frame(DATA, END_STREAM, 1, bytes(5))
+        )
+        await until(lambda: server.server._health._watches)
+        health: Any = health_pb2_grpc.HealthStub(server.channel)
+        responses = aiter(health.Watch(health_pb2.HealthCheckRequest()))
+        assert (await asyncio.wait_for(anext(responses), 5)).status == SERVING
+        await asyncio.wait_for(server.server.stop(notice_seconds=0, grace_seconds=0), 5)
+        writer.close()
 
 
 async def test_a_health_watch_hears_of_the_drain_and_does_not_hold_it_up() -> None:

@@ -39,6 +39,9 @@ _OPTIONS: Final = (
     ("grpc.http.overload_protection", 0),
     # `rpc.request_body` decompresses: with a bound, and after authentication.
     ("grpc.per_message_decompression", 0),
+    # Else flow-control windows grow with the connection's speed, up to megabytes of bodies that no
+    # handler has asked for. Fixed ones allow 64 KiB in flight for each connection.
+    ("grpc.http2.bdp_probe", 0),
 )
 
 
