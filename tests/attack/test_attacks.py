@@ -1,4 +1,4 @@
-"""The attacks in short: no bystander's call fails, and memory is bounded. For times: `make attack`."""
+"""The attacks in short: no bystander is refused, memory is bounded. For times: `make attack`."""
 
 from pathlib import Path
 from typing import Final

@@ -1,6 +1,6 @@
-"""BatchIssueTokens: many tokens in one call, all of them or none.
+"""BatchIssueTokens: many tokens in one call, all or none.
 
-Signing holds the event loop, so a batch works in slices and lets other calls run in between.
+Signing holds the event loop, so a batch works in slices and other calls run in between.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from token_authority_server.rpc.handlers import Answer
 from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.metrics import Metrics
 
-# More violations than this, and the first of each further entry has to do: each takes some 20 µs.
+# Beyond this many violations, only the first of each further entry is reported: each takes 20 µs.
 _MAX_EXPLAINED: Final = 2000
 _NAME: Final = batch_pb2.BatchIssueTokensRequest.DESCRIPTOR.full_name
 
 
 class BatchIssueTokens:
-    """The method. Batches take turns: two at once would hold up other calls twice as long."""
+    # Beyond this many violations, only the first of each further entry is reported: 20 µs each.
 
     def __init__(self, authority: Authority, parser: RequestParser, metrics: Metrics) -> None:
         self._authority = authority
@@ -41,11 +41,11 @@ class BatchIssueTokens:
         self._turn = asyncio.Lock()
 
     async def __call__(self, data: bytes, context: CallContext) -> Answer:
-        """Answers a batch.
+        """Issues or validates a batch.
 
         Raises:
-            Refusal: INVALID_REQUEST with all that is wrong with any entry, else the refusal of the
-                first entry that is refused.
+            Refusal: INVALID_REQUEST with the violations of all entries, else the first refusal of
+                an entry.
         """
         async with self._turn:
             batch = self._decode(data)
@@ -53,7 +53,7 @@ class BatchIssueTokens:
             if batch.validate_only:
                 await self._authority.charge_inspection(context, len(allowed))
                 return await _decisions(allowed)
-        # Turns are for work: no batch waits for another one's Redis or disk.
+        # A turn covers CPU work only: no batch waits for another one's Redis or disk.
         await self._authority.charge(context, allowed)
         async with self._turn:
             issued = await self._sign(allowed)
@@ -89,7 +89,7 @@ class BatchIssueTokens:
             try:
                 issued.append(self._authority.sign(one))
             except Refusal as refusal:
-                # By a policy that was adopted meanwhile.
+                # By a policy that was applied meanwhile.
                 path = f"requests[{len(issued)}].{self._entries.name_of(one.kind)}"
                 raise refusal.for_entry(path) from None
         return issued
@@ -113,19 +113,19 @@ class BatchIssueTokens:
         return Answer(response.SerializeToString(), "issued", about)
 
     def _allow(self, caller: Caller, entry: Any, *, briefly: bool) -> Allowed:
-        """Decides on one entry; the paths of a refusal begin inside it."""
+        """Authorizes one entry; field paths of a refusal are relative to its request."""
         kind, request = self._entries.read(entry, briefly=briefly)
         return self._authority.allow(caller, kind, request)
 
 
 def _path(index: int, entry: Any) -> str:
-    """Returns where the request of an entry is: `requests[3].rtc`; None: it cannot be decoded."""
+    """Returns the path of an entry's request, e.g. `requests[3].rtc`; `entry` None: undecodable."""
     name = entry and entry.WhichOneof("request")
     return f"requests[{index}].{name}" if name else f"requests[{index}]"
 
 
 def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
-    """Returns what is wrong with the request of an entry, or that something is with all of it."""
+    """Returns an entry's violations, or one for the whole entry where it has none of its own."""
     if refusal.reason is Reason.INVALID_REQUEST and not refusal.violations:
         return [FieldViolation(path, "NOT_ACCEPTED", f"was not accepted: {refusal.message}")]
     return [
