@@ -24,7 +24,7 @@ from token_authority_server.rpc.authentication import (
 )
 from token_authority_server.rpc.observability import Call, Observer
 from token_authority_server.rpc.request_body import BodyReader
-from token_authority_server.rpc.waits import AuthenticationWaits
+from token_authority_server.rpc.waits import AuthenticationWaits, Tarpit
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 _Behavior: TypeAlias = "Callable[[object, Context], Awaitable[bytes]]"
@@ -71,6 +71,7 @@ class Handlers(grpc.GenericRpcHandler):
             raise RuntimeError(f"registered methods do not match the service descriptors: {odd}")
         self._authenticator = authenticator
         self._waits = AuthenticationWaits()
+        self._tarpit = Tarpit()
         self.in_flight = in_flight
         self.observer = observer
         self._bodies = BodyReader(max_request_bytes)
@@ -129,6 +130,8 @@ class Handlers(grpc.GenericRpcHandler):
                 reported = self._failed(call, defect)
             else:
                 return answer.response
+            if call.context is None:
+                await self._tarpit.delay()
             return await abort(reported, context)
 
         return behavior

@@ -17,6 +17,7 @@ from token_authority_server.errors import Refusal
 from token_authority_server.rpc.handlers import abort, method_name
 from token_authority_server.rpc.observability import Call, Observer
 from token_authority_server.rpc.request_body import BodyReader, decompressed
+from token_authority_server.rpc.waits import Tarpit
 
 MAX_REQUEST_BYTES: Final = 4096
 """The largest request: the name of a service, a file or a symbol."""
@@ -44,6 +45,7 @@ class PublicServices(grpc.GenericRpcHandler):
             max_waiting=MAX_READS,
             max_waiting_per_connection=MAX_READS_PER_CONNECTION,
         )
+        self._tarpit = Tarpit()
         self._watches: Counter[str] = Counter()
         self._handlers: dict[str, Handler] = {}
 
@@ -117,6 +119,7 @@ class PublicServices(grpc.GenericRpcHandler):
 
     async def _refuse(self, path: str, refusal: Refusal, context: Context) -> NoReturn:
         self._observer.refused(Call(method_name(path), context.peer()), refusal)
+        await self._tarpit.delay()
         await abort(refusal, context)
 
 

@@ -1,5 +1,7 @@
-"""Bounds the calls that wait before their caller is known."""
+"""Bounds the calls that wait before their caller is known, and slows strangers that flood."""
 
+import asyncio
+import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,7 +12,50 @@ from token_authority_server.errors import credential_unverifiable
 MAX_WAITING: Final = 16
 """Calls that may wait at once for the keys of an identity provider, one for each connection."""
 
+_REFUSALS_PER_SECOND: Final = 500
+"""Refusals of strangers that are answered at once."""
+_DELAY_SECONDS: Final = 2.0
+_MAX_DELAYED: Final = 2000
+"""Refusals that may wait at once, each some 15 KB."""
+
 T = TypeVar("T")
+
+
+class Tarpit:
+    """Delays refusals of strangers while there are many, so that their connections stall.
+
+    A connection has a limited number of open calls: what waits here keeps it from sending more.
+    """
+
+    def __init__(
+        self,
+        *,
+        per_second: int = _REFUSALS_PER_SECOND,
+        delay_seconds: float = _DELAY_SECONDS,
+        max_delayed: int = _MAX_DELAYED,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._per_second = per_second
+        self._delay_seconds = delay_seconds
+        self._max_delayed = max_delayed
+        self._clock = clock
+        self._second = 0
+        self._count = 0
+        self._delayed = 0
+
+    async def delay(self) -> None:
+        """Waits before the refusal of a stranger, if there are many and there is room to wait."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
+        if self._count <= self._per_second or self._delayed >= self._max_delayed:
+            return
+        self._delayed += 1
+        try:
+            await asyncio.sleep(self._delay_seconds)
+        finally:
+            self._delayed -= 1
 
 
 class AuthenticationWaits:
