@@ -80,6 +80,8 @@ class Handlers(grpc.GenericRpcHandler):
     def authenticate_with(self, authenticator: Authenticator) -> None:
         """Replaces the authenticator, and with it the callers."""
         self._authenticator = authenticator
+        # Calls that wait for a provider that was replaced must not keep others from the new one.
+        self._waits = AuthenticationWaits()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """Returns the handler of a call; grpc asks when the call begins, not when it has arrived.
