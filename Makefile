@@ -49,6 +49,9 @@ bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go,
 	tests/bench/peers/build.sh
 	$(BIN)/python tests/bench/compare.py
 
+attack: .venv/dev.stamp ## Attack a server; print what a bystander notices, and memory and log
+	$(BIN)/python tests/attack/run.py
+
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
@@ -92,5 +95,5 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-peers fuzz \
-	polyglot bare-machine wheel image kubernetes lock clean
+.PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-peers attack \
+	fuzz polyglot bare-machine wheel image kubernetes lock clean

@@ -22,9 +22,9 @@ from token_authority_server.errors import (
 from token_authority_server.families import Moment, ServiceAccess, Terms, TokenFamily
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.identity.directory import Callers
-from token_authority_server.inspection import Expected, Inspection, inspect_token
+from token_authority_server.inspection import Expected, Inspection, inspection_steps
 from token_authority_server.keyring import Keyring, SigningKey
-from token_authority_server.limits import RateLimiter
+from token_authority_server.limits import RateLimiter, Turns
 
 # Agora's SDKs call onTokenPrivilegeWillExpire this long before a token expires.
 _RENEW_BEFORE_MS: Final = 30_000
@@ -138,6 +138,7 @@ class Authority:
         self._moments = moments
         self._limiter = limiter
         self._trail = trail
+        self._inspections = Turns()
 
     def apply(self, policy: PolicySnapshot) -> None:
         """Replaces the policy; tokens that it does not allow are no longer signed."""
@@ -180,6 +181,14 @@ class Authority:
             fields = {"project": allowed[0].project, "count": len(allowed)}
             raise refusal.with_audit_fields(fields) from None
 
+    async def charge_inspection(self, context: CallContext, count: int) -> None:
+        """Charges the caller's `inspect_rate_limit` for inspections or `validate_only` requests.
+
+        Raises:
+            Refusal: RATE_LIMITED or BATCH_EXCEEDS_LIMIT.
+        """
+        await self._limiter.spend_inspections(context.caller.name, context.caller.quota, count)
+
     def sign(self, allowed: AuthorizedRequest) -> Issued:
         """Signs the token of an authorized request.
 
@@ -214,10 +223,12 @@ class Authority:
         """Explains any token, with the keys of the projects that the caller may inspect.
 
         Raises:
-            Refusal: GRANT_MISSING: the caller may not inspect any project.
+            Refusal: GRANT_MISSING: the caller may not inspect any project. RATE_LIMITED.
         """
         keys = self._policy.keyring.keys(_projects(context.caller, "inspect"))
-        inspection = inspect_token(text, expected, keys, self._moments().now_ms)
+        await self.charge_inspection(context, 1)
+        steps = inspection_steps(text, expected, keys, self._moments().now_ms)
+        inspection = await self._inspections.run(steps)
         await self._trail.record(
             [
                 {

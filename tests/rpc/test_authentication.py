@@ -212,8 +212,16 @@ async def test_a_key_of_a_megabyte_is_refused_by_grpc_itself(keyed: Running, siz
     refusal = await refused(keyed.stub.IssueRtcToken(VALID, metadata=bearer("k" * size)))
     assert refusal.code in {StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE}
     assert "k" * 100 not in refusal.message
-    assert not keyed.log
+    # grpc fails the call, and shows its handler no metadata.
+    assert [line["reason"] for line in keyed.log] in ([], ["CREDENTIAL_MISSING"])
     assert await who(keyed, bearer(KEY))
+
+
+async def test_metadata_that_grpc_drops_makes_nobody_local() -> None:
+    async with running() as server:
+        refusal = await refused(server.stub.IssueRtcToken(VALID, metadata=bearer("k" * 17_000)))
+        assert refusal.code in {StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNAVAILABLE}
+        assert "issued" not in [line["event"] for line in server.log]
 
 
 async def test_thousands_of_headers_are_refused_by_grpc_itself(keyed: Running) -> None:

@@ -371,7 +371,7 @@ async def test_without_inspect_nothing_is_inspected() -> None:
             assert answer.metadata["missing"] == "inspect"
 
 
-async def test_a_grant_without_tokens_is_for_inspection_alone() -> None:
+async def test_a_grant_redact_tokenss_is_for_inspection_alone() -> None:
     nothing = {"tokens": (), "roles": (), "channels": (), "users": (), "rooms": ()}
     async with running(who=callers(caller(row("classroom", "inspect", **nothing)))) as server:
         assert (await inspected(server, t007())).token_id

@@ -31,7 +31,7 @@ from token_authority.v1 import authority_pb2
 from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_server.identity.directory import Callers
-from token_authority_server.rpc.credentials import ServerCertificates
+from token_authority_server.rpc.server_credentials import ServerCertificates
 
 VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 SPIFFE: Final = "spiffe://example.org/lessons"

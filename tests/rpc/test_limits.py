@@ -12,7 +12,11 @@ from support.live import PROJECT, SERVER, caller, live
 from support.redis import redis_server
 from support.serving import Refused, refused, running
 from support.waiting import until
+from token_authority.v1.authority_pb2 import GetAuthorityInfoRequest
+from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
+from token_authority.v1.inspection_pb2 import InspectTokenRequest
+from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_server.identity.directory import Callers
@@ -48,6 +52,32 @@ async def test_a_caller_that_has_had_its_tokens_is_told_when_to_retry() -> None:
             channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER, validate_only=True
         )
         assert await server.stub.IssueRtcToken(ask)
+
+
+async def test_inspections_and_validations_share_a_rate_of_their_own() -> None:
+    who = limited(rate_limit="2/hour", inspect_rate_limit="4/hour")
+    ask = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER, validate_only=True)
+    async with running(who=who) as server:
+        inspection: Any = InspectionServiceStub(server.channel)
+        await inspection.InspectToken(InspectTokenRequest(token="x"))
+        await server.stub.IssueRtcToken(ask)
+        asked = batch(2)
+        asked.validate_only = True
+        assert len((await server.stub.BatchIssueTokens(asked)).decisions) == 2
+        for call in (
+            inspection.InspectToken(InspectTokenRequest(token="x")),
+            server.stub.IssueRtcToken(ask),
+            server.stub.BatchIssueTokens(asked),
+        ):
+            refusal = await refused(call)
+            is_exhausted(refusal, "RATE_LIMITED", "callers/tester")
+            assert refusal.message.startswith("inspect rate limit exceeded for caller 'tester'")
+        # Neither rate counts what the other one does.
+        assert len((await server.stub.BatchIssueTokens(batch(2))).issued_tokens) == 2
+        assert (await refused(server.stub.IssueRtcToken(VALID))).reason == "RATE_LIMITED"
+        info: Any = AuthorityServiceStub(server.channel)
+        limits = (await info.GetAuthorityInfo(GetAuthorityInfoRequest())).limits
+        assert (limits.rates, limits.inspect_rates) == (["2 per 1 hour"], ["4 per 1 hour"])
 
 
 async def test_a_rate_recovers() -> None:

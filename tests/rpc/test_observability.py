@@ -214,6 +214,8 @@ async def test_a_flood_of_strangers_cannot_fill_the_disk(tmp_path: Path) -> None
         await until(lambda: server.records[-1]["event"] == "issued")
         strangers = [row for row in server.records if row["event"] == "refused"]
         assert 10 <= len(strangers) <= 10 * seconds
+        logged = [row for row in server.events("refused") if "caller" not in row]
+        assert 10 <= len(logged) <= 10 * seconds
         metric = 'token_authority_refusals_total{caller="",reason="CREDENTIAL_MISSING"}'
         assert await server.metric(metric) == 1000
 

@@ -1,4 +1,4 @@
-"""Hand-written HTTP/2, for headers that grpc's clients refuse to send."""
+"""Hand-written HTTP/2 frames, for what gRPC clients refuse to send."""
 
 import asyncio
 import contextlib
@@ -7,50 +7,58 @@ from typing import Final
 
 from support.serving import PATH
 
-_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _GOAWAY = 0, 1, 3, 4, 7
-_END_STREAM, _END_HEADERS = 1, 4
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+END_STREAM, END_HEADERS, ACK = 1, 4, 1
 
 
 async def call_raw(address: str, method: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Makes a unary call with an empty request and waits for its end."""
     host, _, port = address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    block = b"".join(
-        _literal(name, value)
-        for name, value in (
-            (b":method", b"POST"),
-            (b":scheme", b"http"),
-            (b":path", f"{PATH}{method}".encode()),
-            (b":authority", address.encode()),
-            (b"te", b"trailers"),
-            (b"content-type", b"application/grpc"),
-            *headers,
-        )
-    )
+    block = request_headers(f"{PATH}{method}", address, headers)
     writer.write(
-        _PREFACE
-        + _frame(_SETTINGS, 0, 0, b"")
-        + _frame(_HEADERS, _END_HEADERS, 1, block)
-        + _frame(_DATA, _END_STREAM, 1, bytes(5))
+        PREFACE
+        + frame(SETTINGS, 0, 0, b"")
+        + frame(HEADERS, END_HEADERS, 1, block)
+        + frame(DATA, END_STREAM, 1, bytes(5))
     )
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         async with asyncio.timeout(10):
             while True:
                 head = await reader.readexactly(9)
                 await reader.readexactly(int.from_bytes(head[:3]))
-                is_over = head[3] == _HEADERS and head[4] & _END_STREAM
-                if is_over or head[3] in {_RST_STREAM, _GOAWAY}:
+                is_over = head[3] == HEADERS and head[4] & END_STREAM
+                if is_over or head[3] in {RST_STREAM, GOAWAY}:
                     break
     writer.close()
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+def request_headers(
+    path: str, authority: str, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> bytes:
+    """Returns the header block of a gRPC request."""
+    return b"".join(
+        literal(name, value)
+        for name, value in (
+            (b":method", b"POST"),
+            (b":scheme", b"http"),
+            (b":path", path.encode()),
+            (b":authority", authority.encode()),
+            (b"te", b"trailers"),
+            (b"content-type", b"application/grpc"),
+            *headers,
+        )
+    )
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Returns one frame."""
     return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
 
 
-def _literal(name: bytes, value: bytes) -> bytes:
-    """Encodes a header as an HPACK literal without indexing and Huffman coding."""
+def literal(name: bytes, value: bytes) -> bytes:
+    """Returns a header as an HPACK literal without indexing or Huffman coding."""
     return b"\0" + _text(name) + _text(value)
 
 

@@ -36,11 +36,11 @@ from token_authority_server.keyring import Keyring
 from token_authority_server.limits import InFlight, RateLimiter
 from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.authority_service import ServerFacts
-from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.methods import methods
 from token_authority_server.rpc.observability import Observer
 from token_authority_server.rpc.server import Server
+from token_authority_server.rpc.server_credentials import ServerCertificates
 from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.log import make_logger
 from token_authority_server.telemetry.metrics import Metrics
@@ -95,7 +95,6 @@ async def running(
     mutual: bool = False,
     with_reflection: bool = False,
     max_request_bytes: int = 1_048_576,
-    max_concurrent_rpcs: int = 1000,
     max_in_flight: int = 800,
     moments: Any = None,
     limiter: RateLimiter | None = None,
@@ -129,7 +128,6 @@ async def running(
         service,
         with_reflection=with_reflection,
         max_request_bytes=max_request_bytes,
-        max_concurrent_rpcs=max_concurrent_rpcs,
         certificates=certificates,
     )
     places = [listen]

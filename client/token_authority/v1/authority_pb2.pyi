@@ -173,6 +173,7 @@ class CallerLimits(_message.Message):
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     MAX_BATCH_SIZE_FIELD_NUMBER: _builtins.int
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    INSPECT_RATES_FIELD_NUMBER: _builtins.int
     max_in_flight: _builtins.int
     """Maximum number of calls in flight. 0: no limit per caller."""
     max_batch_size: _builtins.int
@@ -183,6 +184,12 @@ class CallerLimits(_message.Message):
     def rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Rate limits in tokens, e.g. `200 per 1 second`. Empty: no rate limit."""
 
+    @_builtins.property
+    def inspect_rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """InspectToken calls and `validate_only` requests in a time, e.g. `20 per 1 second`; a batch
+        counts its entries. Empty: any number.
+        """
+
     def __init__(
         self,
         *,
@@ -190,10 +197,11 @@ class CallerLimits(_message.Message):
         max_in_flight: _builtins.int = ...,
         max_batch_size: _builtins.int = ...,
         max_request_bytes: _builtins.int = ...,
+        inspect_rates: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_size", b"max_batch_size", "max_in_flight", b"max_in_flight", "max_request_bytes", b"max_request_bytes", "rates", b"rates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspect_rates", b"inspect_rates", "max_batch_size", b"max_batch_size", "max_in_flight", b"max_in_flight", "max_request_bytes", b"max_request_bytes", "rates", b"rates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -42,6 +42,10 @@ class CallerSettings(Section):
     """Tokens in a time, like `200/second; 10000/hour`; a batch counts its tokens. Absent: no
     limit."""
 
+    inspect_rate_limit: Annotated[Quota, BeforeValidator(_rates)] = Quota()
+    """InspectToken calls and `validate_only` requests in a time; a batch counts its entries.
+    Absent: no limit."""
+
     max_in_flight: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
     """Its calls under way at once; one more is refused. 1 to 100000; absent: no own limit."""
 
@@ -81,7 +85,7 @@ class CallerSettings(Section):
         return Caller(
             name=self.name,
             grants=tuple(grant.grant() for grant in self.grants),
-            quota=Quota(self.rate_limit.rates, self.max_in_flight),
+            quota=Quota(self.rate_limit.rates, self.max_in_flight, self.inspect_rate_limit.rates),
             default_project=self.default_project,
         )
 

@@ -52,13 +52,15 @@ class ServerSettings(Section):
     """Whether clients may read the contract from the server (grpcurl, buf curl)."""
 
     max_request_bytes: Annotated[int, Field(strict=True, ge=4096, le=16_777_216)] = 1_048_576
-    """Larger requests are refused, and beyond 4 MiB unread: 4 KiB to 16 MiB."""
+    """Larger requests, decompressed, are refused, and those larger by over 64 KiB unread: 4 KiB to
+    16 MiB."""
 
     max_concurrent_rpcs: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1000
-    """Calls under way at once, health checks included; one more is refused. 1 to 100000."""
+    """An upper bound on `max_in_flight`, kept for existing files. 1 to 100000."""
 
     max_in_flight: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 800
-    """Calls under way at once, of all callers; one more is refused with a reason. 1 to 100000."""
+    """Calls in flight at once, of all callers, those included whose body has not arrived yet; one
+    more is refused. 1 to 100000."""
 
     drain_notice: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=1)
     """On SIGTERM: how long calls are still answered while health says NOT_SERVING. 0s to 5m."""

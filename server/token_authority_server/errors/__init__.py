@@ -22,6 +22,7 @@ from token_authority_server.errors.limits import (
     batch_exceeds_limit,
     rate_limited,
     too_many_in_flight,
+    too_many_open_requests,
 )
 from token_authority_server.errors.refusal import (
     Code,
@@ -31,8 +32,11 @@ from token_authority_server.errors.refusal import (
 )
 from token_authority_server.errors.requests import (
     invalid_request,
+    missing_request,
+    overdue_request,
     oversized_issue_request,
     oversized_request,
+    undecodable_compression,
     undecodable_request,
     unknown_fields,
 )
@@ -52,14 +56,18 @@ __all__ = [
     "draining",
     "internal_error",
     "invalid_request",
+    "missing_request",
     "no_active_key",
     "not_granted",
+    "overdue_request",
     "oversized_issue_request",
     "oversized_request",
     "project_lacks_product",
     "project_not_granted",
     "rate_limited",
     "too_many_in_flight",
+    "too_many_open_requests",
+    "undecodable_compression",
     "undecodable_request",
     "unknown_fields",
 ]

@@ -8,11 +8,13 @@ from token_authority_server.errors.refusal import Reason, Refusal
 _IN_FLIGHT_RETRY_SECONDS: Final = 0.1
 
 
-def rate_limited(caller: str, rate: str, tokens: int, retry_after_seconds: float) -> Refusal:
+def rate_limited(
+    caller: str, rate: str, tokens: int, retry_after_seconds: float, *, limit: str = "rate limit"
+) -> Refusal:
     """A rate limit of the caller would be exceeded; nothing is charged."""
     return Refusal(
         Reason.RATE_LIMITED,
-        f"rate limit exceeded for caller '{caller}': {rate} ({tokens} requested)",
+        f"{limit} exceeded for caller '{caller}': {rate} ({tokens} requested)",
         f"retry in {retry_after_seconds:.3f} s",
         metadata={
             "caller": caller,
@@ -48,5 +50,17 @@ def too_many_in_flight(caller: str, max_in_flight: int, *, of_caller: bool) -> R
             "max_in_flight": str(max_in_flight),
         },
         subject=f"callers/{caller}" if of_caller else "server",
+        retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
+    )
+
+
+def too_many_open_requests() -> Refusal:
+    """Too many calls that need no credential wait for their message."""
+    return Refusal(
+        Reason.TOO_MANY_IN_FLIGHT,
+        "too many calls without a message",
+        "send the message with the call",
+        metadata={"bound": "server"},
+        subject="server",
         retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
     )

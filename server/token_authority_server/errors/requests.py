@@ -73,3 +73,32 @@ def _oversized(what: str, max_bytes: int, advice: str) -> Refusal:
         advice,
         metadata={"max_bytes": str(max_bytes)},
     )
+
+
+def missing_request(max_bytes: int) -> Refusal:
+    """The client ended the call without a message, or grpc rejected the message as too large."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        "the call has no request message",
+        "send exactly one message",
+        detail=f"no message, or one far larger than {max_bytes} bytes",
+    )
+
+
+def overdue_request(seconds: float) -> Refusal:
+    """The request message did not arrive in time."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        f"the request message did not arrive within {seconds:g} s",
+        "send the message with the call, or retry on a faster connection",
+        metadata={"seconds": f"{seconds:g}"},
+    )
+
+
+def undecodable_compression() -> Refusal:
+    """The request message is compressed and cannot be decompressed."""
+    return Refusal(
+        Reason.INVALID_REQUEST,
+        "the compressed request message cannot be decompressed",
+        "send it uncompressed, or as gzip or deflate",
+    )

@@ -5,7 +5,7 @@ values of the keyring. Whatever the text, there is an answer, in bounded time an
 holds neither the token nor a secret.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from token_authority_server.formats.fingerprint import fingerprint
@@ -29,6 +29,7 @@ __all__ = [
     "Signature",
     "Verdict",
     "inspect_token",
+    "inspection_steps",
 ]
 
 _HIDDEN = "(a secret, not shown)"
@@ -65,7 +66,20 @@ class Inspection:
 def inspect_token(
     text: str, expected: Expected, keys: Sequence[tuple[str, SigningKey]], now_ms: int
 ) -> Inspection:
-    """Explains a token.
+    """Explains a token at once; see `inspection_steps`."""
+    steps = inspection_steps(text, expected, keys, now_ms)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            inspection: Inspection = finished.value
+            return inspection
+
+
+def inspection_steps(
+    text: str, expected: Expected, keys: Sequence[tuple[str, SigningKey]], now_ms: int
+) -> Generator[None, None, Inspection]:
+    """Explains a token in steps, so that other work can be done between them.
 
     Args:
         text: Whatever was found where a token should be.
@@ -75,8 +89,10 @@ def inspect_token(
     """
     at_ms = now_ms if expected.at_ms is None else expected.at_ms
     decoded = decode(text)
-    signature = verify(decoded, keys, expected.subjects())
+    yield
+    signature = yield from verify(decoded, keys, expected.subjects())
     secrets = exposed(decoded, keys)
+    yield
     if secrets:
         decoded, expected = _hidden(decoded, expected, secrets)
     case = Case(decoded, signature, expected, at_ms, bool(secrets))

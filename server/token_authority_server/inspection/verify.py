@@ -5,7 +5,7 @@ time: how long it takes says nothing about the keys.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
@@ -52,8 +52,16 @@ class Signature:
     """The project and the key that made it, which belongs to another App ID or access key."""
 
 
-def verify(decoded: Decoded, keys: Keys, subjects: Iterable[Subject]) -> Signature:
-    """Finds the key among `keys`; `subjects` are who a 006 token may be for."""
+def verify(
+    decoded: Decoded, keys: Keys, subjects: Iterable[Subject]
+) -> Generator[None, None, Signature]:
+    """Finds the key among `keys`, and yields after each that was tried.
+
+    Args:
+        decoded: The token.
+        keys: The candidates.
+        subjects: Who a 006 token may be for.
+    """
     sealed = decoded.sealed
     if sealed is None or not keys:
         return Signature(Verdict.UNVERIFIABLE)
@@ -63,20 +71,25 @@ def verify(decoded: Decoded, keys: Keys, subjects: Iterable[Subject]) -> Signatu
     fitting = sealed.fitting(subjects)
     if own and not fitting:
         return Signature(Verdict.UNVERIFIABLE)
-    makers = _makers(sealed, own, fitting)
+    makers = yield from _makers(sealed, own, fitting)
     if makers:
         # Several projects, or states, may have the same key: the one that is most in use counts.
         project, key = min(makers, key=lambda maker: _STATES.index(maker[1].state))
         return Signature(Verdict.VALID, project, key.key_id, key.state)
     foreign: Keys = ()
     if sealed.size <= _MAX_FOREIGN_BYTES:
-        foreign = _makers(sealed, others, fitting)
+        foreign = yield from _makers(sealed, others, fitting)
     verdict = Verdict.INVALID if own else Verdict.UNKNOWN_KEY
     return Signature(verdict, made_by_other=foreign[0] if foreign else None)
 
 
-def _makers(sealed: Sealed, keys: Keys, subjects: Sequence[Subject]) -> Keys:
-    return [(project, key) for project, key in keys if sealed.sealed_by(_secret(key), subjects)]
+def _makers(sealed: Sealed, keys: Keys, subjects: Sequence[Subject]) -> Generator[None, None, Keys]:
+    makers: list[tuple[str, SigningKey]] = []
+    for project, key in keys:
+        if sealed.sealed_by(_secret(key), subjects):
+            makers.append((project, key))
+        yield
+    return makers
 
 
 def _name(key: SigningKey) -> str:

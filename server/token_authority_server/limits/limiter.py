@@ -60,32 +60,51 @@ class RateLimiter:
         Raises:
             Refusal: RATE_LIMITED, with the time to wait; BATCH_EXCEEDS_LIMIT if none would help.
         """
-        if not quota.rates:
-            return
-        if tokens > quota.max_batch:
-            raise batch_exceeds_limit(tokens, quota.max_batch)
-        if shortage := await self._charge(caller, quota, tokens):
-            rate, seconds = shortage
-            raise rate_limited(caller, rate.text, tokens, seconds)
+        await self._spend(caller, caller, quota, tokens)
+
+    async def spend_inspections(self, caller: str, quota: Quota, count: int) -> None:
+        """Charges the caller's rates of inspections, or none; see `spend`.
+
+        Args:
+            caller: Its name.
+            quota: Its quota, of which only `inspect_rates` count.
+            count: How many inspections or `validate_only` requests, 1 or more.
+
+        Raises:
+            Refusal: As `spend`.
+        """
+        inspections = Quota(quota.inspect_rates)
+        # No name of a caller has a colon.
+        await self._spend(f"inspect:{caller}", caller, inspections, count)
 
     async def close(self) -> None:
         """Closes the connections to Redis, if any."""
         if self._redis:
             await self._redis.close()
 
-    async def _charge(self, caller: str, quota: Quota, tokens: int) -> tuple[Rate, float] | None:
+    async def _spend(self, counter: str, caller: str, quota: Quota, tokens: int) -> None:
+        if not quota.rates:
+            return
+        if tokens > quota.max_batch:
+            raise batch_exceeds_limit(tokens, quota.max_batch)
+        if shortage := await self._charge(counter, quota, tokens):
+            rate, seconds = shortage
+            limit = "rate limit" if counter == caller else "inspect rate limit"
+            raise rate_limited(caller, rate.text, tokens, seconds, limit=limit)
+
+    async def _charge(self, counter: str, quota: Quota, tokens: int) -> tuple[Rate, float] | None:
         if not self._redis or (self._degraded and self._clock() < self._retry_at):
-            return await _charge(self._memory, caller, quota, tokens)
+            return await _charge(self._memory, counter, quota, tokens)
         probing = self._degraded
         if probing:
             # One call probes Redis; the others do not wait for it.
             self._retry_at = self._clock() + _PAUSE_SECONDS
         try:
             async with self._redis.deadline():
-                shortage = await _charge(self._redis.windows, caller, quota, tokens)
+                shortage = await _charge(self._redis.windows, counter, quota, tokens)
         except Exception as error:  # noqa: BLE001  # no call may fail because of Redis
             self._fail(self._redis.explain(error))
-            return await _charge(self._memory, caller, quota, tokens)
+            return await _charge(self._memory, counter, quota, tokens)
         # Only a call that began after the failure shows that Redis works again.
         if probing and self._degraded:
             self._degraded = False
@@ -100,10 +119,10 @@ class RateLimiter:
 
 
 async def _charge(
-    windows: Windows, caller: str, quota: Quota, tokens: int
+    windows: Windows, counter: str, quota: Quota, tokens: int
 ) -> tuple[Rate, float] | None:
     """Charges all rates; or none, and returns the rate with the longest wait, and its wait."""
-    rates = [(rate, f"{caller}/{rate.amount}/{rate.seconds}") for rate in quota.rates]
+    rates = [(rate, f"{counter}/{rate.amount}/{rate.seconds}") for rate in quota.rates]
     # The first rate needs no check: it is checked and charged in one step, before the others.
     if not await _shortage(windows, rates[1:], tokens):
         for rate, key in rates:

@@ -37,6 +37,8 @@ class Quota:
     """Rate limits, all enforced; empty for no rate limit."""
     max_in_flight: int | None = None
     """Concurrent calls, at least 1; None: only the server's own limit applies."""
+    inspect_rates: tuple[Rate, ...] = ()
+    """Rate limits of inspections and `validate_only` requests; empty for no rate limit."""
 
     @classmethod
     def parse(cls, rates: str | Sequence[str], max_in_flight: int | None = None) -> "Quota":
@@ -65,6 +67,10 @@ class Quota:
     def describe(self) -> list[str]:
         """Returns the rates for messages, e.g. `["200 per 1 second", "10000 per 1 hour"]`."""
         return [rate.text for rate in self.rates]
+
+    def describe_inspections(self) -> list[str]:
+        """Returns the rates of inspections likewise."""
+        return [rate.text for rate in self.inspect_rates]
 
 
 def _rate(text: str) -> Rate:

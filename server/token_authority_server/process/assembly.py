@@ -23,11 +23,11 @@ from token_authority_server.limits import InFlight, RateLimiter
 from token_authority_server.process.moments import read_moment
 from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.authority_service import ServerFacts
-from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.methods import methods
 from token_authority_server.rpc.observability import Observer
 from token_authority_server.rpc.server import Server
+from token_authority_server.rpc.server_credentials import ServerCertificates
 from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.health import DegradedComponents
 from token_authority_server.telemetry.log import make_logger
@@ -78,7 +78,9 @@ class Assembly:
         tls = settings.server.tls
         self._certificates = ServerCertificates(tls.identity()) if tls else None
         facts = ServerFacts(settings.server.max_request_bytes, VERSION)
-        in_flight = InFlight(settings.server.max_in_flight)
+        in_flight = InFlight(
+            min(settings.server.max_in_flight, settings.server.max_concurrent_rpcs)
+        )
         metrics.watch_calls(lambda: in_flight.total)
         if tls:
             metrics.watch_certificate(self._not_after_seconds)
@@ -104,7 +106,7 @@ class Assembly:
             self._handlers,
             with_reflection=settings.reflection,
             max_request_bytes=settings.max_request_bytes,
-            max_concurrent_rpcs=settings.max_concurrent_rpcs,
+            listeners=len(settings.listen) + len(settings.mtls_listen),
             certificates=self._certificates,
         )
 

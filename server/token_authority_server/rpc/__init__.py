@@ -1,1 +1,1 @@
-"""Transport: gRPC calls in, statuses out. Nothing is decided here."""
+"""Transport: gRPC calls in, gRPC statuses out. Authorization is decided below."""

@@ -1,15 +1,15 @@
-"""Who asks: reads a call's credential, and says whose it is.
+"""Authenticates calls: extracts the credential and resolves it to a caller.
 
-A bearer token decides where there is one; else the client certificate does; else whoever is on
-this machine, if the configuration has a caller for that. A credential that is no caller's is
-refused, even where a weaker one would have been enough.
+A bearer token decides where there is one; else the client certificate does; else the caller that
+the configuration has for this machine, if any. A credential that matches no caller is refused, even
+where a weaker one would have been enough.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from grpc import aio
 
@@ -20,7 +20,7 @@ from token_authority_server.errors import (
     credential_missing,
 )
 from token_authority_server.identity.client_certificate import client_certificate
-from token_authority_server.identity.directory import AuthenticatedCaller, Callers
+from token_authority_server.identity.directory import LOCAL, AuthenticatedCaller, Callers
 from token_authority_server.identity.jwt_bearer import JwtVerifier
 
 Context: TypeAlias = "aio.ServicerContext[bytes, bytes]"
@@ -32,36 +32,75 @@ _CERTIFICATE: Final = "x509_pem_cert"
 _REQUEST_ID: Final = "x-request-id"
 # Callers choose it: enough for any tracing system, too little to flood the log.
 _MAX_REQUEST_ID: Final = 128
+_IN_A_HEADER: Final = "as 'authorization: Bearer …'"
+_BY_MTLS: Final = "over mTLS"
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a call brought along."""
+class PresentedCredentials:
+    """What a call presents, not yet verified."""
 
-    bearers: list[str]
-    """The values of `authorization`."""
+    authorizations: list[str]
+    """The values of the `authorization` header."""
     request_id: str
     """The caller's `x-request-id`; "" for none."""
+    context: Context
+
+    @property
+    def bearer(self) -> str | None:
+        """The bearer token; None without an `authorization` header.
+
+        Raises:
+            Refusal: CREDENTIAL_INVALID: several headers, or another scheme.
+        """
+        if not self.authorizations:
+            return None
+        if len(self.authorizations) > 1:
+            raise credential_invalid("several authorization headers")
+        value = self.authorizations[0]
+        if value[: len(_BEARER)].lower() != _BEARER:
+            raise credential_invalid("authorization is not of the scheme Bearer")
+        return value[len(_BEARER) :].strip()
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The client certificate that TLS has verified, in PEM; None for none."""
+        properties: Mapping[str, Any] = self.context.auth_context()
+        return next(iter(properties.get(_CERTIFICATE, ())), None)
 
 
-def credentials(context: Context) -> Credentials:
+def presented_credentials(context: Context) -> PresentedCredentials:
     """Reads a call's metadata."""
-    bearers: list[str] = []
+    authorizations: list[str] = []
     request_id = ""
     for key, value in context.invocation_metadata() or ():
         if key == _AUTHORIZATION and isinstance(value, str):
-            bearers.append(value)
+            authorizations.append(value)
         elif key == _REQUEST_ID and isinstance(value, str) and len(value) <= _MAX_REQUEST_ID:
             request_id = redact_tokens(value)
-    return Credentials(bearers, request_id)
+    return PresentedCredentials(authorizations, request_id, context)
+
+
+class _Scheme(NamedTuple):
+    """One kind of credential: how to recognise it, and what verifies it."""
+
+    name: str
+    """For the refusal of a call without a credential; "": not mentioned there."""
+    carrier: str
+    is_accepted: bool
+    """Whether some caller can use it."""
+    find: Callable[[PresentedCredentials], Any]
+    """Returns the credential; None: the call presents none of this kind."""
+    verify: Callable[[Any], Coroutine[Any, Any, AuthenticatedCaller]]
+    """Returns whose it is, or raises Refusal."""
 
 
 class Authenticator:
-    """Says whose credential it is.
+    """Authenticates calls.
 
     Args:
-        callers: Everyone who may ask.
-        jwt: Checks JWTs; None where none are accepted.
+        callers: The configured callers.
+        jwt: Verifies JWTs; None where none are accepted.
         clock: Seconds since 1970.
     """
 
@@ -71,56 +110,84 @@ class Authenticator:
         self._callers = callers
         self._jwt = jwt
         self._clock = clock
+        # In order of precedence: the first kind that a call presents decides. Names are listed in
+        # the same order.
+        self._schemes = (
+            _Scheme("an API key", _IN_A_HEADER, callers.have_api_keys, _api_key, self._by_api_key),
+            _Scheme("a JWT", _IN_A_HEADER, jwt is not None, _jwt, self._by_jwt),
+            _Scheme(
+                "a client certificate",
+                _BY_MTLS,
+                callers.have_certificates,
+                _certificate,
+                self._by_certificate,
+            ),
+            _Scheme("", "", callers.admits_local, self._locality, self._by_locality),
+        )
 
-    async def identify(self, brought: Credentials, context: Context) -> AuthenticatedCaller:
-        """Returns who asks.
+    async def authenticate(self, presented: PresentedCredentials) -> AuthenticatedCaller:
+        """Returns the caller whose credential it is.
+
+        Suspends only for a JWT whose keys have to be fetched first.
 
         Raises:
             Refusal: CREDENTIAL_MISSING, CREDENTIAL_INVALID, CREDENTIAL_EXPIRED or
                 CREDENTIAL_UNVERIFIABLE.
         """
-        if brought.bearers:
-            return await self._of_bearer(brought.bearers)
-        properties: Mapping[str, Any] = context.auth_context()
-        if certificate := next(iter(properties.get(_CERTIFICATE, ())), None):
-            return self._of_certificate(certificate)
-        if self._callers.admits_local:
-            return self._callers.local()
+        for scheme in self._schemes:
+            credential = scheme.find(presented)
+            if credential is not None:
+                return await scheme.verify(credential)
         raise credential_missing(self._accepted())
 
-    async def _of_bearer(self, values: list[str]) -> AuthenticatedCaller:
-        if len(values) > 1:
-            raise credential_invalid("several authorization headers")
-        value = values[0]
-        if value[: len(_BEARER)].lower() != _BEARER:
-            raise credential_invalid("authorization is not of the scheme Bearer")
-        token = value[len(_BEARER) :].strip()
-        # A JWT has three parts; an API key, which is base64url, has no dot.
-        if token.count(".") != 2:
-            key_hash = hashlib.sha256(token.encode()).hexdigest()
-            return self._callers.of_api_key(key_hash, self._clock())
+    async def _by_api_key(self, key: str) -> AuthenticatedCaller:
+        key_hash = hashlib.sha256(key.encode()).hexdigest()
+        return self._callers.of_api_key(key_hash, self._clock())
+
+    async def _by_jwt(self, token: str) -> AuthenticatedCaller:
         if self._jwt is None:
             raise credential_invalid("a JWT, and [authentication.jwt] is not configured")
         return self._callers.of_claims(await self._jwt.claims(token))
 
-    def _of_certificate(self, pem: bytes) -> AuthenticatedCaller:
-        shown = client_certificate(pem)
-        if not shown.names:
+    async def _by_certificate(self, pem: bytes) -> AuthenticatedCaller:
+        certificate = client_certificate(pem)
+        if not certificate.names:
             raise credential_invalid("a certificate without a SPIFFE id or DNS name")
-        # TLS has checked it when it was shown: a connection lives on after that, and a session
-        # that is resumed shows it no more.
-        if self._clock() > shown.ends_at:
+        # TLS has verified it at the handshake; the connection outlives it, and a resumed session
+        # does not present it again.
+        if self._clock() > certificate.ends_at:
             raise credential_expired()
-        return self._callers.of_names(shown.names)
+        return self._callers.of_names(certificate.names)
+
+    def _locality(self, _: PresentedCredentials) -> str | None:
+        return LOCAL if self._callers.admits_local else None
+
+    async def _by_locality(self, _: str) -> AuthenticatedCaller:
+        return self._callers.local()
 
     def _accepted(self) -> str:
-        callers = self._callers
-        bearers = [
-            name
-            for name, is_known in (("an API key", callers.have_api_keys), ("a JWT", self._jwt))
-            if is_known
-        ]
-        ways = [f"{' or '.join(bearers)} as 'authorization: Bearer …'"] if bearers else []
-        if callers.have_certificates:
-            ways.append("a client certificate over mTLS")
-        return ", or ".join(ways)
+        """Returns the credentials that are accepted, grouped by how they are carried."""
+        names: dict[str, list[str]] = {}
+        for scheme in self._schemes:
+            if scheme.name and scheme.is_accepted:
+                names.setdefault(scheme.carrier, []).append(scheme.name)
+        return ", or ".join(f"{' or '.join(group)} {how}" for how, group in names.items())
+
+
+def _is_jwt(token: str) -> bool:
+    """Whether a bearer token has three parts; an API key, which is base64url, has no dot."""
+    return token.count(".") == 2
+
+
+def _api_key(presented: PresentedCredentials) -> str | None:
+    bearer = presented.bearer
+    return None if bearer is None or _is_jwt(bearer) else bearer
+
+
+def _jwt(presented: PresentedCredentials) -> str | None:
+    bearer = presented.bearer
+    return bearer if bearer is not None and _is_jwt(bearer) else None
+
+
+def _certificate(presented: PresentedCredentials) -> bytes | None:
+    return presented.certificate

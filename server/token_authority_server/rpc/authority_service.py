@@ -1,4 +1,4 @@
-"""AuthorityService: who the caller is to the server, and the states of keys."""
+"""AuthorityService: the caller's identity, grants and limits, and the states of signing keys."""
 
 import base64
 import binascii
@@ -19,14 +19,14 @@ _DEFAULT_PAGE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What GetAuthorityInfo says of the server."""
+    """Facts about the server for GetAuthorityInfo."""
 
     max_request_bytes: int
     version: str
 
 
 def get_authority_info(authority: Authority, parser: RequestParser, facts: ServerFacts) -> Method:
-    """Returns the method."""
+    """Returns the method GetAuthorityInfo."""
     parse = parser.lenient_parser(authority_pb2.GetAuthorityInfoRequest.DESCRIPTOR.full_name)
 
     async def get(data: bytes, context: CallContext) -> Answer:
@@ -42,11 +42,12 @@ def get_authority_info(authority: Authority, parser: RequestParser, facts: Serve
                 max_in_flight=caller.quota.max_in_flight or 0,
                 max_batch_size=caller.quota.max_batch,
                 max_request_bytes=facts.max_request_bytes,
+                inspect_rates=caller.quota.describe_inspections(),
             ),
             server_version=facts.version,
         )
         set_ms(message.server_time, authority.now_ms())
-        return Answer(message.SerializeToString(), "told", {})
+        return Answer(message.SerializeToString(), "authority_info", {})
 
     return get
 
@@ -68,7 +69,7 @@ def _grant(grant: Grant) -> authority_pb2.Grant:
 
 
 def list_signing_keys(authority: Authority, parser: RequestParser) -> Method:
-    """Returns the method."""
+    """Returns the method ListSigningKeys."""
     parse = parser.lenient_parser(authority_pb2.ListSigningKeysRequest.DESCRIPTOR.full_name)
 
     async def list_keys(data: bytes, context: CallContext) -> Answer:
@@ -97,7 +98,7 @@ def _token_of(project: str, last: KeyReport) -> str:
 
 
 def _place_of(request: Any) -> tuple[str, str]:
-    """Returns the last key of the page before; a key that is gone meanwhile does no harm."""
+    """Returns the last key of the previous page, which need not exist any more."""
     if not request.page_token:
         return "", ""
     try:
@@ -111,7 +112,7 @@ def _place_of(request: Any) -> tuple[str, str]:
                 FieldViolation(
                     "page_token",
                     "PAGE_TOKEN_INVALID",
-                    "must be the next_page_token of an answer for the same project",
+                    "must be the next_page_token of a response for the same project",
                 )
             ]
         )

@@ -1,14 +1,13 @@
-"""BatchIssueTokens: many tokens in one call, all of them or none.
+"""BatchIssueTokens: many tokens in one call, all or none.
 
-Signing holds the event loop, so a batch works in slices and lets other calls run in between.
+Signing holds the event loop, so a batch works in slices and other calls run in between.
 """
 
 import asyncio
 import dataclasses
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.access.callers import Caller
@@ -19,23 +18,20 @@ from token_authority_server.errors import (
     Refusal,
     invalid_request,
 )
+from token_authority_server.limits import in_slices
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.entries import EntryReader
 from token_authority_server.rpc.handlers import Answer
 from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.metrics import Metrics
 
-# More violations than this, and the first of each further entry has to do: each takes some 20 µs.
+# Beyond this many violations, only the first of each further entry is reported: each takes 20 µs.
 _MAX_EXPLAINED: Final = 2000
 _NAME: Final = batch_pb2.BatchIssueTokensRequest.DESCRIPTOR.full_name
-_SLICE_NS: Final = 1_000_000
-"""How long a batch works before other calls get their turn."""
-
-ItemT = TypeVar("ItemT")
 
 
 class BatchIssueTokens:
-    """The method. Batches take turns: two at once would hold up other calls twice as long."""
+    """The method BatchIssueTokens. Batches take turns: two at once would delay other calls."""
 
     def __init__(self, authority: Authority, parser: RequestParser, metrics: Metrics) -> None:
         self._authority = authority
@@ -45,18 +41,19 @@ class BatchIssueTokens:
         self._turn = asyncio.Lock()
 
     async def __call__(self, data: bytes, context: CallContext) -> Answer:
-        """Answers a batch.
+        """Issues or validates a batch.
 
         Raises:
-            Refusal: INVALID_REQUEST with all that is wrong with any entry, else the refusal of the
-                first entry that is refused.
+            Refusal: INVALID_REQUEST with the violations of all entries, else the first refusal of
+                an entry.
         """
         async with self._turn:
             batch = self._decode(data)
             allowed = await self._allow_all(context.caller, batch.requests)
             if batch.validate_only:
+                await self._authority.charge_inspection(context, len(allowed))
                 return await _decisions(allowed)
-        # Turns are for work: no batch waits for another one's Redis or disk.
+        # A turn covers CPU work only: no batch waits for another one's Redis or disk.
         await self._authority.charge(context, allowed)
         async with self._turn:
             issued = await self._sign(allowed)
@@ -69,7 +66,7 @@ class BatchIssueTokens:
         violations: list[FieldViolation] = []
         first: Refusal | None = None
         index = -1
-        async for data in _in_slices(entries):
+        async for data in in_slices(entries):
             index += 1
             entry = None
             try:
@@ -88,11 +85,11 @@ class BatchIssueTokens:
 
     async def _sign(self, allowed: Sequence[AuthorizedRequest]) -> list[Issued]:
         issued: list[Issued] = []
-        async for one in _in_slices(allowed):
+        async for one in in_slices(allowed):
             try:
                 issued.append(self._authority.sign(one))
             except Refusal as refusal:
-                # By a policy that was adopted meanwhile.
+                # By a policy that was applied meanwhile.
                 path = f"requests[{len(issued)}].{self._entries.name_of(one.family)}"
                 raise refusal.for_entry(path) from None
         return issued
@@ -100,11 +97,11 @@ class BatchIssueTokens:
     async def _records(self, context: CallContext, issued: Sequence[Issued]) -> list[str]:
         if not self._authority.records_are_kept:
             return []
-        return [self._authority.record(context, one) async for one in _in_slices(issued)]
+        return [self._authority.record(context, one) async for one in in_slices(issued)]
 
     async def _answer(self, context: CallContext, issued: Sequence[Issued]) -> Answer:
         response = batch_pb2.BatchIssueTokensResponse()
-        async for one in _in_slices(issued):
+        async for one in in_slices(issued):
             messages.describe(response.issued_tokens.add(), one)
         counts = Counter((one.allowed.project, one.allowed.family.name) for one in issued)
         for (project, kind), count in counts.items():
@@ -116,19 +113,19 @@ class BatchIssueTokens:
         return Answer(response.SerializeToString(), "issued", about)
 
     def _allow(self, caller: Caller, entry: Any, *, briefly: bool) -> AuthorizedRequest:
-        """Decides on one entry; the paths of a refusal begin inside it."""
+        """Authorizes one entry; field paths of a refusal are relative to its request."""
         kind, request = self._entries.read(entry, briefly=briefly)
         return self._authority.authorize(caller, kind, request)
 
 
 def _path(index: int, entry: Any) -> str:
-    """Returns where the request of an entry is: `requests[3].rtc`; None: it cannot be decoded."""
+    """Returns the path of an entry's request, e.g. `requests[3].rtc`; `entry` None: undecodable."""
     name = entry and entry.WhichOneof("request")
     return f"requests[{index}].{name}" if name else f"requests[{index}]"
 
 
 def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
-    """Returns what is wrong with the request of an entry, or that something is with all of it."""
+    """Returns an entry's violations, or one for the whole entry where it has none of its own."""
     if refusal.reason is Reason.INVALID_REQUEST and not refusal.violations:
         return [FieldViolation(path, "NOT_ACCEPTED", f"was not accepted: {refusal.message}")]
     return [
@@ -137,19 +134,9 @@ def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
     ]
 
 
-async def _in_slices(items: Sequence[ItemT]) -> AsyncIterator[ItemT]:
-    """Yields the items, and the event loop whenever a slice of time is used up."""
-    since_ns = time.perf_counter_ns()
-    for item in items:
-        yield item
-        if time.perf_counter_ns() - since_ns > _SLICE_NS:
-            await asyncio.sleep(0)
-            since_ns = time.perf_counter_ns()
-
-
 async def _decisions(allowed: Sequence[AuthorizedRequest]) -> Answer:
     response = batch_pb2.BatchIssueTokensResponse()
-    async for one in _in_slices(allowed):
+    async for one in in_slices(allowed):
         response.decisions.append(messages.decision(one))
     return Answer(response.SerializeToString(), "validated", _about(allowed))
 

@@ -1,7 +1,7 @@
-"""The contract's services and methods, held against the kinds of token.
+"""The contract's services and methods, matched with the token families by their descriptors.
 
-Nothing here is a list kept by hand: a method without a kind, a kind without a method, or a kind
-that batches do not know stops the server from starting.
+A method without a token family, a family without a method, or one that batches lack stops the
+server from starting.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,10 +36,10 @@ def paths() -> set[str]:
 
 
 def families_by_method(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
-    """Pairs each Issue method of TokenService with the one kind that has exactly its messages.
+    """Pairs each Issue method of TokenService with the family that has exactly its messages.
 
     Raises:
-        RuntimeError: The contract and the kinds do not match.
+        RuntimeError: The contract and the families do not match.
     """
     places = {
         (method.input_type, method.output_type): method.name
@@ -53,10 +53,10 @@ def families_by_method(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any,
 
 
 def kinds_by_entry(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
-    """Pairs each member of a batch's entry with the kind whose request it is.
+    """Pairs each field of a batch entry with the family whose request it is.
 
     Raises:
-        RuntimeError: The contract and the kinds do not match.
+        RuntimeError: The contract and the families do not match.
     """
     places = {field.message_type: field.name for field in _ENTRY.oneofs_by_name["request"].fields}
     return _paired(places, [(kind.request_type.DESCRIPTOR, kind) for kind in kinds])
@@ -65,7 +65,7 @@ def kinds_by_entry(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any
 def _paired(
     places: Mapping[Any, str], kinds: Iterable[tuple[Any, TokenFamily[Any, Any]]]
 ) -> Mapping[str, TokenFamily[Any, Any]]:
-    """Pairs places in the contract with kinds, both by the descriptors of their messages."""
+    """Pairs places in the contract with families by the descriptors of their messages."""
     paired: dict[str, TokenFamily[Any, Any]] = {}
     for messages, kind in kinds:
         place = places.get(messages)

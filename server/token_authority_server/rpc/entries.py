@@ -1,4 +1,4 @@
-"""Reads one entry of a batch: any request for a token."""
+"""Reads the entries of a batch, each a request for one token."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from token_authority_server.rpc.contract import kinds_by_entry
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 _NAME: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR.full_name
-# What an entry adds to the largest request: a tag of one byte, and a length of three.
+# An entry adds a tag of one byte and a length of three to its request.
 _FRAME_BYTES: Final = 4
 _OWN_VALIDATE_ONLY: Final = FieldViolation(
     "validate_only", "VALIDATE_ONLY_IN_BATCH", "must be false: set the batch's own validate_only"
@@ -17,7 +17,7 @@ _OWN_VALIDATE_ONLY: Final = FieldViolation(
 
 
 class EntryReader:
-    """Finds the kind of an entry, and holds its request against the rules."""
+    """Finds the token family of an entry and validates its request."""
 
     def __init__(self, parser: RequestParser) -> None:
         self._parser = parser
@@ -25,24 +25,24 @@ class EntryReader:
         self._decode = parser.decoder(_NAME)
 
     def decode(self, data: bytes) -> Any:
-        """Decodes an encoded IssueTokenRequest, and checks no rule.
+        """Decodes an IssueTokenRequest without validating it.
 
         Raises:
-            Refusal: INVALID_REQUEST: it is none, or too large for any.
+            Refusal: INVALID_REQUEST: undecodable, or larger than any request may be.
         """
         check_issue_size(len(data) - _FRAME_BYTES)
         return self._decode(data)
 
     def name_of(self, kind: TokenFamily[Any, Any]) -> str:
-        """Returns the field that an entry has for requests of a kind."""
+        """Returns the entry's field for requests of a family."""
         return next(name for name, one in self._kinds.items() if one is kind)
 
     def read(self, entry: Any, *, briefly: bool = False) -> tuple[TokenFamily[Any, Any], Any]:
-        """Returns the kind and its request; the paths of a refusal begin inside that.
+        """Returns the family and its request; field paths of a refusal are relative to the request.
 
         Args:
             entry: The entry.
-            briefly: Whether the first violation of its request will do.
+            briefly: Whether to report only the first violation of the request.
 
         Raises:
             Refusal: INVALID_REQUEST.

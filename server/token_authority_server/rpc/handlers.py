@@ -1,7 +1,8 @@
-"""What every method has in common: a caller, bytes in, bytes out, refusals as statuses.
+"""The steps that every method shares: authenticate, read the body, answer bytes or a status.
 
-Methods take and give bytes and parse requests themselves because an exception in grpc's own
-deserialiser would reach the client as it is.
+Authentication comes first, from the headers alone: a stranger is answered before the body is read.
+Methods take and return bytes and parse requests themselves, because an exception in grpc's own
+deserialiser reaches the client verbatim.
 """
 
 import asyncio
@@ -13,33 +14,35 @@ from typing import Any, Final, NoReturn, TypeAlias
 import grpc
 
 from token_authority_server.authority import CallContext
-from token_authority_server.errors import (
-    Refusal,
-    draining,
-    internal_error,
-    oversized_request,
-)
+from token_authority_server.errors import Refusal, draining, internal_error
 from token_authority_server.limits import InFlight
 from token_authority_server.rpc import contract, status
-from token_authority_server.rpc.authentication import Authenticator, Context, credentials
+from token_authority_server.rpc.authentication import (
+    Authenticator,
+    Context,
+    presented_credentials,
+)
 from token_authority_server.rpc.observability import Call, Observer
+from token_authority_server.rpc.request_body import BodyReader
 from token_authority_server.rpc.unfinished import UnfinishedCalls
+from token_authority_server.rpc.waits import AuthenticationWaits, Tarpit
 
-# What is left to do when the grace of a stopping server is over: another replica is a try away.
+# For a call that outlasts the grace of a stopping server: another replica can answer.
 _RETRY_SECONDS: Final = 1.0
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+_Behavior: TypeAlias = "Callable[[object, Context], Awaitable[bytes]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a method answers, and what the log says of it."""
+    """A method's answer and its log line."""
 
     response: bytes
     event: str
-    """What happened, in a word."""
+    """The log event."""
     fields: Mapping[str, Any]
-    """What it was about: no token, no secret."""
+    """The fields of the log line: no token, no secret."""
 
 
 Method = Callable[[bytes, CallContext], Coroutine[Any, Any, Answer]]
@@ -51,10 +54,10 @@ class Handlers(grpc.GenericRpcHandler):
 
     Args:
         methods: By `/package.Service/Method`.
-        authenticator: Says who asks.
-        in_flight: Bounds the calls under way.
-        observer: Sees the end of each call.
-        max_request_bytes: A larger request is refused.
+        authenticator: Authenticates each call.
+        in_flight: Bounds the calls of known callers, from before their body is read.
+        observer: Is notified of the end of each call.
+        max_request_bytes: The largest request, decompressed.
 
     Raises:
         RuntimeError: The methods are not those of the contract.
@@ -69,20 +72,24 @@ class Handlers(grpc.GenericRpcHandler):
         max_request_bytes: int,
     ) -> None:
         if odd := sorted(methods.keys() ^ contract.paths()):
-            raise RuntimeError(f"served and promised are not the same: {odd}")
+            raise RuntimeError(f"registered methods do not match the service descriptors: {odd}")
         self._authenticator = authenticator
-        self._in_flight = in_flight
-        self._observer = observer
+        self._waits = AuthenticationWaits()
+        self._tarpit = Tarpit()
+        self.in_flight = in_flight
+        self.observer = observer
         self._unfinished = UnfinishedCalls()
-        self._max_request_bytes = max_request_bytes
+        self._bodies = BodyReader(max_request_bytes)
         self._handlers = {
             path: _handler(self._unfinished.tracking(self._call(path, methods[path])))
             for path in methods
         }
 
     def authenticate_with(self, authenticator: Authenticator) -> None:
-        """Goes on with other callers."""
+        """Replaces the authenticator, and with it the callers."""
         self._authenticator = authenticator
+        # Calls that wait for a provider that was replaced must not keep others from the new one.
+        self._waits = AuthenticationWaits()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """Returns the handler of a method; grpc asks when the headers of a call are there."""
@@ -96,67 +103,72 @@ class Handlers(grpc.GenericRpcHandler):
         """Refuses every call in flight with DRAINING: the grace of a stopping server is over."""
         self._unfinished.end()
 
-    def _check_size(self, data: bytes) -> None:
-        if len(data) > self._max_request_bytes:
-            raise oversized_request(self._max_request_bytes)
-
-    def _refused(self, this: Call, refusal: Refusal) -> Refusal:
+    def _refused(self, call: Call, refusal: Refusal) -> Refusal:
         try:
-            self._observer.refused(this, refusal)
+            self.observer.refused(call, refusal)
         except Exception as defect:  # noqa: BLE001  # as in `_call`
-            return self._failed(this, defect)
+            return self._failed(call, defect)
         return refusal
 
-    def _failed(self, this: Call, defect: Exception) -> Refusal:
+    def _failed(self, call: Call, defect: Exception) -> Refusal:
         failure = internal_error(secrets.token_hex(8))
-        self._observer.failed(this, failure, defect)
+        self.observer.failed(call, failure, defect)
         return failure
 
-    def _call(self, path: str, method: Method) -> "Callable[[bytes, Context], Awaitable[bytes]]":
-        name = _name(path)
+    def _call(self, path: str, method: Method) -> _Behavior:
+        name = method_name(path)
 
-        async def call(data: bytes, context: Context) -> bytes:
-            this = Call(name, context.peer())
+        async def behavior(_: object, context: Context) -> bytes:
+            call = Call(name, context.peer())
             try:
-                brought = credentials(context)
-                this.request_id = brought.request_id
-                who = await self._authenticator.identify(brought, context)
-                caller = who.caller
-                this.context = CallContext(
-                    caller, who.identity, this.peer, name, brought.request_id
-                )
-                self._check_size(data)
-                with self._in_flight.enter(caller.name, caller.quota):
-                    answer = await method(data, this.context)
-                self._observer.answered(this, answer.event, answer.fields)
+                answer = await self._answer(call, method, context)
+                self.observer.answered(call, answer.event, answer.fields)
             except asyncio.CancelledError:
                 if not self._unfinished.take_over():
-                    self._observer.cancelled(this)
+                    self.observer.cancelled(call)
                     raise
-                told = self._refused(this, draining(_RETRY_SECONDS))
+                reported = self._refused(call, draining(_RETRY_SECONDS))
             except Refusal as refusal:
-                told = self._refused(this, refusal)
-            except Exception as defect:  # noqa: BLE001  # nothing of it may reach the client
-                told = self._failed(this, defect)
+                reported = self._refused(call, refusal)
+            except Exception as defect:  # noqa: BLE001  # no exception text may reach the client
+                reported = self._failed(call, defect)
             else:
                 return answer.response
-            return await _abort(told, context)
+            if call.context is None:
+                await self._tarpit.delay()
+            return await abort(reported, context)
 
-        return call
+        return behavior
+
+    async def _answer(self, call: Call, method: Method, context: Context) -> Answer:
+        presented = presented_credentials(context)
+        call.request_id = presented.request_id
+        authentication = self._authenticator.authenticate(presented)
+        authenticated = await self._waits.run(authentication, call.peer)
+        caller = authenticated.caller
+        call.context = CallContext(
+            caller, authenticated.identity, call.peer, call.method, call.request_id
+        )
+        with self.in_flight.enter(caller.name, caller.quota):
+            data = await self._bodies.read(context)
+            return await method(data, call.context)
 
 
-def _name(path: str) -> str:
+def method_name(path: str) -> str:
+    """Returns the method of `/package.Service/Method`."""
     return path.rpartition("/")[2]
 
 
-def _handler(call: "Callable[[bytes, Context], Awaitable[bytes]]") -> "Handler":
-    """Wraps a function of bytes: no serialiser, no deserialiser."""
-    return grpc.unary_unary_rpc_method_handler(call)
+def _handler(behavior: _Behavior) -> "Handler":
+    """Registers a method that reads its one message itself, without a (de)serialiser."""
+    return grpc.stream_unary_rpc_method_handler(behavior)
 
 
-async def _abort(refusal: Refusal, context: Context) -> NoReturn:
+async def abort(refusal: Refusal, context: Any) -> NoReturn:
+    """Ends a call with the status of a refusal."""
     await context.abort(
         status.status_code(refusal.reason),
         refusal.message,
         (("grpc-status-details-bin", status.details(refusal)),),
     )
+    raise AssertionError  # context.abort always raises

@@ -1,4 +1,4 @@
-"""InspectToken: what the core says of a token, as a message of the contract."""
+"""InspectToken: converts the core's inspection of a token to a message of the contract."""
 
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ _LAST: Final = 253_402_300_799
 
 
 def inspect_token(authority: Authority, parser: RequestParser) -> Method:
-    """Returns the method."""
+    """Returns the method InspectToken."""
     parse = parser.parser(_NAME)
 
     async def inspect(data: bytes, context: CallContext) -> Answer:
@@ -43,10 +43,10 @@ def inspect_token(authority: Authority, parser: RequestParser) -> Method:
 
 
 def expected_of(message: Any) -> Expected:
-    """Reads what a token was used for.
+    """Returns how the token was used, as the request says.
 
     Raises:
-        Refusal: INVALID_REQUEST: `at_time` is none.
+        Refusal: INVALID_REQUEST: `at_time` is not a valid Timestamp.
     """
     at_ms = None
     if message.HasField("at_time"):
@@ -70,7 +70,7 @@ def _ms(at_time: Timestamp) -> int:
 
 
 def response_of(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
-    """Writes an inspection as the answer to InspectTokenRequest."""
+    """Returns an inspection as an InspectTokenResponse."""
     signature = inspection.signature
     message = inspection_pb2.InspectTokenResponse(
         format=_FORMATS[inspection.format],

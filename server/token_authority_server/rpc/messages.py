@@ -1,4 +1,4 @@
-"""What was allowed and issued, as messages of the contract."""
+"""Converts the core's results to messages of the contract."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from token_authority_server.authority import AuthorizedRequest, Issued
 
 
 def describe(message: issued_token_pb2.IssuedToken, issued: Issued) -> None:
-    """Describes a token in an empty message, where it stands: a copy would cost more."""
+    """Fills in an empty message in place, which is cheaper than copying one."""
     allowed = issued.allowed
     message.token = issued.token
     message.token_id = issued.token_id
@@ -27,7 +27,7 @@ def describe(message: issued_token_pb2.IssuedToken, issued: Issued) -> None:
 
 
 def decision(allowed: AuthorizedRequest) -> issued_token_pb2.Decision:
-    """Says why a request is allowed."""
+    """Returns why a request is allowed."""
     return issued_token_pb2.Decision(
         caller=allowed.caller,
         grant=allowed.grant.name,
@@ -39,16 +39,16 @@ def decision(allowed: AuthorizedRequest) -> issued_token_pb2.Decision:
 
 
 def set_ms(timestamp: Timestamp, ms: int) -> None:
-    """Writes a moment in milliseconds since 1970 into a field: three times as fast as making one.
+    """Sets a Timestamp field from milliseconds since 1970; three times as fast as a new message.
 
-    A zero is written too, or the field would stay unset.
+    Assigning zero matters: else the field would stay unset.
     """
     timestamp.seconds = ms // 1000
     timestamp.nanos = ms % 1000 * 1_000_000
 
 
 def duration(ms: int | None) -> Duration | None:
-    """Writes a time in milliseconds; None stays unset."""
+    """Returns a Duration of milliseconds; None stays unset."""
     return None if ms is None else Duration(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)
 
 
@@ -60,6 +60,6 @@ def _advisories(allowed: AuthorizedRequest) -> list[issued_token_pb2.Advisory]:
 
 
 def enum_of(enum: Any, word: str) -> Any:
-    """Returns the number of a word of the core: `valid` is SIGNATURE_VERDICT_VALID."""
+    """Returns the enum value of a name in the core: `valid` is SIGNATURE_VERDICT_VALID."""
     prefix: str = enum.DESCRIPTOR.values[0].name.removesuffix("UNSPECIFIED")
     return enum.Value(prefix + word.upper())

@@ -1,4 +1,4 @@
-"""The methods of the contract: Issue methods served by their kinds, and one each for the rest."""
+"""The methods of the contract, by path."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ def methods(
     """Returns every method by its path.
 
     Raises:
-        RuntimeError: The contract and what serves it do not match.
+        RuntimeError: The contract and the token families do not match.
     """
     issue = {
         f"/{TOKEN_SERVICE.full_name}/{method}": _issue(kind, authority, parser, metrics)
@@ -51,7 +51,7 @@ def methods(
 def _issue(
     kind: TokenFamily[Any, Any], authority: Authority, parser: RequestParser, metrics: Metrics
 ) -> Method:
-    """Returns the method that issues tokens of a kind."""
+    """Returns the method that issues tokens of a family."""
     parse = parser.parser(kind.request_type.DESCRIPTOR.full_name)
     response_type: Any = kind.response_type
 
@@ -60,6 +60,7 @@ def _issue(
         request = parse(data)
         if request.validate_only:
             allowed = authority.authorize(context.caller, kind, request)
+            await authority.charge_inspection(context, 1)
             response = response_type(decision=messages.decision(allowed))
             return Answer(response.SerializeToString(), "validated", _about(allowed))
         issued = await authority.issue(context, kind, request)

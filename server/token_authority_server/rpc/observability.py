@@ -1,6 +1,6 @@
-"""What is left of each call: one log line, its metrics, and a record of each refusal that matters.
+"""Observability of calls: a log line, metrics, and an audit record of each refusal that matters.
 
-Never a token or a secret.
+None of them holds a token or a secret.
 """
 
 import time
@@ -16,39 +16,62 @@ from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.telemetry.metrics import Metrics
 
-# Not decisions about a caller: the log alone has them.
+# Not decisions about a caller: they are in the log only.
 _NOT_ON_RECORD: Final = frozenset(
     (Reason.INVALID_REQUEST, Reason.DRAINING, Reason.INTERNAL_ERROR, Reason.AUDIT_UNAVAILABLE)
 )
-# A batch may have thousands.
+# The violations of a batch may be thousands.
 _MAX_LOGGED: Final = 10
-# Whoever has no credential must not be able to fill the disk.
-_MAX_UNKNOWN_PER_SECOND: Final = 10
+# A stranger must not be able to fill the disk.
+_MAX_STRANGERS_PER_SECOND: Final = 10
+# Strangers choose it.
+_MAX_PATH: Final = 128
 
 
 @dataclass(slots=True)
 class Call:
-    """A call on its way."""
+    """A call in progress."""
 
     method: str
     peer: str
     request_id: str = ""
     context: CallContext | None = None
-    """Known once the call is authenticated."""
+    """None until the call is authenticated."""
     started_ns: int = field(default_factory=time.perf_counter_ns)
 
     @property
     def caller(self) -> str:
-        """The caller's name; "" while it is not known."""
+        """The caller's name; "" before authentication."""
         return self.context.caller.name if self.context else ""
 
 
+class _PerSecond:
+    """Allows so many events a second and counts the others."""
+
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._second = 0
+        self._count = 0
+
+    def allow(self) -> tuple[bool, int]:
+        """Returns whether one more event is allowed, and how many were not since that was told."""
+        second, suppressed = int(self._clock()), 0
+        if second != self._second:
+            suppressed = max(0, self._count - self._limit)
+            self._second, self._count = second, 0
+        self._count += 1
+        return self._count <= self._limit, suppressed
+
+
 class Observer:
-    """Sees the end of every call.
+    """Logs, counts and records the end of every call.
+
+    Refusals of strangers are logged and recorded ten times a second at most, and counted always.
 
     Args:
-        logger: Gets a line for each.
-        metrics: Counts them.
+        logger: Gets a line for each call.
+        metrics: Counts calls.
         trail: Gets a record of each refusal; answers are recorded where they are decided.
         clock: Seconds, monotonic.
     """
@@ -63,53 +86,45 @@ class Observer:
         self._logger = logger
         self._metrics = metrics
         self._trail = trail
-        self._clock = clock
-        self._second = 0
-        self._unknown = 0
+        self._strangers = _PerSecond(_MAX_STRANGERS_PER_SECOND, clock)
 
     def answered(self, call: Call, event: str, about: Mapping[str, Any]) -> None:
-        """The call was answered; `about` says with what."""
+        """Reports a call that was answered; `about` has the fields of its log line."""
         self._logger.info(event, **about, **_described(call))
         self._count(call, "OK")
 
     def cancelled(self, call: Call) -> None:
-        """The client gave the call up, or its deadline came; it may be on record all the same."""
-        self._logger.info("cancelled", **_described(call))
+        """Reports a call that the client cancelled; it may be on record all the same."""
+        if call.context or self._is_reported():
+            self._logger.info("cancelled", **_described(call))
         self._count(call, "CANCELLED")
 
     def refused(self, call: Call, refusal: Refusal) -> None:
-        """The call was refused."""
+        """Reports a refused call."""
         reason = refusal.reason
-        # A name in a JWT or a certificate may be anything too.
+        self._count(call, reason.code.value)
+        self._metrics.refusals.labels(call.caller, reason.value).inc()
+        if not (call.context or self._is_reported()):
+            return
+        # A name in a JWT or a certificate may hold a token too.
         detail = {"detail": redact_tokens(refusal.detail)} if refusal.detail else {}
         # Merged, not passed side by side: some names, like `caller`, both have.
         line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
         self._logger.info("refused", **line)
-        self._count(call, reason.code.value)
-        self._metrics.refusals.labels(call.caller, reason.value).inc()
-        if reason not in _NOT_ON_RECORD and (call.context or self._is_worth_a_record()):
-            context = call.context
-            record = (
-                context.record("refused")
-                if context
-                else {"event": "refused", "peer": call.peer, "method": call.method}
-            )
-            self._trail.record_soon(
-                [
-                    {
-                        **record,
-                        **_metadata(refusal),
-                        **refusal.audit_fields,
-                        **detail,
-                        "reason": reason.value,
-                    }
-                ]
-            )
+        if reason not in _NOT_ON_RECORD:
+            self._trail.record_soon([_refusal_record(call, refusal, detail)])
+
+    def unknown_method(self, path: str) -> None:
+        """Reports a call of a method that does not exist, which grpc refuses."""
+        self._metrics.call_duration.labels("other", "UNIMPLEMENTED").observe(0)
+        if self._is_reported():
+            method = redact_tokens(path[:_MAX_PATH])
+            self._logger.info("refused", method=method, reason="UNIMPLEMENTED")
 
     def failed(self, call: Call, refusal: Refusal, defect: Exception) -> None:
-        """The call met a defect of ours.
+        """Reports a call that failed by a defect of the server.
 
-        Logged is where, not what: an exception's text may hold anything, a secret too.
+        The log has the place and not the exception's text, which may hold a secret.
         """
         frames = traceback.extract_tb(defect.__traceback__)
         at = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
@@ -126,16 +141,32 @@ class Observer:
         seconds = (time.perf_counter_ns() - call.started_ns) / 1e9
         self._metrics.call_duration.labels(call.method, code).observe(seconds)
 
-    def _is_worth_a_record(self) -> bool:
-        second = int(self._clock())
-        if second != self._second:
-            self._second, self._unknown = second, 0
-        self._unknown += 1
-        return self._unknown <= _MAX_UNKNOWN_PER_SECOND
+    def _is_reported(self) -> bool:
+        """Whether the log and the audit trail get this call of a stranger."""
+        allowed, suppressed = self._strangers.allow()
+        if suppressed:
+            self._logger.warning("refusals of strangers not logged", count=suppressed)
+        return allowed
+
+
+def _refusal_record(call: Call, refusal: Refusal, detail: Mapping[str, str]) -> dict[str, Any]:
+    context = call.context
+    record = (
+        context.record("refused")
+        if context
+        else {"event": "refused", "peer": call.peer, "method": call.method}
+    )
+    return {
+        **record,
+        **_metadata(refusal),
+        **refusal.audit_fields,
+        **detail,
+        "reason": refusal.reason.value,
+    }
 
 
 def _dynamic(refusal: Refusal) -> dict[str, str]:
-    """Returns what the refusal is about: the broken rules, or the values of its message."""
+    """Returns the violated rules, else the values of the message."""
     if refusal.violations:
         told = refusal.violations[:_MAX_LOGGED]
         rules = [f"{violation.field}={violation.reason}" for violation in told]
@@ -146,7 +177,7 @@ def _dynamic(refusal: Refusal) -> dict[str, str]:
 
 
 def _metadata(refusal: Refusal) -> dict[str, str]:
-    """Returns the values of its message; what the caller sent is among them."""
+    """Returns the values of the message, with tokens redacted: callers choose some of them."""
     return {name: redact_tokens(text) for name, text in refusal.metadata.items()}
 
 

@@ -4,42 +4,24 @@ import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc import aio
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from token_authority_server.rpc import unix_socket
 from token_authority_server.rpc.contract import SERVICES
-from token_authority_server.rpc.credentials import ServerCertificates
 from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.health import Health
+from token_authority_server.rpc.public_services import PublicServices, UnknownMethods
+from token_authority_server.rpc.server_credentials import ServerCertificates
+from token_authority_server.rpc.transport_options import transport_options
 
 _UNIX: Final = "unix:"
 _NAMES: Final = tuple(service.full_name for service in SERVICES)
 
-_OPTIONS: Final = (
-    # On by default: a second server on the port would start without a word and take half the calls.
-    ("grpc.so_reuseport", 0),
-    # Else grpc cancels calls that wait to be begun when there are more than a thousand.
-    ("grpc.server.max_pending_requests", 100_000),
-    ("grpc.server.max_pending_requests_hard_limit", 200_000),
-    # A JWT may be large. Between its two limits, 8 and 16 KiB by default, grpc refuses by chance.
-    ("grpc.max_metadata_size", 16_384),
-    ("grpc.absolute_max_metadata_size", 16_384),
-    # Clients may ping every 30 s to keep idle connections open through proxies; the default allows
-    # one ping in 5 minutes and then closes the connection.
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
-    # So that connections even out over replicas as these come and go.
-    ("grpc.max_connection_age_ms", 1_800_000),
-    ("grpc.max_connection_age_grace_ms", 60_000),
-)
-# gRPC's usual limit, and room for what stands around 4 MiB of text: what is too large only for us
-# is read, so that the refusal can say what to do.
-_READ_BYTES: Final = 4_194_304 + 65_536
 # Before GOAWAY: how long clients that watch health have to move on.
 _MOVING_SECONDS: Final = 0.5
 # Before GOAWAY: how long to wait for a moment without a call. What the event loop has not begun by
@@ -57,10 +39,9 @@ class Server:
     Args:
         service: The handlers.
         with_reflection: Whether clients may read the contract from the server.
-        max_request_bytes: The largest request that the handlers take. Beyond it, and beyond 4 MiB,
-            a request gets RESOURCE_EXHAUSTED from grpc itself.
-        max_concurrent_rpcs: Calls under way at once, health checks included; one more gets
-            RESOURCE_EXHAUSTED from grpc itself.
+        max_request_bytes: The largest request that the handlers accept. 64 KiB above it, a request
+            gets RESOURCE_EXHAUSTED from grpc itself.
+        listeners: How many addresses `start` will be given.
         certificates: What TLS listeners present; None: no listener has TLS.
     """
 
@@ -70,7 +51,7 @@ class Server:
         *,
         with_reflection: bool,
         max_request_bytes: int,
-        max_concurrent_rpcs: int,
+        listeners: int = 1,
         certificates: ServerCertificates | None = None,
     ) -> None:
         self._service = service
@@ -78,18 +59,17 @@ class Server:
         self._serving = False
         self._held = ExitStack()
         self._health = Health()
-        self._server = aio.server(
-            options=(
-                *_OPTIONS,
-                ("grpc.max_receive_message_length", max(max_request_bytes, _READ_BYTES)),
-            ),
-            maximum_concurrent_rpcs=max_concurrent_rpcs,
-        )
-        self._server.add_generic_rpc_handlers((service,))
-        self._health.add_to(self._server)
+        self._server = aio.server(options=transport_options(max_request_bytes, listeners))
+        # Generated code takes it for the server with which to register handlers.
+        public: Any = PublicServices(service.observer)
+        self._health.add_to(public)
         if with_reflection:
             names = (*_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            register: Any = reflection_pb2_grpc
+            servicer = reflection.aio.ReflectionServicer(names)
+            register.add_ServerReflectionServicer_to_server(servicer, public)
+        unknown = UnknownMethods(service.observer)
+        self._server.add_generic_rpc_handlers((service, public, unknown))
 
     @property
     def is_serving(self) -> bool:

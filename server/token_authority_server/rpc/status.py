@@ -68,7 +68,7 @@ def _details(refusal: Refusal) -> list[Message]:
 
 
 def _bad_request(violations: Sequence[FieldViolation]) -> error_details_pb2.BadRequest:
-    """Names as many violations as a status can carry; ErrorInfo has their number."""
+    """Returns as many violations as a status has room for; ErrorInfo has their number."""
     message = error_details_pb2.BadRequest()
     size = 0
     for violation in violations:

@@ -1,4 +1,4 @@
-"""Unix sockets that nobody loses: gRPC alone would take the path from whoever listens there."""
+"""Locks unix sockets: gRPC alone would take the path from a server that listens there."""
 
 import errno
 import fcntl
@@ -17,15 +17,15 @@ _UNPRIVILEGED: Final = 1024
 
 
 class ListenError(Exception):
-    """An address that cannot be listened on; the message says why and what to do."""
+    """An address cannot be listened on; the message says why and what to do."""
 
 
 @contextmanager
 def held(path: Path) -> Generator[None]:
-    """Holds a path to listen on by the lock of a file beside it; removes the socket at the end.
+    """Locks a socket's path by a file beside it, and removes the socket at the end.
 
     Raises:
-        ListenError: Somebody listens there, something else is there, or the folder does not allow.
+        ListenError: Another server listens there, the path is no socket, or the folder forbids it.
     """
     _check_path(path)
     lock_path = _lock_path(path)
@@ -39,7 +39,7 @@ def held(path: Path) -> Generator[None]:
         try:
             yield
         finally:
-            # Nobody else listened and nobody could since: a socket here is ours.
+            # The lock was held all the time: a socket here is ours.
             if path.is_socket():
                 path.unlink()
 
@@ -106,7 +106,7 @@ def _cannot_lock(path: Path, number: int | None) -> ListenError:
 
 
 def _is_free(lock: int, path: Path) -> bool:
-    """Takes the lock; then nobody of ours listens, and connecting shows whether anyone does."""
+    """Takes the lock, which excludes our servers, and connects, which finds any other."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -117,7 +117,7 @@ def _is_free(lock: int, path: Path) -> bool:
 
 @contextmanager
 def for_owner_and_group() -> Generator[None]:
-    """Lets owner and group connect to the sockets that are made meanwhile, and nobody else."""
+    """Creates sockets that only owner and group may connect to, while the block runs."""
     previous = os.umask(0o117)
     try:
         yield

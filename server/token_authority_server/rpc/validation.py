@@ -1,8 +1,8 @@
-"""The contract's single-field rules, enforced on every request.
+"""Validates requests by the contract's single-field rules.
 
 The rules are standard protovalidate rules in the .proto files. The public stubs do not carry them
-(they would drag in another package), so requests are parsed with classes of a private descriptor
-pool, built from the image that does; those classes have the same fields.
+(they would need another package), so requests are parsed with classes of a private descriptor pool,
+built from an image that does.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ from token_authority_server.errors import (
 # The largest request for one token, encoded: checking and signing it must not hold up other calls.
 # Only lists of RTM resources can come near.
 _MAX_ISSUE_BYTES: Final = 16_384
-# More items than this in its lists, and the first violation of a request has to do.
+# A request with more list items than this is refused with its first violation only.
 _MAX_EXPLAINED_ITEMS: Final = 50
 _RULES_IMAGE: Final = "token_authority.rules.binpb"
 
@@ -65,12 +65,12 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("", "STRING_MIN_BYTES"): "must not be empty",
     ("", "STRING_MIN_LEN"): "must not be empty",
 }
-"""What to do about a violation where the standard text would not say it, by field and reason: a
-field's name with or without its message's, or "" for any."""
+"""Descriptions that say more than the standard text, by field and reason: a field's name with or
+without its message's, or "" for any."""
 
 
 def check_issue_size(size: int) -> None:
-    """Refuses a request for one token that has too many bytes, before it is looked at.
+    """Checks the size of a request for one token, before it is decoded.
 
     Raises:
         Refusal: INVALID_REQUEST.
@@ -81,17 +81,17 @@ def check_issue_size(size: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ItemCountRule:
-    """How many items a list may have."""
+    """The rule on how many items a list may have."""
 
     field: str
     min_items: int
     max_items: int
 
     def check(self, message: Any) -> None:
-        """Counts the items of a message.
+        """Checks the list of a message.
 
         Raises:
-            Refusal: INVALID_REQUEST, as protovalidate would name it.
+            Refusal: INVALID_REQUEST, with protovalidate's reason.
         """
         count = len(getattr(message, self.field))
         if count < self.min_items:
@@ -105,7 +105,7 @@ class ItemCountRule:
 
 
 class RequestParser:
-    """Parses the requests of the contract and holds them against its rules.
+    """Parses requests and validates them by the contract's rules.
 
     Raises:
         RuntimeError: The rules are not enforced: an empty request passed.
@@ -122,7 +122,7 @@ class RequestParser:
         self._validator = Validator()
 
     def parser(self, message_name: str) -> Callable[[bytes], Any]:
-        """Returns a function that parses one request message, by its full name.
+        """Returns a function that parses and validates one request message, by its full name.
 
         It raises:
             Refusal: INVALID_REQUEST, with every field that breaks a rule.
@@ -135,7 +135,7 @@ class RequestParser:
         raise RuntimeError(f"the rules of {message_name} are not enforced")
 
     def lenient_parser(self, message_name: str) -> Callable[[bytes], Any]:
-        """Returns the same for a message that may be empty, for which nothing can be tried out."""
+        """Returns the same for a message that may be empty, whose rules cannot be tried out."""
         decode = self.decoder(message_name)
 
         def parse(data: bytes) -> Any:
@@ -148,19 +148,18 @@ class RequestParser:
         return parse
 
     def decoder(self, message_name: str) -> Callable[[bytes], Any]:
-        """Returns a function that decodes a message, by its full name, and checks no rule.
+        """Returns a function that decodes a message, by its full name, without validating it.
 
         It raises:
-            Refusal: INVALID_REQUEST for bytes that are no such message, or more than it.
+            Refusal: INVALID_REQUEST for undecodable bytes or unknown fields.
         """
         message_class = GetMessageClass(self._pool.FindMessageTypeByName(message_name))
         return lambda data: _decoded(message_class, message_name, data)
 
     def outline_decoder(self, message_name: str, field: str) -> Callable[[bytes], Any]:
-        """Returns a function that decodes a message but for the items of a list.
+        """Returns a function that decodes a message and leaves the items of a list encoded.
 
-        These stay bytes, to be decoded one by one: a list may take long. How many they are is
-        checked, as the contract says.
+        The items are decoded one by one, because a list may take long. Their number is checked.
 
         It raises:
             Refusal: INVALID_REQUEST, as `decoder`, or for too few or too many items.
@@ -184,10 +183,7 @@ class RequestParser:
         return decode
 
     def item_count_rule(self, message_name: str, field: str) -> ItemCountRule:
-        """Returns the rule on how many items a list has.
-
-        For a message that is not checked as a whole, because its items are many.
-        """
+        """Returns the rule on a list of a message that is not validated as a whole."""
         rules: Any = self._pool.FindExtensionByName("buf.validate.field")
         options_type = self._pool.FindMessageTypeByName("google.protobuf.FieldOptions")
         field_descriptor = self._pool.FindMessageTypeByName(message_name).fields_by_name[field]
@@ -198,13 +194,12 @@ class RequestParser:
         return ItemCountRule(field, repeated.min_items, repeated.max_items)
 
     def violations(self, message: Message, *, briefly: bool = False) -> list[FieldViolation]:
-        """Returns the fields of a message, of a class that `decoder` made, that break a rule.
+        """Returns the violations of a message of a class that `decoder` made.
 
-        All of them, unless the message has more than 50 items in its lists, or the answer is to be
-        brief: then the first.
+        Only the first if the message has more than 50 list items, or `briefly`.
 
         Raises:
-            Refusal: INVALID_REQUEST for a message that no rule can be applied to.
+            Refusal: INVALID_REQUEST: the rules cannot be evaluated.
         """
         descriptor = message.DESCRIPTOR
         try:
@@ -222,8 +217,8 @@ def _decoded(message_class: type[Message], name: str, data: bytes) -> Message:
         message = message_class.FromString(data)
     except DecodeError:
         raise undecodable_request(name) from None
-    # What a newer client asks for with a field that is not known here may be a limit, so it must
-    # not be passed over. Measuring twice is the way to see them all that costs least.
+    # A field of a newer contract may ask for a limit, so it must not be ignored. Comparing sizes is
+    # the cheapest way to find unknown fields at any depth.
     size = message.ByteSize()
     message.DiscardUnknownFields()
     if message.ByteSize() != size:
@@ -232,7 +227,7 @@ def _decoded(message_class: type[Message], name: str, data: bytes) -> Message:
 
 
 def _has_few_items(message: Message) -> bool:
-    """Whether the lists of a message, and those inside their items, are short together."""
+    """Whether the lists of a message, nested ones included, have few items in all."""
     waiting, count = [message], 0
     while waiting:
         for field, value in waiting.pop().ListFields():
@@ -246,7 +241,7 @@ def _has_few_items(message: Message) -> bool:
 
 
 def _explain(violation: Violation, descriptor: Any) -> FieldViolation:
-    """Turns a violation into ours. It never touches the value, which may be a secret."""
+    """Converts a violation without touching the value, which may be a secret."""
     path = violation.proto.field
     # Only message-level rules have no path, and the contract has none of those.
     assert path
@@ -268,6 +263,6 @@ def _explain(violation: Violation, descriptor: Any) -> FieldViolation:
 
 
 def _step(element: Any) -> Any:
-    """Writes one step of a path: `services[3]` for an item of a list."""
+    """Returns one step of a path: `services[3]` for an item of a list."""
     # The contract has lists and no maps.
     return element.field_name + (f"[{element.subscript.value}]" if element.subscript else "")

@@ -1,4 +1,4 @@
-"""TLS listeners whose certificates change while they serve."""
+"""Server credentials for TLS listeners, replaceable while the server runs."""
 
 from typing import Any
 
@@ -8,25 +8,25 @@ from token_authority_server.config.server_identity import ServerIdentity
 
 
 class ServerCertificates:
-    """What TLS listeners present, and whose client certificates they trust.
+    """The certificate that TLS listeners present, and the client CA that mTLS listeners trust.
 
-    gRPC asks at each handshake, on a thread of its own; connections that exist go on.
+    gRPC reads them at each handshake, on a thread of its own. Open connections are unaffected.
     """
 
     def __init__(self, identity: ServerIdentity) -> None:
         self._identity = identity
 
     def replace(self, identity: ServerIdentity) -> None:
-        """Presents another certificate from the next handshake on."""
+        """Replaces the certificate from the next handshake on."""
         self._identity = identity
 
     def credentials(self, *, mutual: bool) -> grpc.ServerCredentials:
         """Returns credentials for a listener.
 
         Args:
-            mutual: Whether it demands a client certificate that `client_ca` signed.
+            mutual: Whether the listener requires a client certificate signed by `client_ca`.
         """
-        # TLS 1.2 and newer is what gRPC offers, and all it offers.
+        # gRPC offers TLS 1.2 and newer only, and has no option for it.
         shown = self._identity
 
         def changed() -> Any:
