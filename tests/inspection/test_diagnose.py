@@ -7,7 +7,7 @@ import pytest
 from inspection.tokens import DAY, SECRETS, inspect, reasons, t007, whiteboard
 from inspection.trials import HITS, MISSES, SAYINGS, TRIALS, Trial
 from support.keys import APP_ID, NOW_MS
-from token_authority_server.inspection import Inspection, Reason, Severity
+from token_authority_server.inspection import FindingReason, Inspection, Severity
 from token_authority_server.inspection.diagnose import CHECKS, LAST_CHECKS
 
 NUMBERED = [
@@ -19,24 +19,24 @@ NUMBERED = [
 
 @pytest.mark.parametrize(("reason", "hit", "miss"), NUMBERED)
 def test_a_token_triggers_a_finding_and_one_that_hardly_differs_does_not(
-    reason: Reason, hit: Trial, miss: Trial
+    reason: FindingReason, hit: Trial, miss: Trial
 ) -> None:
     assert reason in reasons(hit.run())
     assert reason not in reasons(miss.run())
 
 
 @pytest.mark.parametrize(("reason", "miss"), MISSES)
-def test_a_finding_stays_away_where_another_says_it(reason: Reason, miss: Trial) -> None:
+def test_a_finding_stays_away_where_another_says_it(reason: FindingReason, miss: Trial) -> None:
     assert reason not in reasons(miss.run())
 
 
 @pytest.mark.parametrize(("reason", "hit"), HITS)
-def test_a_finding_comes_by_whatever_way(reason: Reason, hit: Trial) -> None:
+def test_a_finding_comes_by_whatever_way(reason: FindingReason, hit: Trial) -> None:
     assert reason in reasons(hit.run())
 
 
 @pytest.mark.parametrize(("reason", "trial", "words"), SAYINGS)
-def test_what_a_finding_says(reason: Reason, trial: Trial, words: str) -> None:
+def test_what_a_finding_says(reason: FindingReason, trial: Trial, words: str) -> None:
     (finding,) = [finding for finding in trial.run().findings if finding.reason == reason]
     assert words in finding.problem
 
@@ -62,13 +62,13 @@ def test_the_advice_for_an_expired_token_depends_on_its_product() -> None:
 
 def test_every_reason_is_looked_for_once_and_tried() -> None:
     looked_for = Counter([reason for reason, _, _ in (*CHECKS, *LAST_CHECKS)])
-    assert looked_for == Counter(Reason)
-    assert {reason for reason, _, _ in TRIALS} == set(Reason)
-    assert [reason for reason, _ in groupby(TRIALS, key=lambda row: row[0])] == list(Reason)
+    assert looked_for == Counter(FindingReason)
+    assert {reason for reason, _, _ in TRIALS} == set(FindingReason)
+    assert [reason for reason, _ in groupby(TRIALS, key=lambda row: row[0])] == list(FindingReason)
 
 
 def test_reasons_are_their_own_names_in_upper_snake_case() -> None:
-    for reason in Reason:
+    for reason in FindingReason:
         assert reason.value == reason.name == reason.name.upper()
 
 

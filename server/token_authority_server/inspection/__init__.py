@@ -14,17 +14,17 @@ from token_authority_server.inspection.decode import decode
 from token_authority_server.inspection.decoded import Decoded, Field, Name
 from token_authority_server.inspection.diagnose import diagnose
 from token_authority_server.inspection.expected import Expected
-from token_authority_server.inspection.reasons import Finding, Reason, Severity
-from token_authority_server.inspection.verify import Signature, Verdict, exposed, verify
-from token_authority_server.inspection.words import span
+from token_authority_server.inspection.findings import Finding, FindingReason, Severity
+from token_authority_server.inspection.verify import Signature, Verdict, exposed_secrets, verify
+from token_authority_server.inspection.wording import span
 from token_authority_server.keyring import SigningKey
 
 __all__ = [
     "Expected",
     "Field",
     "Finding",
+    "FindingReason",
     "Inspection",
-    "Reason",
     "Severity",
     "Signature",
     "Verdict",
@@ -76,7 +76,7 @@ def inspect_token(
     at_ms = now_ms if expected.at_ms is None else expected.at_ms
     decoded = decode(text)
     signature = verify(decoded, keys, expected.subjects())
-    secrets = exposed(decoded, keys)
+    secrets = exposed_secrets(decoded, keys)
     if secrets:
         decoded, expected = _hidden(decoded, expected, secrets)
     case = Case(decoded, signature, expected, at_ms, bool(secrets))

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from token_authority_server.inspection.decoded import Decoded, Service
 from token_authority_server.inspection.expected import Expected
-from token_authority_server.inspection.reasons import Reason, Severity
+from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import RTC, RTM, RTM2, SERVICES, UNKNOWN
 from token_authority_server.inspection.verify import Signature
 
@@ -131,7 +131,7 @@ def opens(service: Service, channel: str) -> bool:
     return name is not None and (name.matches(channel) or name.text == EVERY)
 
 
-class Words(NamedTuple):
+class Explanation(NamedTuple):
     """A finding, but for what is the same each time."""
 
     problem: str
@@ -141,15 +141,15 @@ class Words(NamedTuple):
 class Check(NamedTuple):
     """Looks for one thing; None where it is not there."""
 
-    reason: Reason
+    reason: FindingReason
     severity: Severity
-    look: Callable[[Case], Words | None]
+    check: Callable[[Case], Explanation | None]
 
 
 class LastCheck(NamedTuple):
     """Looks, when all else has been found, for what that leaves open."""
 
-    reason: Reason
+    reason: FindingReason
     severity: Severity
-    look: Callable[[Case, Mapping[Reason, Severity]], Words | None]
+    check: Callable[[Case, Mapping[FindingReason, Severity]], Explanation | None]
     """Gets what was found before."""

@@ -9,34 +9,39 @@ from typing import Final
 
 from token_authority_server.formats.access_token_006 import RTM_LOGIN, TOKEN_SECONDS
 from token_authority_server.inspection.decoded import Decoded, Name, Service
-from token_authority_server.inspection.reasons import Marks, Reason, blame, is_readable
+from token_authority_server.inspection.findings import (
+    DecodeIssues,
+    FindingReason,
+    is_readable,
+    mark_unreadable,
+)
 from token_authority_server.inspection.scan import Scan, from_base64
 from token_authority_server.inspection.sealed import Sealed006
 from token_authority_server.inspection.services import JOIN, LOGIN, RTC, RTM, SERVICES
-from token_authority_server.inspection.words import end, moment
+from token_authority_server.inspection.wording import end, moment
 
 _RIGHTS: Final[Mapping[int, str]] = {**SERVICES[RTC].rights, RTM_LOGIN: "rtm_login"}
 
 
-def decode_006(token: str, marks: Marks) -> Decoded:
+def decode_006(token: str, issues: DecodeIssues) -> Decoded:
     """Reads a token with the prefix 006."""
     app_id = token[3:35].encode("ascii", "replace").decode() if len(token) >= 35 else ""
-    outer = Scan(from_base64(token[35:], marks), marks, Reason.TRUNCATED)
+    outer = Scan(from_base64(token[35:], issues), issues, FindingReason.TRUNCATED)
     if app_id:
         outer.keep("app_id", app_id)
-    sealed = _sealed(outer, app_id, marks)
+    sealed = _sealed(outer, app_id, issues)
     if sealed is None:
-        return Decoded(marks, token, "006", app_id=app_id, fields=tuple(outer.fields))
-    message = Scan(sealed.message, marks, fields=outer.fields)
-    issue_ms, rights = _message(message, marks)
+        return Decoded(issues, token, "006", app_id=app_id, fields=tuple(outer.fields))
+    message = Scan(sealed.message, issues, fields=outer.fields)
+    issue_ms, rights = _message(message, issues)
     ends_ms = [rights[right] * 1000 for right in (JOIN, RTM_LOGIN) if rights.get(right)]
     if issue_ms is not None:
         # Whatever its rights say.
         ends_ms.append(issue_ms + TOKEN_SECONDS * 1000)
     expire_ms = min(ends_ms, default=None)
-    readable = is_readable(marks)
+    readable = is_readable(issues)
     return Decoded(
-        marks,
+        issues,
         token,
         "006",
         _kind(rights) if readable else "",
@@ -51,7 +56,7 @@ def decode_006(token: str, marks: Marks) -> Decoded:
     )
 
 
-def _sealed(outer: Scan, app_id: str, marks: Marks) -> Sealed006 | None:
+def _sealed(outer: Scan, app_id: str, issues: DecodeIssues) -> Sealed006 | None:
     with outer:
         signature = outer.data()
         crc_channel, crc_user = outer.u32(), outer.u32()
@@ -60,12 +65,12 @@ def _sealed(outer: Scan, app_id: str, marks: Marks) -> Sealed006 | None:
         message = outer.data()
         if outer.rest:
             # Not signed, and no encoder writes any.
-            blame(marks, Reason.DAMAGED)
+            mark_unreadable(issues, FindingReason.DAMAGED)
         return Sealed006(app_id, signature, crc_channel, crc_user, message)
     return None
 
 
-def _message(message: Scan, marks: Marks) -> tuple[int | None, Mapping[int, int]]:
+def _message(message: Scan, issues: DecodeIssues) -> tuple[int | None, Mapping[int, int]]:
     """Returns when the token was issued, and its rights: privilege -> when it ends."""
     issue_ms: int | None = None
     rights: dict[int, int] = {}
@@ -82,7 +87,7 @@ def _message(message: Scan, marks: Marks) -> tuple[int | None, Mapping[int, int]
             rights[right] = at
             message.keep(f"privileges.{_RIGHTS.get(right, right)}", at, meaning)
         if message.rest:
-            marks[Reason.UNREAD_BYTES] = str(len(message.rest))
+            issues[FindingReason.UNREAD_BYTES] = str(len(message.rest))
     return issue_ms, rights
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from token_authority_server.inspection.decoded import Decoded, Name, Service
-from token_authority_server.inspection.reasons import Marks, Reason, is_readable
+from token_authority_server.inspection.findings import DecodeIssues, FindingReason, is_readable
 from token_authority_server.inspection.scan import Scan, from_base64, inflate
 from token_authority_server.inspection.sealed import Sealed007
 from token_authority_server.inspection.services import (
@@ -19,7 +19,7 @@ from token_authority_server.inspection.services import (
     SERVICES,
     UNKNOWN,
 )
-from token_authority_server.inspection.words import end, moment
+from token_authority_server.inspection.wording import end, moment
 
 # Agora's limit, and what it takes 0 for.
 DAY_SECONDS: Final = 86400
@@ -54,9 +54,9 @@ class _Header(NamedTuple):
     sealed: Sealed007
 
 
-def decode_007(token: str, marks: Marks) -> Decoded:
+def decode_007(token: str, issues: DecodeIssues) -> Decoded:
     """Reads a token with the prefix 007."""
-    scan = Scan(inflate(from_base64(token[3:], marks), marks), marks)
+    scan = Scan(inflate(from_base64(token[3:], issues), issues), issues)
     header: _Header | None = None
     services: list[Service] = []
     with scan:
@@ -66,20 +66,20 @@ def decode_007(token: str, marks: Marks) -> Decoded:
                 scan.leave()
             services.append(_service(scan, f"services[{index}]", header.issued_at))
             if services[-1].type not in SERVICES:
-                marks[Reason.UNKNOWN_SERVICE] = str(services[-1].type)
+                issues[FindingReason.UNKNOWN_SERVICE] = str(services[-1].type)
                 break
         else:
-            if scan.rest and is_readable(marks):
-                marks[Reason.UNREAD_BYTES] = str(len(scan.rest))
+            if scan.rest and is_readable(issues):
+                issues[FindingReason.UNREAD_BYTES] = str(len(scan.rest))
     decoded = Decoded(
-        marks,
+        issues,
         token,
         "007",
         services=tuple(services),
         fields=tuple(scan.fields),
         omitted_field_count=scan.omitted,
     )
-    return decoded if header is None else _with_header(decoded, header, is_readable(marks))
+    return decoded if header is None else _with_header(decoded, header, is_readable(issues))
 
 
 def _with_header(decoded: Decoded, header: _Header, readable: bool) -> Decoded:

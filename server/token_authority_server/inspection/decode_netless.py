@@ -6,10 +6,15 @@ from urllib.parse import unquote_to_bytes
 
 from token_authority_server.formats.netless import signed_netless
 from token_authority_server.inspection.decoded import Decoded, Field
-from token_authority_server.inspection.reasons import Marks, Reason, blame, is_readable
+from token_authority_server.inspection.findings import (
+    DecodeIssues,
+    FindingReason,
+    is_readable,
+    mark_unreadable,
+)
 from token_authority_server.inspection.scan import MAX_FIELDS, as_text, from_base64
 from token_authority_server.inspection.sealed import SealedNetless
-from token_authority_server.inspection.words import MAX_MS, moment
+from token_authority_server.inspection.wording import MAX_MS, moment
 
 ROLES: Final[Mapping[str, str]] = {"0": "admin", "1": "writer", "2": "reader"}
 # Real ones have 200; decoding escapes is slow.
@@ -21,25 +26,25 @@ _KINDS: Final[Mapping[str, str]] = {
 }
 
 
-def decode_netless(token: str, marks: Marks) -> Decoded:
+def decode_netless(token: str, issues: DecodeIssues) -> Decoded:
     """Reads a token with a prefix of the whiteboard."""
     prefix, _, body = token.partition("_")
-    pairs, omitted = _pairs(body, marks)
+    pairs, omitted = _pairs(body, issues)
     if not omitted:
-        _blame_missing(dict(pairs), marks)
-    readable = is_readable(marks)
+        _mark_missing(dict(pairs), issues)
+    readable = is_readable(issues)
     if not readable:
         # The last may be cut in the middle.
         del pairs[-1:]
     values = dict(pairs)
     if len(values) < len(pairs):
-        marks[Reason.FIELD_REPEATED] = ""
+        issues[FindingReason.FIELD_REPEATED] = ""
     signature = values.pop("sig", "")
-    expire_ms = _expire_ms(values, marks)
+    expire_ms = _expire_ms(values, issues)
     # Text that is not UTF-8 was signed as other text than is shown here.
-    can_verify = readable and not omitted and Reason.NOT_UTF8 not in marks
+    can_verify = readable and not omitted and FindingReason.NOT_UTF8 not in issues
     return Decoded(
-        marks,
+        issues,
         token,
         "netless",
         _KINDS[prefix] if readable else "",
@@ -53,26 +58,28 @@ def decode_netless(token: str, marks: Marks) -> Decoded:
     )
 
 
-def _pairs(body: str, marks: Marks) -> tuple[list[tuple[str, str]], int]:
+def _pairs(body: str, issues: DecodeIssues) -> tuple[list[tuple[str, str]], int]:
     """Returns names and values, in their order, and how many more there are."""
-    query = as_text(from_base64(body, marks, urlsafe=True), marks)
+    query = as_text(from_base64(body, issues, urlsafe=True), issues)
     if len(query) > _MAX_QUERY:
-        blame(marks, Reason.TOO_LARGE, f"has more than {_MAX_QUERY} characters of content")
+        mark_unreadable(
+            issues, FindingReason.TOO_LARGE, f"has more than {_MAX_QUERY} characters of content"
+        )
         query = query[:_MAX_QUERY]
     if not query:
         return [], 0
     pairs: list[tuple[str, str]] = []
     for pair in query.split("&", MAX_FIELDS)[:MAX_FIELDS]:
         name, _, value = pair.partition("=")
-        pairs.append((_unquoted(name, marks), _unquoted(value, marks)))
+        pairs.append((_unquoted(name, issues), _unquoted(value, issues)))
     omitted = query.count("&") + 1 - len(pairs)
     if omitted:
-        marks[Reason.TOO_MANY_VALUES] = str(omitted)
+        issues[FindingReason.TOO_MANY_VALUES] = str(omitted)
     return pairs, omitted
 
 
-def _unquoted(text: str, marks: Marks) -> str:
-    return as_text(unquote_to_bytes(text), marks) if "%" in text else text
+def _unquoted(text: str, issues: DecodeIssues) -> str:
+    return as_text(unquote_to_bytes(text), issues) if "%" in text else text
 
 
 def _field(name: str, value: str) -> Field:
@@ -88,21 +95,21 @@ def _milliseconds(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def _expire_ms(values: Mapping[str, str], marks: Marks) -> int | None:
+def _expire_ms(values: Mapping[str, str], issues: DecodeIssues) -> int | None:
     if "expireAt" not in values:
         return None
     expire_ms = _milliseconds(values["expireAt"])
     if expire_ms is None:
-        blame(marks, Reason.CORRUPT, "its expireAt is not a number")
+        mark_unreadable(issues, FindingReason.CORRUPT, "its expireAt is not a number")
         return None
     return min(expire_ms, MAX_MS)
 
 
-def _blame_missing(values: Mapping[str, str], marks: Marks) -> None:
+def _mark_missing(values: Mapping[str, str], issues: DecodeIssues) -> None:
     """The signature is the last field, or the last but the uuid."""
     signature = values.get("sig", "")
     is_last = "sig" not in values or [*values][-1] == "sig"
     if values and "ak" not in values:
-        blame(marks, Reason.CORRUPT, "it names no access key")
+        mark_unreadable(issues, FindingReason.CORRUPT, "it names no access key")
     elif len(signature) < 64 and is_last:
-        blame(marks, Reason.TRUNCATED)
+        mark_unreadable(issues, FindingReason.TRUNCATED)

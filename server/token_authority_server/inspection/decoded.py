@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
 
-from token_authority_server.inspection.reasons import Reason
+from token_authority_server.inspection.findings import FindingReason
 from token_authority_server.inspection.sealed import Sealed
-from token_authority_server.inspection.words import quoted
+from token_authority_server.inspection.wording import quoted
 
 
 class Field(NamedTuple):
@@ -73,7 +73,7 @@ class Service(NamedTuple):
 class Decoded:
     """A token, as far as it can be read."""
 
-    marks: Mapping[Reason, str]
+    issues: Mapping[FindingReason, str]
     """What decoding came across, each with a detail for its sentence."""
     token: str = field(default="", repr=False)
     """The token proper; "" for what is none."""

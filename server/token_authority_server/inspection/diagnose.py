@@ -13,7 +13,7 @@ from token_authority_server.inspection.checks import (
     times,
     user,
 )
-from token_authority_server.inspection.reasons import Finding, Reason, Severity
+from token_authority_server.inspection.findings import Finding, FindingReason, Severity
 
 # In the order of the answer, among findings that matter alike.
 CHECKS: Final[Sequence[Check]] = (
@@ -30,11 +30,13 @@ LAST_CHECKS: Final[Sequence[LastCheck]] = (*times.LAST_CHECKS, *codes.CHECKS)
 def diagnose(case: Case) -> tuple[Finding, ...]:
     """Returns everything that the checks find."""
     findings: list[Finding] = []
-    for reason, severity, look in CHECKS:
-        if words := look(case):
-            findings.append(Finding(reason, severity, *words))
-    for reason, severity, look_last in LAST_CHECKS:
-        found: dict[Reason, Severity] = {finding.reason: finding.severity for finding in findings}
-        if words := look_last(case, found):
-            findings.append(Finding(reason, severity, *words))
+    for reason, severity, check in CHECKS:
+        if explanation := check(case):
+            findings.append(Finding(reason, severity, *explanation))
+    for reason, severity, last_check in LAST_CHECKS:
+        found: dict[FindingReason, Severity] = {
+            finding.reason: finding.severity for finding in findings
+        }
+        if explanation := last_check(case, found):
+            findings.append(Finding(reason, severity, *explanation))
     return tuple(sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR))

@@ -10,7 +10,7 @@ from zlib import decompressobj
 from zlib import error as ZlibError  # noqa: N812  # a class, though zlib spells it small
 
 from token_authority_server.inspection.decoded import Field
-from token_authority_server.inspection.reasons import Marks, Reason, blame
+from token_authority_server.inspection.findings import DecodeIssues, FindingReason, mark_unreadable
 
 MAX_FIELDS: Final = 1000
 _MAX_INFLATED: Final = 65536
@@ -23,8 +23,8 @@ _U32: Final = struct.Struct("<I")
 _I16: Final = struct.Struct("<h")
 
 
-def from_base64(text: str, marks: Marks, *, urlsafe: bool = False) -> bytes:
-    """Decodes as far as it goes; marks what is not to the letter what an encoder writes.
+def from_base64(text: str, issues: DecodeIssues, *, urlsafe: bool = False) -> bytes:
+    """Decodes as far as it goes; records what is not to the letter what an encoder writes.
 
     Two texts never decode unmarked to the same bytes, so that no character can be changed unseen.
     """
@@ -32,7 +32,7 @@ def from_base64(text: str, marks: Marks, *, urlsafe: bool = False) -> bytes:
     assert match
     good = match.group()
     if len(good) < len(text):
-        blame(marks, Reason.BAD_CHARACTER, ascii(text[len(good)]))
+        mark_unreadable(issues, FindingReason.BAD_CHARACTER, ascii(text[len(good)]))
     core = good.rstrip("=")
     if len(core) % 4 == 1:
         core = core[:-1]
@@ -43,25 +43,27 @@ def from_base64(text: str, marks: Marks, *, urlsafe: bool = False) -> bytes:
         exact = exact.rstrip("=").replace("+", "-").replace("/", "_")
     if exact != good:
         # An end that got lost shows in the length, as a rule.
-        blame(marks, Reason.TRUNCATED if len(good) % 4 else Reason.DAMAGED)
+        mark_unreadable(issues, FindingReason.TRUNCATED if len(good) % 4 else FindingReason.DAMAGED)
     return data
 
 
-def inflate(data: bytes, marks: Marks) -> bytes:
+def inflate(data: bytes, issues: DecodeIssues) -> bytes:
     """Inflates no more than a limit, whatever the data would come to."""
     inflater = decompressobj()
     try:
         content = inflater.decompress(data, _MAX_INFLATED + 1)
     except ZlibError:
-        blame(marks, Reason.DAMAGED)
+        mark_unreadable(issues, FindingReason.DAMAGED)
         return b""
     if len(content) > _MAX_INFLATED:
-        blame(marks, Reason.TOO_LARGE, f"inflates to more than {_MAX_INFLATED} bytes")
+        mark_unreadable(
+            issues, FindingReason.TOO_LARGE, f"inflates to more than {_MAX_INFLATED} bytes"
+        )
     elif not inflater.eof:
-        blame(marks, Reason.TRUNCATED)
+        mark_unreadable(issues, FindingReason.TRUNCATED)
     elif inflater.unused_data:
         # Not signed, and no encoder writes any.
-        blame(marks, Reason.DAMAGED)
+        mark_unreadable(issues, FindingReason.DAMAGED)
     return content[:_MAX_INFLATED]
 
 
@@ -78,12 +80,12 @@ class Scan:
     def __init__(
         self,
         data: bytes,
-        marks: Marks,
-        cut: Reason = Reason.CORRUPT,
+        issues: DecodeIssues,
+        cut: FindingReason = FindingReason.CORRUPT,
         fields: list[Field] | None = None,
     ) -> None:
         self._data = data
-        self._marks = marks
+        self._marks = issues
         self._cut = cut
         self._at = 0
         self._awaited: list[int] = []
@@ -99,7 +101,7 @@ class Scan:
         if not isinstance(error, _Stop):
             return False
         if not self.omitted:
-            blame(self._marks, self._cut, "its values go on behind its end")
+            mark_unreadable(self._marks, self._cut, "its values go on behind its end")
         return True
 
     @property
@@ -172,14 +174,14 @@ class Scan:
         # Counts promise values; no value takes less than two bytes.
         left = len(self._data) - self._at
         self.omitted = 1 + min(sum(self._awaited), left // 2)
-        self._marks[Reason.TOO_MANY_VALUES] = str(self.omitted)
+        self._marks[FindingReason.TOO_MANY_VALUES] = str(self.omitted)
         raise _Stop
 
 
-def as_text(data: bytes, marks: Marks) -> str:
+def as_text(data: bytes, issues: DecodeIssues) -> str:
     """Decodes UTF-8; what is none, is replaced and marked."""
     try:
         return data.decode()
     except UnicodeDecodeError:
-        marks[Reason.NOT_UTF8] = ""
+        issues[FindingReason.NOT_UTF8] = ""
         return data.decode(errors="replace")

@@ -88,7 +88,7 @@ def _secret(key: SigningKey) -> str:
     return secret
 
 
-def exposed(decoded: Decoded, keys: Keys) -> frozenset[str]:
+def exposed_secrets(decoded: Decoded, keys: Keys) -> frozenset[str]:
     """Returns the secrets that stand in the token, as a value or as a word of one."""
     secrets = [secret for _, key in keys for secret in key.confidential() if secret]
     lengths = {len(secret) for secret in secrets}

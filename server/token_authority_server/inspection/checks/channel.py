@@ -3,10 +3,10 @@
 import re
 from typing import Final
 
-from token_authority_server.inspection.case import EVERY, Case, Check, Words, opens
+from token_authority_server.inspection.case import EVERY, Case, Check, Explanation, opens
 from token_authority_server.inspection.decoded import Service
-from token_authority_server.inspection.reasons import Reason, Severity
-from token_authority_server.inspection.words import quoted
+from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.wording import quoted
 
 # What Agora allows, by joinChannel's page.
 _LEGAL: Final = re.compile(r"[-a-zA-Z0-9 !#$%&()+:;<=.>?@\[\]^_{}|~,]{1,64}")
@@ -20,24 +20,24 @@ def _others(case: Case) -> list[Service]:
     return services
 
 
-def _wrong_channel(case: Case) -> Words | None:
+def _wrong_channel(case: Case) -> Explanation | None:
     services, used = _others(case), case.expected.channel_name
     if not services or any(_resembles(service, used) for service in services):
         return None
     # The few spellings that are tried on a CRC are not all there are.
     spelling = ", or for another spelling of it" if case.decoded.format == "006" else ""
-    return Words(
+    return Explanation(
         f"The client joined the channel {quoted(used)}, and the token is for "
         f"{services[0].channel}{spelling}.",
         "Make the token for the channel that the client joins.",
     )
 
 
-def _channel_spelling(case: Case) -> Words | None:
+def _channel_spelling(case: Case) -> Explanation | None:
     used = case.expected.channel_name
     for service in _others(case):
         if _resembles(service, used):
-            return Words(
+            return Explanation(
                 f"The client joined the channel {quoted(used)}, and the token is for "
                 f"{service.channel}: they differ in white space or case.",
                 "Spell the channel alike on both sides, and trim it where it is typed.",
@@ -49,12 +49,12 @@ def _resembles(service: Service, channel: str) -> bool:
     return service.channel is not None and service.channel.resembles(channel)
 
 
-def _channel_name_invalid(case: Case) -> Words | None:
+def _channel_name_invalid(case: Case) -> Explanation | None:
     for service in case.with_channel:
         assert service.channel
         text = service.channel.text
         if text is not None and text != EVERY and not _LEGAL.fullmatch(text):
-            return Words(
+            return Explanation(
                 f"The token is for the channel {quoted(text)}, which Agora does not allow.",
                 "Name channels with 1 to 64 ASCII letters, digits, spaces, and the punctuation "
                 "that Agora lists.",
@@ -62,47 +62,47 @@ def _channel_name_invalid(case: Case) -> Words | None:
     return None
 
 
-def _wildcard_channel(case: Case) -> Words | None:
+def _wildcard_channel(case: Case) -> Explanation | None:
     for service in case.with_channel:
         assert service.channel
         if service.channel.text == EVERY:
-            return Words(
+            return Explanation(
                 "The token opens every channel of the project.",
                 "Web clients need USE_NEW_TOKEN for it; where one channel is enough, name it.",
             )
     return None
 
 
-def _wildcard_needs_007(case: Case) -> Words | None:
+def _wildcard_needs_007(case: Case) -> Explanation | None:
     if case.decoded.format != "006" or not case.rtc:
         return None
     name = case.rtc[0].channel
     if name is None or not name.matches(EVERY):
         return None
-    return Words(
+    return Explanation(
         "The token is for the channel '*', which in 006 is no more than a channel of that name.",
         "Make a 007 token to open every channel.",
     )
 
 
-def _wrong_room(case: Case) -> Words | None:
+def _wrong_room(case: Case) -> Explanation | None:
     used = case.expected.room_uuid
     rooms = [service.room for service in case.decoded.services if service.room]
     if case.decoded.whiteboard and case.decoded.whiteboard.get("uuid"):
         rooms.append(case.decoded.whiteboard["uuid"])
     if not used or not rooms or used in rooms:
         return None
-    return Words(
+    return Explanation(
         f"The client entered the room {quoted(used)}, and the token is for {quoted(rooms[0])}.",
         "Make the token for the room that the client enters, spelt alike.",
     )
 
 
 CHECKS: Final = (
-    Check(Reason.WRONG_CHANNEL, Severity.ERROR, _wrong_channel),
-    Check(Reason.CHANNEL_SPELLING, Severity.ERROR, _channel_spelling),
-    Check(Reason.WRONG_ROOM, Severity.ERROR, _wrong_room),
-    Check(Reason.WILDCARD_NEEDS_007, Severity.ERROR, _wildcard_needs_007),
-    Check(Reason.CHANNEL_NAME_INVALID, Severity.ERROR, _channel_name_invalid),
-    Check(Reason.WILDCARD_CHANNEL, Severity.WARNING, _wildcard_channel),
+    Check(FindingReason.WRONG_CHANNEL, Severity.ERROR, _wrong_channel),
+    Check(FindingReason.CHANNEL_SPELLING, Severity.ERROR, _channel_spelling),
+    Check(FindingReason.WRONG_ROOM, Severity.ERROR, _wrong_room),
+    Check(FindingReason.WILDCARD_NEEDS_007, Severity.ERROR, _wildcard_needs_007),
+    Check(FindingReason.CHANNEL_NAME_INVALID, Severity.ERROR, _channel_name_invalid),
+    Check(FindingReason.WILDCARD_CHANNEL, Severity.WARNING, _wildcard_channel),
 )

@@ -4,10 +4,10 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-from token_authority_server.inspection.case import Case, Check, Words
+from token_authority_server.inspection.case import Case, Check, Explanation
 from token_authority_server.inspection.decoded import Name
-from token_authority_server.inspection.reasons import Reason, Severity
-from token_authority_server.inspection.words import quoted
+from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.wording import quoted
 
 _INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
 _MAX_UID: Final = 2**32 - 1
@@ -60,35 +60,35 @@ def _of_another_kind(case: Case, used: str) -> _Difference | None:
     return None
 
 
-def _wrong_user(case: Case) -> Words | None:
+def _wrong_user(case: Case) -> Explanation | None:
     if _difference(case) is not _Difference.ANOTHER:
         return None
     if case.expected.uid == 0:
-        return Words(
+        return Explanation(
             f"The client joined with uid 0, for which Agora makes one up, and the token is for "
             f"{_names(case)[0]}.",
             "Let the client join with the uid that the token was made for.",
         )
-    return Words(
+    return Explanation(
         f"The client joined or logged in as {_used(case)}, and the token is for {_names(case)[0]}.",
         "Make the token for the very user who joins or logs in, and let the client pass it.",
     )
 
 
-def _user_spelling(case: Case) -> Words | None:
+def _user_spelling(case: Case) -> Explanation | None:
     if _difference(case) is not _Difference.SPELLING:
         return None
-    return Words(
+    return Explanation(
         f"The client joined or logged in as {_used(case)}, and the token is for "
         f"{_names(case)[0]}: they differ in white space or case.",
         "Spell the user alike on both sides.",
     )
 
 
-def _account_for_uid(case: Case) -> Words | None:
+def _account_for_uid(case: Case) -> Explanation | None:
     if _difference(case) is not _Difference.ACCOUNT_FOR_UID:
         return None
-    return Words(
+    return Explanation(
         f"The client joined with the integer uid {case.expected.uid}, and the token is for the "
         f"string account {_names(case)[0]}.",
         "Make the token for the integer, or let the client join with the account "
@@ -96,10 +96,10 @@ def _account_for_uid(case: Case) -> Words | None:
     )
 
 
-def _uid_for_account(case: Case) -> Words | None:
+def _uid_for_account(case: Case) -> Explanation | None:
     if _difference(case) is not _Difference.UID_FOR_ACCOUNT:
         return None
-    return Words(
+    return Explanation(
         f"The client joined or logged in as the account {_used(case)}, and the token is for the "
         f"integer uid {_names(case)[0]}.",
         "Make the token for the account, or let the client join with the integer; one channel "
@@ -107,33 +107,33 @@ def _uid_for_account(case: Case) -> Words | None:
     )
 
 
-def _uid_zero_as_text(case: Case) -> Words | None:
+def _uid_zero_as_text(case: Case) -> Explanation | None:
     services = case.used if case.for_rtc else case.with_channel
     names = [service.user for service in services if service.user]
     if case.expected.user_account == _ZERO or not any(name.matches(_ZERO) for name in names):
         return None
-    return Words(
+    return Explanation(
         'The token is for the account "0". The integer 0 would admit anyone; the text "0" does '
         "not.",
         "Pass the integer 0 to the function that takes integers, or, better, the user's own uid.",
     )
 
 
-def _uid_out_of_range(case: Case) -> Words | None:
+def _uid_out_of_range(case: Case) -> Explanation | None:
     for service in case.rtc:
         text = service.user.text if service.user else None
         if text and _INTEGER.fullmatch(text) and not 0 <= int(text) <= _MAX_UID:
-            return Words(
+            return Explanation(
                 f"The token is for the uid {quoted(text)}, which is not from 0 to {_MAX_UID}.",
                 "Keep uids within 32 bits, and in an unsigned type where the token is made.",
             )
     return None
 
 
-def _any_user(case: Case) -> Words | None:
+def _any_user(case: Case) -> Explanation | None:
     if not any(service.user and service.user.matches(_ANYONE) for service in case.with_channel):
         return None
-    return Words(
+    return Explanation(
         'The token admits anyone who holds it: it was made for uid 0, or for the account "".',
         "Make it for the uid or account that joins, unless that is wanted.",
     )
@@ -145,11 +145,11 @@ def _used(case: Case) -> str:
 
 
 CHECKS: Final = (
-    Check(Reason.UID_ZERO_AS_TEXT, Severity.ERROR, _uid_zero_as_text),
-    Check(Reason.ACCOUNT_FOR_UID, Severity.ERROR, _account_for_uid),
-    Check(Reason.UID_FOR_ACCOUNT, Severity.ERROR, _uid_for_account),
-    Check(Reason.USER_SPELLING, Severity.ERROR, _user_spelling),
-    Check(Reason.UID_OUT_OF_RANGE, Severity.ERROR, _uid_out_of_range),
-    Check(Reason.WRONG_USER, Severity.ERROR, _wrong_user),
-    Check(Reason.ANY_USER, Severity.WARNING, _any_user),
+    Check(FindingReason.UID_ZERO_AS_TEXT, Severity.ERROR, _uid_zero_as_text),
+    Check(FindingReason.ACCOUNT_FOR_UID, Severity.ERROR, _account_for_uid),
+    Check(FindingReason.UID_FOR_ACCOUNT, Severity.ERROR, _uid_for_account),
+    Check(FindingReason.USER_SPELLING, Severity.ERROR, _user_spelling),
+    Check(FindingReason.UID_OUT_OF_RANGE, Severity.ERROR, _uid_out_of_range),
+    Check(FindingReason.WRONG_USER, Severity.ERROR, _wrong_user),
+    Check(FindingReason.ANY_USER, Severity.WARNING, _any_user),
 )

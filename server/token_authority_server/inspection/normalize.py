@@ -1,13 +1,14 @@
 """Finds the token in what was pasted where a token should be. Pure.
 
-Each step takes one wrapping away and marks it. Whatever the text, it costs a few passes over it.
+Each step removes one kind of wrapping and records an issue. It costs a few passes over the text,
+whatever the text is.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from token_authority_server.inspection.reasons import Marks, Reason
+from token_authority_server.inspection.findings import DecodeIssues, FindingReason
 
 # What str.split does not know, though it cannot be seen.
 _INVISIBLE: Final = ("\u200b", "\u200c", "\u200d", "\u2060", "\ufeff")
@@ -52,7 +53,7 @@ _SENTENCE_END: Final = ".:!?\u2026"
 _STOP: Final = re.compile(r"[\"'`<>(){}\[\],;&|\\]")
 
 
-class Tidied(NamedTuple):
+class Normalized(NamedTuple):
     """The token proper."""
 
     token: str
@@ -62,48 +63,50 @@ class Tidied(NamedTuple):
     """What stands before the first white space; "" where there is none."""
 
 
-def tidy(text: str, marks: Marks) -> Tidied:
-    """Takes away what does not belong to the token, and marks it."""
+def normalize(text: str, issues: DecodeIssues) -> Normalized:
+    """Removes everything that is not the token, and records an issue for each kind."""
     for invisible in _INVISIBLE:
         text = text.replace(invisible, " ")
-    text = _replaced(text, "%", {"%25": "%"}, marks, Reason.URL_ENCODED)
-    text = _replaced(text, "%", _PERCENT, marks, Reason.URL_ENCODED)
-    text = _replaced(text, "\\", _ESCAPES, marks, Reason.QUOTED)
-    text = _bare(text, marks)
-    text = _bare(_alone(text, marks), marks)
+    text = _replaced(text, "%", {"%25": "%"}, issues, FindingReason.URL_ENCODED)
+    text = _replaced(text, "%", _PERCENT, issues, FindingReason.URL_ENCODED)
+    text = _replaced(text, "\\", _ESCAPES, issues, FindingReason.QUOTED)
+    text = _bare(text, issues)
+    text = _bare(_alone(text, issues), issues)
     words = text.split()
     if len(words) < 2:
-        return Tidied(text)
-    marks[Reason.WHITESPACE] = ""
+        return Normalized(text)
+    issues[FindingReason.WHITESPACE] = ""
     # Line breaks come from wrapping; a space may have been a plus.
     with_plus = "".join(text.replace(" ", "+").split()) if " " in text else ""
-    return Tidied("".join(words), with_plus, words[0])
+    return Normalized("".join(words), with_plus, words[0])
 
 
-def _replaced(text: str, sign: str, table: Mapping[str, str], marks: Marks, reason: Reason) -> str:
+def _replaced(
+    text: str, sign: str, table: Mapping[str, str], issues: DecodeIssues, reason: FindingReason
+) -> str:
     if sign not in text:
         return text
     replaced = text
     for escape, character in table.items():
         replaced = replaced.replace(escape, character)
     if replaced != text:
-        marks[reason] = ""
+        issues[reason] = ""
     return replaced
 
 
-def _bare(text: str, marks: Marks) -> str:
+def _bare(text: str, issues: DecodeIssues) -> str:
     """Takes quotes and white space off both ends."""
     stripped = text.strip()
     bare = stripped.strip(_QUOTES)
     inner = bare.strip()
     if bare != stripped:
-        marks[Reason.QUOTED] = ""
+        issues[FindingReason.QUOTED] = ""
     if stripped != text or inner != bare:
-        marks[Reason.WHITESPACE] = ""
+        issues[FindingReason.WHITESPACE] = ""
     return inner
 
 
-def _alone(text: str, marks: Marks) -> str:
+def _alone(text: str, issues: DecodeIssues) -> str:
     """Cuts the token out of other text, e.g. `Authorization: Bearer …` or a piece of JSON."""
     start = 0
     if not text.startswith(PREFIXES):
@@ -114,5 +117,5 @@ def _alone(text: str, marks: Marks) -> str:
     stop = _STOP.search(text, start)
     alone = text[start : stop.start() if stop else None].rstrip(_SENTENCE_END)
     if alone != text:
-        marks[Reason.SURROUNDED] = ""
+        issues[FindingReason.SURROUNDED] = ""
     return alone

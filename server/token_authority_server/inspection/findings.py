@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class FindingReason(StrEnum):
     """Why a token is refused, or will surprise. Programs branch on these; new ones may appear."""
 
     # What was pasted.
@@ -163,7 +163,7 @@ class Severity(StrEnum):
     """How much a finding matters."""
 
     ERROR = "error"
-    """Reason enough for Agora to refuse the token, or for us to be unable to read it."""
+    """FindingReason enough for Agora to refuse the token, or for us to be unable to read it."""
     WARNING = "warning"
     """It works, or may work, and will surprise."""
 
@@ -172,7 +172,7 @@ class Severity(StrEnum):
 class Finding:
     """Something that gets the token refused, or that will surprise. Holds no token, no secret."""
 
-    reason: Reason
+    reason: FindingReason
     severity: Severity
     problem: str
     """What is wrong, in a sentence."""
@@ -180,25 +180,25 @@ class Finding:
     """What to do about it, in a sentence."""
 
 
-Marks = MutableMapping[Reason, str]
+DecodeIssues = MutableMapping[FindingReason, str]
 """What decoding came across, each with a detail for its sentence."""
 
 # Any of these, and the text is not, or not exactly, what was signed.
 _UNREADABLE = (
-    Reason.NOT_A_TOKEN,
-    Reason.TOO_LARGE,
-    Reason.TRUNCATED,
-    Reason.BAD_CHARACTER,
-    Reason.DAMAGED,
+    FindingReason.NOT_A_TOKEN,
+    FindingReason.TOO_LARGE,
+    FindingReason.TRUNCATED,
+    FindingReason.BAD_CHARACTER,
+    FindingReason.DAMAGED,
 )
 
 
-def is_readable(marks: Marks) -> bool:
+def is_readable(issues: DecodeIssues) -> bool:
     """Tells whether the token is, to the letter, one that an encoder wrote."""
-    return not any(reason in marks for reason in _UNREADABLE)
+    return not any(reason in issues for reason in _UNREADABLE)
 
 
-def blame(marks: Marks, reason: Reason, detail: str = "") -> None:
-    """Marks why a token cannot be read on; later troubles are its consequences."""
-    if is_readable(marks) and Reason.CORRUPT not in marks:
-        marks[reason] = detail
+def mark_unreadable(issues: DecodeIssues, reason: FindingReason, detail: str = "") -> None:
+    """DecodeIssues why a token cannot be read on; later troubles are its consequences."""
+    if is_readable(issues) and FindingReason.CORRUPT not in issues:
+        issues[reason] = detail
