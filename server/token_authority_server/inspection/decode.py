@@ -1,7 +1,7 @@
-"""Reads any token, from whatever was pasted where one should be. Pure and total.
+"""Decodes any token, from any pasted text. Pure and total.
 
-Nothing raises, whatever the text; time and memory are bounded. What cannot be read is marked, and
-what was read before stays.
+No text raises; time and memory are bounded. What cannot be read is recorded, and the values before
+it are kept.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +12,15 @@ from token_authority_server.inspection.decode_007 import decode_007
 from token_authority_server.inspection.decode_netless import decode_netless
 from token_authority_server.inspection.decoded import Decoded
 from token_authority_server.inspection.findings import DecodeIssues, FindingReason
-from token_authority_server.inspection.normalize import PREFIXES, normalize
+from token_authority_server.inspection.normalize import (
+    PREFIXES,
+    normalize,
+    pasted_tokens,
+    retired_format,
+)
 
 MAX_TEXT: Final = 65536
-# Where spaces may have been plus signs, a token is read twice; none that long is real.
+# Where spaces may have been plus signs, a token is read twice; no real token is longer.
 _MAX_READ_TWICE: Final = 4096
 
 _READERS: Final[Mapping[str, Callable[[str, DecodeIssues], Decoded]]] = {
@@ -26,11 +31,13 @@ _READERS: Final[Mapping[str, Callable[[str, DecodeIssues], Decoded]]] = {
 
 
 def decode(text: str) -> Decoded:
-    """Reads any text."""
+    """Decodes the token in a text."""
     if len(text) > MAX_TEXT:
         return Decoded({FindingReason.TOO_LARGE: f"is longer than {MAX_TEXT} characters"})
     issues: DecodeIssues = {}
     normalized = normalize(text, issues)
+    if name := retired_format(normalized.token):
+        return Decoded({**issues, FindingReason.RETIRED_FORMAT: name})
     decoded = _read(normalized.token, dict(issues))
     if decoded.sealed is None and 0 < len(normalized.with_plus) <= _MAX_READ_TWICE:
         spaced = {**issues, FindingReason.SPACES_FOR_PLUS: ""}
@@ -39,11 +46,23 @@ def decode(text: str) -> Decoded:
         if again.sealed is not None:
             return again
     if decoded.sealed is None and normalized.first:
-        # What stands behind it was none of it: a name, or another token.
+        # The text behind it is not part of it: a name, or another token.
         first = _read(normalized.first, {**issues, FindingReason.SURROUNDED: ""})
         if first.sealed is not None:
             return first
     return decoded
+
+
+def decode_several(text: str) -> list[Decoded]:
+    """Decodes the different tokens in a text, in their order; [] unless there are several."""
+    if len(text) > MAX_TEXT:
+        return []
+    tokens = pasted_tokens(text)
+    if len(tokens) < 2:
+        return []
+    decoded = [_read(token, {FindingReason.SURROUNDED: ""}) for token in tokens]
+    readable = [token for token in decoded if token.sealed is not None]
+    return readable if len(readable) > 1 else []
 
 
 def _read(token: str, issues: DecodeIssues) -> Decoded:

@@ -1,4 +1,4 @@
-"""Says what is wrong with a token, or will surprise: runs every check, the worst first. Pure."""
+"""Runs every check on a case. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -15,7 +15,7 @@ from token_authority_server.inspection.checks import (
 )
 from token_authority_server.inspection.findings import Finding, FindingReason, Severity
 
-# In the order of the answer, among findings that matter alike.
+# The order of the answer among findings of the same severity: causes before consequences.
 CHECKS: Final[Sequence[Check]] = (
     *paste.CHECKS,
     *signature.CHECKS,
@@ -28,15 +28,19 @@ LAST_CHECKS: Final[Sequence[LastCheck]] = (*times.LAST_CHECKS, *codes.CHECKS)
 
 
 def diagnose(case: Case) -> tuple[Finding, ...]:
-    """Returns everything that the checks find."""
+    """Returns all findings, errors first."""
     findings: list[Finding] = []
     for reason, severity, check in CHECKS:
-        if explanation := check(case):
-            findings.append(Finding(reason, severity, *explanation))
+        if found := check(case):
+            findings.append(
+                Finding(reason, found.severity or severity, found.problem, found.advice)
+            )
     for reason, severity, last_check in LAST_CHECKS:
-        found: dict[FindingReason, Severity] = {
+        so_far: dict[FindingReason, Severity] = {
             finding.reason: finding.severity for finding in findings
         }
-        if explanation := last_check(case, found):
-            findings.append(Finding(reason, severity, *explanation))
+        if found := last_check(case, so_far):
+            findings.append(
+                Finding(reason, found.severity or severity, found.problem, found.advice)
+            )
     return tuple(sorted(findings, key=lambda finding: finding.severity is not Severity.ERROR))

@@ -1,4 +1,4 @@
-"""What can be found about a token: the reasons, stable and in one place."""
+"""The findings of an inspection: every reason, stable and in one place."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -8,183 +8,210 @@ from enum import StrEnum
 class FindingReason(StrEnum):
     """Why a token is refused, or will surprise. Programs branch on these; new ones may appear."""
 
-    # What was pasted.
+    # The pasted text.
+    SECRET_EXPOSED = "SECRET_EXPOSED"  # noqa: S105  # not a secret
+    """A credential was pasted where a token or an id belongs."""
+    RETIRED_FORMAT = "RETIRED_FORMAT"
+    """It is a dynamic key or signaling key, formats that Agora has retired."""
     NOT_A_TOKEN = "NOT_A_TOKEN"  # noqa: S105  # not a secret
     """It does not start as a token of any format does."""
     TOO_LARGE = "TOO_LARGE"
-    """It is, or inflates to, more than any token holds."""
+    """It is larger, or inflates to more, than any token."""
     TRUNCATED = "TRUNCATED"
     """Its end is missing."""
     BAD_CHARACTER = "BAD_CHARACTER"
-    """It holds a character that its encoding does not have."""
+    """It has a character outside its encoding's alphabet."""
     DAMAGED = "DAMAGED"
-    """Characters were changed or added: it cannot be decoded, or no encoder writes it so."""
+    """Characters were changed, lost or added: no encoder writes it so."""
     CORRUPT = "CORRUPT"
-    """It arrived as it was made, and contradicts itself."""
+    """It is complete, but its content is inconsistent."""
     SPACES_FOR_PLUS = "SPACES_FOR_PLUS"
-    """It has spaces where `+` was, as after decoding a form or URL that did not encode it."""
+    """It has spaces in place of `+`, as after decoding a form or URL that did not encode it."""
     WHITESPACE = "WHITESPACE"
-    """White space or line breaks stood around or in it."""
+    """White space or line breaks are around or inside it."""
     QUOTED = "QUOTED"
-    """Quotes stood around it, or escapes in it."""
+    """It is quoted or has escapes."""
     URL_ENCODED = "URL_ENCODED"
-    """It was percent-encoded."""
+    """It is percent-encoded."""
     SURROUNDED = "SURROUNDED"
-    """Other text stood around it."""
+    """Other text is around it."""
+    SEVERAL_TOKENS = "SEVERAL_TOKENS"  # not a secret
+    """The text has more than one token."""
     FIELD_REPEATED = "FIELD_REPEATED"
-    """A whiteboard token names a field twice."""
+    """A whiteboard token has a field twice."""
     UNKNOWN_SERVICE = "UNKNOWN_SERVICE"
-    """It has a service that we do not know, behind which nothing can be read."""
+    """It has an unknown service type; nothing behind it can be read."""
     UNREAD_BYTES = "UNREAD_BYTES"
-    """Bytes are left behind its last value."""
+    """It has bytes behind its last value."""
     TOO_MANY_VALUES = "TOO_MANY_VALUES"
-    """It holds more values than are read."""
+    """It has more values than are read."""
     NOT_UTF8 = "NOT_UTF8"
-    """Text in it is not UTF-8."""
+    """It has text that is not UTF-8."""
 
-    # Who signed.
+    # The signature.
     SECRET_IN_TOKEN = "SECRET_IN_TOKEN"  # noqa: S105  # not a secret
-    """A key's secret stands where its public id belongs, for everyone to read."""
+    """A key's secret is in the token, readable by every holder."""
     SIGNED_WITH_OTHER_KEY = "SIGNED_WITH_OTHER_KEY"
-    """A key that belongs to another App ID or access key made the signature."""
+    """It is signed with a key of another App ID or access key."""
     SIGNATURE_WRONG = "SIGNATURE_WRONG"
-    """None of the keys of the App ID or access key that it names made the signature."""
+    """It is not signed with any key of the App ID or access key that it names."""
     KEY_UNKNOWN = "KEY_UNKNOWN"
-    """There is no key for the App ID or access key that it names."""
+    """No key is configured for the App ID or access key that it names."""
     KEY_DISABLED = "KEY_DISABLED"
-    """A disabled key made the signature."""
+    """It is signed with a disabled key."""
     KEY_RETIRED = "KEY_RETIRED"
-    """A retired (verify_only) key made the signature."""
+    """It is signed with a retired (verify_only) key."""
     SIGNATURE_UNCHECKED = "SIGNATURE_UNCHECKED"
-    """A 006 token, whose channel and user were not given, or are others."""
+    """It is a 006 token, and its channel and user were not given, or differ."""
 
-    # Which app.
+    # The app.
     WRONG_APP_ID = "WRONG_APP_ID"
     """It is for another App ID."""
     APP_ID_SPELLING = "APP_ID_SPELLING"
-    """The App ID differs in white space or case only."""
+    """The App ID differs only in white space or case."""
     APP_ID_MALFORMED = "APP_ID_MALFORMED"
     """Its App ID is not 32 hex digits."""
 
-    # Which channel, user and room.
+    # The channel, user and room.
     WRONG_CHANNEL = "WRONG_CHANNEL"
     """It is for another channel."""
     CHANNEL_SPELLING = "CHANNEL_SPELLING"
-    """The channel differs in white space or case only."""
+    """The channel differs only in white space or case."""
+    CHANNEL_EMPTY = "CHANNEL_EMPTY"
+    """It is a 006 token made with an empty channel name."""
     CHANNEL_NAME_INVALID = "CHANNEL_NAME_INVALID"
-    """Its channel name is not one that Agora allows."""
+    """Agora does not allow its channel name."""
     WILDCARD_CHANNEL = "WILDCARD_CHANNEL"
-    """It opens every channel."""
+    """It is valid for every channel."""
+    WILDCARD_PATTERN = "WILDCARD_PATTERN"
+    """Its channel or user is a pattern with `*`."""
     WILDCARD_NEEDS_007 = "WILDCARD_NEEDS_007"
-    """It names every channel in 006, which cannot."""
+    """It has the channel `*` in 006, which has no wildcards."""
     WRONG_USER = "WRONG_USER"
     """It is for another user."""
     USER_SPELLING = "USER_SPELLING"
-    """The user differs in white space or case only."""
+    """The user differs only in white space or case."""
+    USER_EMPTY = "USER_EMPTY"
+    """Its RTM, Chat or Education user is empty; only RTC takes that as anyone."""
+    RTM_USER_MISPLACED = "RTM_USER_MISPLACED"
+    """It is a 006 RTM token with the user in the uid's place."""
+    CHAT_USER_ID_FORM = "CHAT_USER_ID_FORM"
+    """It is for a Chat UUID and was used with a user id, or the other way round."""
     ACCOUNT_FOR_UID = "ACCOUNT_FOR_UID"
-    """It is for a string account, and the client joined with an integer."""
+    """It is for a string account; the client joined with an integer."""
     UID_FOR_ACCOUNT = "UID_FOR_ACCOUNT"
-    """It is for an integer uid, and the client joined with a string account."""
+    """It is for an integer uid; the client joined with a string account."""
     UID_ZERO_AS_TEXT = "UID_ZERO_AS_TEXT"
-    """It is for the account "0", which was meant to admit anyone and does not."""
+    """It is for the account "0", which does not admit anyone as the integer 0 does."""
     UID_OUT_OF_RANGE = "UID_OUT_OF_RANGE"
-    """Its uid is a number that does not fit 32 bits."""
+    """The uid of the token or of the client does not fit 32 bits."""
     ANY_USER = "ANY_USER"
-    """It admits anyone who holds it."""
+    """It admits every holder."""
     WRONG_ROOM = "WRONG_ROOM"
     """It is for another room."""
+    ROOM_SPELLING = "ROOM_SPELLING"
+    """The room differs only in dashes, white space or case."""
 
-    # Which product.
+    # The product.
     RTC_TOKEN_FOR_RTM = "RTC_TOKEN_FOR_RTM"  # noqa: S105  # not a secret
-    """It joins RTC channels, and was used to log in to RTM."""
+    """It is for RTC and was used to log in to RTM."""
     RTM_TOKEN_FOR_RTC = "RTM_TOKEN_FOR_RTC"  # noqa: S105  # not a secret
-    """It logs in to RTM, and was used to join an RTC channel."""
+    """It is for RTM and was used to join an RTC channel."""
     WRONG_PRODUCT = "WRONG_PRODUCT"
     """It is for another product than the one it was used with."""
     NO_JOIN_PRIVILEGE = "NO_JOIN_PRIVILEGE"
-    """It has RTC, and not the right to join."""
+    """It is for RTC and lacks the privilege to join."""
     NO_LOGIN_PRIVILEGE = "NO_LOGIN_PRIVILEGE"
-    """It has RTM, Chat or Education, and no right in it."""
+    """It is for RTM, Chat or Education and has no privilege there."""
     SUBSCRIBER_NOT_ENFORCED = "SUBSCRIBER_NOT_ENFORCED"
-    """It lacks rights to publish, which Agora does not enforce by default."""
+    """It lacks privileges to publish, which Agora does not enforce by default."""
     LEGACY_FORMAT_006 = "LEGACY_FORMAT_006"
-    """Its format is the older 006, which newer SDKs do not read."""
+    """Its format is 006, which newer SDKs do not read."""
     APP_TOKEN_SERVER_SIDE_ONLY = "APP_TOKEN_SERVER_SIDE_ONLY"  # noqa: S105  # not a secret
-    """It is an app token, which no client may have."""
+    """It is an app token: for servers only."""
     SDK_TOKEN_SERVER_SIDE_ONLY = "SDK_TOKEN_SERVER_SIDE_ONLY"  # noqa: S105  # not a secret
-    """It is a whiteboard SDK token, which no client may have."""
+    """It is a whiteboard SDK token: for servers only."""
     PREFIX_RELABELLED = "PREFIX_RELABELLED"
-    """Its prefix says another kind of whiteboard token than its content."""
+    """Its prefix and its content are of different kinds of whiteboard token."""
     UUID_SHORT = "UUID_SHORT"
-    """The uuid of a whiteboard token looks cut off, and no key vouches for it."""
+    """The uuid of a whiteboard token looks cut off, and no key confirms it."""
     ROLE_UNKNOWN = "ROLE_UNKNOWN"
-    """A whiteboard token whose role is none of admin, writer and reader."""
+    """It is a whiteboard token whose role is not admin, writer or reader."""
 
-    # Since when, and until when.
+    # The times.
     EXPIRED = "EXPIRED"
-    """It was over when it was used."""
+    """It had expired when it was used."""
     JOIN_ENDED = "JOIN_ENDED"
-    """It lives, and the right to join or log in is over."""
+    """The token is alive, but its privilege to join or log in has ended."""
     PUBLISH_ENDED = "PUBLISH_ENDED"
-    """Its holder may join, and a right to publish is over."""
+    """Its holder may join, but a privilege to publish has ended."""
     CLOCK_SKEW = "CLOCK_SKEW"
     """It was issued in the future, or Agora calls it expired and it is not."""
     EPOCH_AS_SECONDS = "EPOCH_AS_SECONDS"
-    """A point in time was written where 007 wants seconds from issue."""
+    """It has a point in time where 007 expects seconds from issue."""
     SECONDS_AS_EPOCH = "SECONDS_AS_EPOCH"
-    """Seconds from issue, or 0, were written where 006 wants a point in time."""
+    """It has seconds from issue where 006 expects a point in time."""
+    ENDS_BEFORE_ISSUE = "ENDS_BEFORE_ISSUE"
+    """It is a 006 token that ends before it was issued."""
     EXPIRY_IN_SECONDS = "EXPIRY_IN_SECONDS"
-    """Seconds since 1970 were written where whiteboard tokens want milliseconds."""
+    """It has seconds since 1970 where whiteboard tokens expect milliseconds."""
+    LIFESPAN_IN_SECONDS = "LIFESPAN_IN_SECONDS"
+    """Its lifespan was given in seconds where whiteboard tokens expect milliseconds."""
+    EPOCH_AS_LIFESPAN = "EPOCH_AS_LIFESPAN"
+    """A point in time was given as the lifespan of a whiteboard token."""
     LIFE_OVER_24_HOURS = "LIFE_OVER_24_HOURS"
     """It asks for more than the 24 hours that Agora allows."""
     ZERO_LIFE = "ZERO_LIFE"
     """It asks for 0 seconds, which means 24 hours."""
     SHORT_LIFE = "SHORT_LIFE"
-    """It ends too soon for the SDK's renewal callback to be of use."""
+    """It expires too soon for the SDK's renewal callback."""
     JOIN_ENDS_BEFORE_PUBLISH = "JOIN_ENDS_BEFORE_PUBLISH"
-    """The right to join ends before a right to publish."""
+    """The privilege to join ends before a privilege to publish."""
     PRIVILEGE_OUTLIVES_TOKEN = "PRIVILEGE_OUTLIVES_TOKEN"  # noqa: S105  # not a secret
-    """A right is to last longer than the token."""
+    """A privilege is longer than the token."""
     NON_EXPIRING = "NON_EXPIRING"
     """It never expires."""
 
-    # What the error code means where the token does not explain it.
+    # The error, where the token does not explain it.
     APP_ID_REFUSED = "APP_ID_REFUSED"
-    """Code 101: Agora does not know the App ID the SDK was given."""
+    """Agora does not know the App ID that the SDK was initialised with."""
     CERTIFICATE_NOT_ENABLED = "CERTIFICATE_NOT_ENABLED"
-    """Code 119: a token was sent to a project that has no certificate enabled."""
+    """A token was sent to a project that has no certificate enabled."""
+    TOKEN_NOT_SENT = "TOKEN_NOT_SENT"  # noqa: S105  # not a secret
+    """The project requires a token and the client sent none."""
     REFUSED_UNEXPLAINED = "REFUSED_UNEXPLAINED"
-    """Code 110, or 5 or -10005 of RTM, and nothing in the token explains it."""
+    """Agora calls the token invalid, and nothing in the token explains it."""
     CODE_NOT_ABOUT_TOKENS = "CODE_NOT_ABOUT_TOKENS"
-    """The code is none of those that Agora gives for tokens to who joins or logs in."""
+    """The error is not about the token, or is not known here."""
 
 
 class Severity(StrEnum):
     """How much a finding matters."""
 
     ERROR = "error"
-    """FindingReason enough for Agora to refuse the token, or for us to be unable to read it."""
+    """Enough for Agora to refuse the token, or for us to be unable to read it."""
     WARNING = "warning"
     """It works, or may work, and will surprise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that gets the token refused, or that will surprise. Holds no token, no secret."""
+    """A reason for a refusal, or a surprise. Contains no token and no secret."""
 
     reason: FindingReason
     severity: Severity
     problem: str
-    """What is wrong, in a sentence."""
+    """One sentence: what is wrong."""
     advice: str
-    """What to do about it, in a sentence."""
+    """One sentence: what to do."""
 
 
 DecodeIssues = MutableMapping[FindingReason, str]
-"""What decoding came across, each with a detail for its sentence."""
+"""What decoding found, each with a detail for its sentence."""
 
-# Any of these, and the text is not, or not exactly, what was signed.
+# With any of these, the text is not, or not exactly, what was signed.
 _UNREADABLE = (
+    FindingReason.RETIRED_FORMAT,
     FindingReason.NOT_A_TOKEN,
     FindingReason.TOO_LARGE,
     FindingReason.TRUNCATED,
@@ -194,11 +221,11 @@ _UNREADABLE = (
 
 
 def is_readable(issues: DecodeIssues) -> bool:
-    """Tells whether the token is, to the letter, one that an encoder wrote."""
+    """Tells whether the token is, character by character, what an encoder wrote."""
     return not any(reason in issues for reason in _UNREADABLE)
 
 
 def mark_unreadable(issues: DecodeIssues, reason: FindingReason, detail: str = "") -> None:
-    """DecodeIssues why a token cannot be read on; later troubles are its consequences."""
+    """Records why decoding stopped; later issues are consequences and are not recorded."""
     if is_readable(issues) and FindingReason.CORRUPT not in issues:
         issues[reason] = detail

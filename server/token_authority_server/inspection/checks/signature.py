@@ -1,4 +1,4 @@
-"""Looks at who signed, and for which app."""
+"""Checks of the signature, and of the App ID."""
 
 import re
 from typing import Final
@@ -13,25 +13,25 @@ _ID: Final = re.compile(r"[0-9A-Fa-f]{32}")
 
 
 def _named(case: Case) -> str:
-    """Writes the id that the token names its key by."""
+    """Describes the id in the token that names its key."""
     kind = "App ID" if case.decoded.whiteboard is None else "access key"
     return f"{kind} {quoted(case.decoded.key_name)}"
 
 
-def _belongs(key: SigningKey) -> str:
+def _owner(key: SigningKey) -> str:
     if isinstance(key, AccessKey):
-        return f"the access key {quoted(key.access_key)}"
-    return f"the App ID {quoted(key.app_id)}"
+        return f"access key {quoted(key.access_key)}"
+    return f"App ID {quoted(key.app_id)}"
 
 
 def _secret_in_token(case: Case) -> Explanation | None:
     if not case.has_secret:
         return None
     return Explanation(
-        "A secret of one of your keys stands in the token, where everyone who has the token can "
-        "read it.",
-        "Pass App ID, access key, channel and user in their own places where the token is made, "
-        "and replace that key at once.",
+        "The token contains the secret of one of your keys, readable by everyone who has the "
+        "token.",
+        "Replace that key now, and pass App ID, access key, channel and user in their own "
+        "arguments where the token is made.",
     )
 
 
@@ -40,9 +40,9 @@ def _signed_with_other_key(case: Case) -> Explanation | None:
         return None
     project, key = case.signature.made_by_other
     return Explanation(
-        f"The token names the {_named(case)}, and the {key.state} key {quoted(key.key_id)} of "
-        f"project {quoted(project)}, which belongs to {_belongs(key)}, signed it.",
-        "Configure id and secret of the same project where the token is made.",
+        f"The token has the {_named(case)}, but is signed with the {key.state} key "
+        f"{quoted(key.key_id)} of project {quoted(project)}, which belongs to the {_owner(key)}.",
+        "Configure the id and the secret of the same project where the token is made.",
     )
 
 
@@ -51,10 +51,10 @@ def _signature_wrong(case: Case) -> Explanation | None:
     if signature.verdict is not Verdict.INVALID or signature.made_by_other:
         return None
     return Explanation(
-        f"None of the keys configured for the {_named(case)} made the signature.",
+        f"The token is not signed with any key configured for the {_named(case)}.",
         "Compare the secret where the token is made with the one in Agora's console: it may be "
-        "another project's, an older one, or carry white space; if it is right, the token was "
-        "altered.",
+        "another project's, an older one, or have white space around it. If it is the same, the "
+        "token was altered.",
     )
 
 
@@ -63,9 +63,8 @@ def _key_unknown(case: Case) -> Explanation | None:
     if signature.verdict is not Verdict.UNKNOWN_KEY or signature.made_by_other:
         return None
     return Explanation(
-        f"There is no key here for the {_named(case)}, so the signature cannot be checked.",
-        "Check whether that id is one of yours; if it is, add its keys to the server's "
-        "configuration.",
+        f"No key is configured here for the {_named(case)}, so the signature was not checked.",
+        "Check that the id is one of yours; if it is, add its keys to the server's configuration.",
     )
 
 
@@ -74,10 +73,10 @@ def _key_disabled(case: Case) -> Explanation | None:
     if signature.key_state is not KeyState.DISABLED:
         return None
     return Explanation(
-        f"The key {quoted(signature.key_id)} of project {quoted(signature.project)} signed the "
-        "token, and it is disabled.",
-        "Let tokens be signed with the project's active key, and take the disabled one away from "
-        "whatever still signs with it.",
+        f"The token is signed with the key {quoted(signature.key_id)} of project "
+        f"{quoted(signature.project)}, which is disabled.",
+        "Sign with the project's active key, and remove the disabled one from the program that "
+        "still uses it.",
     )
 
 
@@ -86,10 +85,10 @@ def _key_retired(case: Case) -> Explanation | None:
     if signature.key_state is not KeyState.VERIFY_ONLY:
         return None
     return Explanation(
-        f"The key {quoted(signature.key_id)} of project {quoted(signature.project)} signed the "
-        "token, and it is retired (verify_only).",
-        "Agora accepts the token until that key is deleted in its console; let new ones be signed "
-        "with the active key.",
+        f"The token is signed with the key {quoted(signature.key_id)} of project "
+        f"{quoted(signature.project)}, which is retired (verify_only).",
+        "Sign new tokens with the active key; Agora accepts this one until the key is deleted in "
+        "its console.",
     )
 
 
@@ -98,20 +97,19 @@ def _signature_unchecked(case: Case) -> Explanation | None:
     if decoded.format != "006" or decoded.sealed is None or verdict is not Verdict.UNVERIFIABLE:
         return None
     if decoded.sealed.fitting(case.expected.subjects()):
-        # They were: what is lacking is a key.
+        # They were given; a key is missing.
         return None
     return Explanation(
-        "A 006 token has its channel and user in the signature only, and those it was made for "
-        "were not given.",
-        "Give the channel and the user it was made for, or the user alone for RTM, to have the "
-        "signature checked.",
+        "The signature was not checked: it covers the channel and user, which a 006 token does "
+        "not contain, and the ones that it was made for were not given.",
+        "Provide the channel and the user that the token was made for, or for RTM the user alone.",
     )
 
 
 def _app_ids(case: Case) -> tuple[str, str]:
-    """Returns the App IDs that were used and that the token names; "" where there is none.
+    """Returns the App IDs of the client and of the token; "" where there is none.
 
-    What stands there in a token that cannot be read may be anything.
+    In a token that cannot be read, there may be any text in its place.
     """
     decoded = case.decoded
     is_one = decoded.sealed is not None or _ID.fullmatch(decoded.app_id)
@@ -123,9 +121,9 @@ def _wrong_app_id(case: Case) -> Explanation | None:
     if not used or not named or used.strip().lower() == named.strip().lower():
         return None
     return Explanation(
-        f"The token is for the App ID {quoted(named)}, and the SDK was initialised with "
+        f"The token is for the App ID {quoted(named)}; the SDK was initialised with "
         f"{quoted(used)}.",
-        "Use the App ID of the same project on both sides.",
+        "Use the App ID of the same project in the client and where the token is made.",
     )
 
 
@@ -134,7 +132,7 @@ def _app_id_spelling(case: Case) -> Explanation | None:
     if not used or not named or used == named or used.strip().lower() != named.strip().lower():
         return None
     return Explanation(
-        f"The token is for the App ID {quoted(named)}, and the SDK was initialised with "
+        f"The token is for the App ID {quoted(named)}; the SDK was initialised with "
         f"{quoted(used)}: they differ in white space or case.",
         "Copy the App ID from Agora's console to both sides, and trim it where it is read.",
     )
@@ -147,7 +145,7 @@ def _app_id_malformed(case: Case) -> Explanation | None:
     if _ID.fullmatch(decoded.app_id) or case.has_secret:
         return None
     return Explanation(
-        f"The token's App ID is {quoted(decoded.app_id)}, which is not 32 hex digits.",
+        f"The token's App ID is {quoted(decoded.app_id)}; an App ID has 32 hex digits.",
         "Copy the App ID from Agora's console to where the token is made.",
     )
 
