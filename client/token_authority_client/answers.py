@@ -143,6 +143,7 @@ def inspection(response: Any) -> Inspection:
             time_summary=message.time_summary,
             signature=_signature(message.signature),
             findings=tuple([_finding(finding) for finding in message.findings]),
+            others=tuple([inspection(other) for other in message.others]),
         )
 
 

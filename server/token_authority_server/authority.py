@@ -18,7 +18,12 @@ from token_authority_server.families.base import Moment, ServiceAccess, Terms, T
 from token_authority_server.formats.access_token_007 import forget_keys
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.identity.directory import Callers
-from token_authority_server.inspection import Expected, Inspection, inspect_token
+from token_authority_server.inspection import (
+    Expected,
+    Inspection,
+    KnownSecrets,
+    inspect_token,
+)
 from token_authority_server.keyring import Keyring, SigningKey
 from token_authority_server.limits import RateLimiter
 
@@ -208,19 +213,20 @@ class Authority:
         Raises:
             Refusal: GRANT_MISSING: there is no such project.
         """
-        keys = self._policy.keyring.keys(_projects(context.caller, "inspect"))
-        inspection = inspect_token(text, expected, keys, self._moments().now_ms)
-        await self._trail.record(
-            [
-                {
-                    **context.record("inspected"),
-                    "kind": inspection.kind,
-                    "token_id": inspection.token_id,
-                    "project": inspection.signature.project,
-                    "key_id": inspection.signature.key_id,
-                }
-            ]
+        policy = self._policy
+        keys = policy.keyring.keys(_projects(context.caller, "inspect"))
+        known = KnownSecrets(
+            policy.keyring.keys(policy.keyring.project_names), policy.callers.api_key_hashes
         )
+        inspection = inspect_token(text, expected, keys, self._moments().now_ms, known)
+        record = {
+            **context.record("inspected"),
+            "kind": inspection.kind,
+            "token_id": inspection.token_id,
+            "project": inspection.signature.project,
+            "key_id": inspection.signature.key_id,
+        }
+        await self._trail.record([record, *_exposed_records(context, inspection)])
         return inspection
 
     def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
@@ -278,6 +284,19 @@ def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     if not projects:
         raise allowance_missing(allowance, "")
     return projects
+
+
+def _exposed_records(context: CallContext, inspection: Inspection) -> list[dict[str, Any]]:
+    """Records each credential that was pasted, without its text: operators have to rotate it."""
+    return [
+        {
+            **context.record("secret_exposed"),
+            "kind": exposed.credential.value,
+            "project": exposed.project,
+            "key_id": exposed.key_id,
+        }
+        for exposed in inspection.exposed
+    ]
 
 
 def _audit_fields(parts: Sequence[ServiceAccess]) -> Mapping[str, Any]:

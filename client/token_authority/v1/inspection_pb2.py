@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from token_authority.v1 import issued_token_pb2 as token__authority_dot_v1_dot_issued__token__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#token_authority/v1/inspection.proto\x12\x12token_authority.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%token_authority/v1/issued_token.proto\"\x80\x02\n\x08\x45xpected\x12\x17\n\x06\x61pp_id\x18\x01 \x01(\tB\x00R\x05\x61ppId\x12#\n\x0c\x63hannel_name\x18\x02 \x01(\tB\x00R\x0b\x63hannelName\x12\x14\n\x03uid\x18\x03 \x01(\x03\x42\x00H\x00R\x03uid\x12%\n\x0cuser_account\x18\x04 \x01(\tB\x00H\x00R\x0buserAccount\x12\x1d\n\troom_uuid\x18\x05 \x01(\tB\x00R\x08roomUuid\x12\x33\n\x07\x61t_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x61tTime\x12\x1d\n\nerror_code\x18\x07 \x01(\x05R\terrorCodeB\x06\n\x04user\"j\n\x13InspectTokenRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\x12\x38\n\x08\x65xpected\x18\x02 \x01(\x0b\x32\x1c.token_authority.v1.ExpectedR\x08\x65xpected\"R\n\x0c\x44\x65\x63odedField\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12\x18\n\x07meaning\x18\x03 \x01(\tR\x07meaning\"\xb7\x01\n\tSignature\x12>\n\x07verdict\x18\x01 \x01(\x0e\x32$.token_authority.v1.SignatureVerdictR\x07verdict\x12\x18\n\x07project\x18\x02 \x01(\tR\x07project\x12\x15\n\x06key_id\x18\x03 \x01(\tR\x05keyId\x12\x39\n\tkey_state\x18\x04 \x01(\x0e\x32\x1c.token_authority.v1.KeyStateR\x08keyState\"\x94\x01\n\x07\x46inding\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12?\n\x08severity\x18\x02 \x01(\x0e\x32#.token_authority.v1.FindingSeverityR\x08severity\x12\x18\n\x07problem\x18\x03 \x01(\tR\x07problem\x12\x16\n\x06\x61\x64vice\x18\x04 \x01(\tR\x06\x61\x64vice\"\x93\x04\n\x14InspectTokenResponse\x12\x37\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1f.token_authority.v1.TokenFormatR\x06\x66ormat\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x19\n\x08token_id\x18\x03 \x01(\tR\x07tokenId\x12\x38\n\x06\x66ields\x18\x04 \x03(\x0b\x32 .token_authority.v1.DecodedFieldR\x06\x66ields\x12.\n\x13omitted_field_count\x18\x05 \x01(\x05R\x11omittedFieldCount\x12\x39\n\nissue_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tissueTime\x12;\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x18\n\x07\x65xpired\x18\x08 \x01(\x08R\x07\x65xpired\x12!\n\x0ctime_summary\x18\t \x01(\tR\x0btimeSummary\x12;\n\tsignature\x18\n \x01(\x0b\x32\x1d.token_authority.v1.SignatureR\tsignature\x12\x37\n\x08\x66indings\x18\x0b \x03(\x0b\x32\x1b.token_authority.v1.FindingR\x08\x66indings*\xb8\x01\n\x10SignatureVerdict\x12!\n\x1dSIGNATURE_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17SIGNATURE_VERDICT_VALID\x10\x01\x12\x1d\n\x19SIGNATURE_VERDICT_INVALID\x10\x02\x12!\n\x1dSIGNATURE_VERDICT_UNKNOWN_KEY\x10\x03\x12\"\n\x1eSIGNATURE_VERDICT_UNVERIFIABLE\x10\x04*n\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x01\x12\x19\n\x15KEY_STATE_VERIFY_ONLY\x10\x02\x12\x16\n\x12KEY_STATE_DISABLED\x10\x03*m\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02\x42\xa8\x01\n\x11tokenauthority.v1B\x0fInspectionProtoP\x01Z#token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#token_authority/v1/inspection.proto\x12\x12token_authority.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%token_authority/v1/issued_token.proto\"\xcf\x02\n\x08\x45xpected\x12\x17\n\x06\x61pp_id\x18\x01 \x01(\tB\x00R\x05\x61ppId\x12#\n\x0c\x63hannel_name\x18\x02 \x01(\tB\x00R\x0b\x63hannelName\x12\x12\n\x03uid\x18\x03 \x01(\x03H\x00R\x03uid\x12%\n\x0cuser_account\x18\x04 \x01(\tB\x00H\x00R\x0buserAccount\x12\x1d\n\troom_uuid\x18\x05 \x01(\tB\x00R\x08roomUuid\x12\x33\n\x07\x61t_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x61tTime\x12\x1d\n\nerror_code\x18\x07 \x01(\x05R\terrorCode\x12\x16\n\x05\x65rror\x18\x08 \x01(\tB\x00R\x05\x65rror\x12\x37\n\x07product\x18\t \x01(\x0e\x32\x1b.token_authority.v1.ProductB\x00R\x07productB\x06\n\x04user\"j\n\x13InspectTokenRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05token\x12\x38\n\x08\x65xpected\x18\x02 \x01(\x0b\x32\x1c.token_authority.v1.ExpectedR\x08\x65xpected\"R\n\x0c\x44\x65\x63odedField\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value\x12\x18\n\x07meaning\x18\x03 \x01(\tR\x07meaning\"\xb7\x01\n\tSignature\x12>\n\x07verdict\x18\x01 \x01(\x0e\x32$.token_authority.v1.SignatureVerdictR\x07verdict\x12\x18\n\x07project\x18\x02 \x01(\tR\x07project\x12\x15\n\x06key_id\x18\x03 \x01(\tR\x05keyId\x12\x39\n\tkey_state\x18\x04 \x01(\x0e\x32\x1c.token_authority.v1.KeyStateR\x08keyState\"\x94\x01\n\x07\x46inding\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12?\n\x08severity\x18\x02 \x01(\x0e\x32#.token_authority.v1.FindingSeverityR\x08severity\x12\x18\n\x07problem\x18\x03 \x01(\tR\x07problem\x12\x16\n\x06\x61\x64vice\x18\x04 \x01(\tR\x06\x61\x64vice\"\xd5\x04\n\x14InspectTokenResponse\x12\x37\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x1f.token_authority.v1.TokenFormatR\x06\x66ormat\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x19\n\x08token_id\x18\x03 \x01(\tR\x07tokenId\x12\x38\n\x06\x66ields\x18\x04 \x03(\x0b\x32 .token_authority.v1.DecodedFieldR\x06\x66ields\x12.\n\x13omitted_field_count\x18\x05 \x01(\x05R\x11omittedFieldCount\x12\x39\n\nissue_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tissueTime\x12;\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nexpireTime\x12\x18\n\x07\x65xpired\x18\x08 \x01(\x08R\x07\x65xpired\x12!\n\x0ctime_summary\x18\t \x01(\tR\x0btimeSummary\x12;\n\tsignature\x18\n \x01(\x0b\x32\x1d.token_authority.v1.SignatureR\tsignature\x12\x37\n\x08\x66indings\x18\x0b \x03(\x0b\x32\x1b.token_authority.v1.FindingR\x08\x66indings\x12@\n\x06others\x18\x0c \x03(\x0b\x32(.token_authority.v1.InspectTokenResponseR\x06others*\xb8\x01\n\x10SignatureVerdict\x12!\n\x1dSIGNATURE_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17SIGNATURE_VERDICT_VALID\x10\x01\x12\x1d\n\x19SIGNATURE_VERDICT_INVALID\x10\x02\x12!\n\x1dSIGNATURE_VERDICT_UNKNOWN_KEY\x10\x03\x12\"\n\x1eSIGNATURE_VERDICT_UNVERIFIABLE\x10\x04*n\n\x08KeyState\x12\x19\n\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10KEY_STATE_ACTIVE\x10\x01\x12\x19\n\x15KEY_STATE_VERIFY_ONLY\x10\x02\x12\x16\n\x12KEY_STATE_DISABLED\x10\x03*m\n\x0f\x46indingSeverity\x12 \n\x1c\x46INDING_SEVERITY_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x46INDING_SEVERITY_ERROR\x10\x01\x12\x1c\n\x18\x46INDING_SEVERITY_WARNING\x10\x02*\x85\x01\n\x07Product\x12\x17\n\x13PRODUCT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bPRODUCT_RTC\x10\x01\x12\x0f\n\x0bPRODUCT_RTM\x10\x02\x12\x10\n\x0cPRODUCT_CHAT\x10\x03\x12\x15\n\x11PRODUCT_EDUCATION\x10\x04\x12\x16\n\x12PRODUCT_WHITEBOARD\x10\x05\x42\xa8\x01\n\x11tokenauthority.v1B\x0fInspectionProtoP\x01Z#token_authority/v1;tokenauthorityv1\xaa\x02\x11TokenAuthority.V1\xca\x02\x11TokenAuthority\\V1\xe2\x02\x1dTokenAuthority\\V1\\GPBMetadata\xea\x02\x12TokenAuthority::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,22 +36,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\021tokenauthority.v1B\017InspectionProtoP\001Z#token_authority/v1;tokenauthorityv1\252\002\021TokenAuthority.V1\312\002\021TokenAuthority\\V1\342\002\035TokenAuthority\\V1\\GPBMetadata\352\002\022TokenAuthority::V1'
   _globals['_INSPECTTOKENREQUEST'].fields_by_name['token']._loaded_options = None
   _globals['_INSPECTTOKENREQUEST'].fields_by_name['token']._serialized_options = b'\200\001\001'
-  _globals['_SIGNATUREVERDICT']._serialized_start=1454
-  _globals['_SIGNATUREVERDICT']._serialized_end=1638
-  _globals['_KEYSTATE']._serialized_start=1640
-  _globals['_KEYSTATE']._serialized_end=1750
-  _globals['_FINDINGSEVERITY']._serialized_start=1752
-  _globals['_FINDINGSEVERITY']._serialized_end=1861
+  _globals['_SIGNATUREVERDICT']._serialized_start=1599
+  _globals['_SIGNATUREVERDICT']._serialized_end=1783
+  _globals['_KEYSTATE']._serialized_start=1785
+  _globals['_KEYSTATE']._serialized_end=1895
+  _globals['_FINDINGSEVERITY']._serialized_start=1897
+  _globals['_FINDINGSEVERITY']._serialized_end=2006
+  _globals['_PRODUCT']._serialized_start=2009
+  _globals['_PRODUCT']._serialized_end=2142
   _globals['_EXPECTED']._serialized_start=132
-  _globals['_EXPECTED']._serialized_end=388
-  _globals['_INSPECTTOKENREQUEST']._serialized_start=390
-  _globals['_INSPECTTOKENREQUEST']._serialized_end=496
-  _globals['_DECODEDFIELD']._serialized_start=498
-  _globals['_DECODEDFIELD']._serialized_end=580
-  _globals['_SIGNATURE']._serialized_start=583
-  _globals['_SIGNATURE']._serialized_end=766
-  _globals['_FINDING']._serialized_start=769
-  _globals['_FINDING']._serialized_end=917
-  _globals['_INSPECTTOKENRESPONSE']._serialized_start=920
-  _globals['_INSPECTTOKENRESPONSE']._serialized_end=1451
+  _globals['_EXPECTED']._serialized_end=467
+  _globals['_INSPECTTOKENREQUEST']._serialized_start=469
+  _globals['_INSPECTTOKENREQUEST']._serialized_end=575
+  _globals['_DECODEDFIELD']._serialized_start=577
+  _globals['_DECODEDFIELD']._serialized_end=659
+  _globals['_SIGNATURE']._serialized_start=662
+  _globals['_SIGNATURE']._serialized_end=845
+  _globals['_FINDING']._serialized_start=848
+  _globals['_FINDING']._serialized_end=996
+  _globals['_INSPECTTOKENRESPONSE']._serialized_start=999
+  _globals['_INSPECTTOKENRESPONSE']._serialized_end=1596
 # @@protoc_insertion_point(module_scope)

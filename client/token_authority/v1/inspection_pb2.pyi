@@ -30,34 +30,34 @@ class _SignatureVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sign
     SIGNATURE_VERDICT_UNSPECIFIED: _SignatureVerdict.ValueType  # 0
     """Never in an answer."""
     SIGNATURE_VERDICT_VALID: _SignatureVerdict.ValueType  # 1
-    """One of the keys made it."""
+    """The token is signed with one of the keys."""
     SIGNATURE_VERDICT_INVALID: _SignatureVerdict.ValueType  # 2
-    """The token names an App ID or access key that the server has, and none of its keys made it: the
-    token was altered, or signed with a key that is not configured.
+    """The server has keys for the App ID or access key in the token, and it is signed with none of
+    them: it was altered, or signed with a key that is not configured.
     """
     SIGNATURE_VERDICT_UNKNOWN_KEY: _SignatureVerdict.ValueType  # 3
-    """The server has no key for the App ID or access key that the token names."""
+    """The server has no key for the App ID or access key in the token."""
     SIGNATURE_VERDICT_UNVERIFIABLE: _SignatureVerdict.ValueType  # 4
-    """It cannot be checked: the token cannot be read, or it is a 006 token, whose channel and user
-    have to be given, or there is no key at all.
+    """It cannot be checked: the token cannot be read, or it is a 006 token whose channel and user were
+    not given, or no key is configured.
     """
 
 class SignatureVerdict(_SignatureVerdict, metaclass=_SignatureVerdictEnumTypeWrapper):
-    """Whether a signature is right."""
+    """Whether a signature is valid."""
 
 SIGNATURE_VERDICT_UNSPECIFIED: SignatureVerdict.ValueType  # 0
 """Never in an answer."""
 SIGNATURE_VERDICT_VALID: SignatureVerdict.ValueType  # 1
-"""One of the keys made it."""
+"""The token is signed with one of the keys."""
 SIGNATURE_VERDICT_INVALID: SignatureVerdict.ValueType  # 2
-"""The token names an App ID or access key that the server has, and none of its keys made it: the
-token was altered, or signed with a key that is not configured.
+"""The server has keys for the App ID or access key in the token, and it is signed with none of
+them: it was altered, or signed with a key that is not configured.
 """
 SIGNATURE_VERDICT_UNKNOWN_KEY: SignatureVerdict.ValueType  # 3
-"""The server has no key for the App ID or access key that the token names."""
+"""The server has no key for the App ID or access key in the token."""
 SIGNATURE_VERDICT_UNVERIFIABLE: SignatureVerdict.ValueType  # 4
-"""It cannot be checked: the token cannot be read, or it is a 006 token, whose channel and user
-have to be given, or there is no key at all.
+"""It cannot be checked: the token cannot be read, or it is a 006 token whose channel and user were
+not given, or no key is configured.
 """
 Global___SignatureVerdict: _TypeAlias = SignatureVerdict  # noqa: Y015
 
@@ -70,23 +70,23 @@ class _KeyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyState.Val
     KEY_STATE_UNSPECIFIED: _KeyState.ValueType  # 0
     """No key."""
     KEY_STATE_ACTIVE: _KeyState.ValueType  # 1
-    """Signs."""
+    """Signs new tokens."""
     KEY_STATE_VERIFY_ONLY: _KeyState.ValueType  # 2
-    """Retired: signs no more, and its tokens may still be alive."""
+    """Retired: signs no new tokens; older ones may still be alive."""
     KEY_STATE_DISABLED: _KeyState.ValueType  # 3
-    """Not used for anything."""
+    """Not used."""
 
 class KeyState(_KeyState, metaclass=_KeyStateEnumTypeWrapper):
-    """What a key is used for."""
+    """The state of a key."""
 
 KEY_STATE_UNSPECIFIED: KeyState.ValueType  # 0
 """No key."""
 KEY_STATE_ACTIVE: KeyState.ValueType  # 1
-"""Signs."""
+"""Signs new tokens."""
 KEY_STATE_VERIFY_ONLY: KeyState.ValueType  # 2
-"""Retired: signs no more, and its tokens may still be alive."""
+"""Retired: signs no new tokens; older ones may still be alive."""
 KEY_STATE_DISABLED: KeyState.ValueType  # 3
-"""Not used for anything."""
+"""Not used."""
 Global___KeyState: _TypeAlias = KeyState  # noqa: Y015
 
 class _FindingSeverity:
@@ -98,7 +98,7 @@ class _FindingSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Findi
     FINDING_SEVERITY_UNSPECIFIED: _FindingSeverity.ValueType  # 0
     """Never in an answer."""
     FINDING_SEVERITY_ERROR: _FindingSeverity.ValueType  # 1
-    """Reason enough for Agora to refuse the token, or for us to be unable to read it."""
+    """Enough for Agora to refuse the token, or for the server to be unable to read it."""
     FINDING_SEVERITY_WARNING: _FindingSeverity.ValueType  # 2
     """It works, or may work, and will surprise."""
 
@@ -108,15 +108,51 @@ class FindingSeverity(_FindingSeverity, metaclass=_FindingSeverityEnumTypeWrappe
 FINDING_SEVERITY_UNSPECIFIED: FindingSeverity.ValueType  # 0
 """Never in an answer."""
 FINDING_SEVERITY_ERROR: FindingSeverity.ValueType  # 1
-"""Reason enough for Agora to refuse the token, or for us to be unable to read it."""
+"""Enough for Agora to refuse the token, or for the server to be unable to read it."""
 FINDING_SEVERITY_WARNING: FindingSeverity.ValueType  # 2
 """It works, or may work, and will surprise."""
 Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
 
+class _Product:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProductEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Product.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRODUCT_UNSPECIFIED: _Product.ValueType  # 0
+    """Derived from `error`, `error_code` or `uid`, or not known."""
+    PRODUCT_RTC: _Product.ValueType  # 1
+    """Voice, video, live streaming."""
+    PRODUCT_RTM: _Product.ValueType  # 2
+    """Signaling."""
+    PRODUCT_CHAT: _Product.ValueType  # 3
+    """Chat."""
+    PRODUCT_EDUCATION: _Product.ValueType  # 4
+    """Flexible Classroom."""
+    PRODUCT_WHITEBOARD: _Product.ValueType  # 5
+    """Interactive Whiteboard."""
+
+class Product(_Product, metaclass=_ProductEnumTypeWrapper):
+    """A product whose SDK takes tokens."""
+
+PRODUCT_UNSPECIFIED: Product.ValueType  # 0
+"""Derived from `error`, `error_code` or `uid`, or not known."""
+PRODUCT_RTC: Product.ValueType  # 1
+"""Voice, video, live streaming."""
+PRODUCT_RTM: Product.ValueType  # 2
+"""Signaling."""
+PRODUCT_CHAT: Product.ValueType  # 3
+"""Chat."""
+PRODUCT_EDUCATION: Product.ValueType  # 4
+"""Flexible Classroom."""
+PRODUCT_WHITEBOARD: Product.ValueType  # 5
+"""Interactive Whiteboard."""
+Global___Product: _TypeAlias = Product  # noqa: Y015
+
 @_typing.final
 class Expected(_message.Message):
-    """What the token was used for, and what came of it: each field that is set gets compared with the
-    token. Nothing is required.
+    """How the token was used, and what happened: each field that is set is compared with the token. All
+    are optional.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -128,20 +164,28 @@ class Expected(_message.Message):
     ROOM_UUID_FIELD_NUMBER: _builtins.int
     AT_TIME_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     """The App ID the SDK was initialised with. Empty: any."""
     channel_name: _builtins.str
-    """The channel that was joined, exactly as it was spelt. Empty: any."""
+    """The channel that was joined, exactly as the client has it. Empty: any."""
     uid: _builtins.int
-    """The integer uid the client joined with, 0 to 4294967295 (2^32 - 1); 0: it let Agora choose."""
+    """The integer uid the client joined with; 0: Agora chose one. A number outside 0 to 4294967295
+    (2^32 - 1) is a finding.
+    """
     user_account: _builtins.str
     """The string account, or the RTM, Chat or education user. Empty is a value too."""
     room_uuid: _builtins.str
     """The whiteboard or classroom room. Empty: any."""
     error_code: _builtins.int
-    """The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119; RTM 5, 6, -10005, -10009. Unset:
-    none.
+    """The number that Agora's SDK reported, e.g. 110 of RTC, -10005 of RTM, 104 of Chat. Unset: none."""
+    error: _builtins.str
+    """What Agora's SDK reported: a number, a name such as `ERR_INVALID_TOKEN`, or a message such as
+    "dynamic use static key". Has precedence over `error_code`. Empty: nothing.
     """
+    product: Global___Product.ValueType
+    """The product the token was used with. Unset: derived from the error or the uid."""
     @_builtins.property
     def at_time(self) -> _timestamp_pb2.Timestamp:
         """When the token was used. Unset: now, by the server's clock."""
@@ -156,10 +200,12 @@ class Expected(_message.Message):
         room_uuid: _builtins.str = ...,
         at_time: _timestamp_pb2.Timestamp | None = ...,
         error_code: _builtins.int = ...,
+        error: _builtins.str = ...,
+        product: Global___Product.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at_time", b"at_time", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "at_time", b"at_time", "channel_name", b"channel_name", "error_code", b"error_code", "room_uuid", b"room_uuid", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "at_time", b"at_time", "channel_name", b"channel_name", "error", b"error", "error_code", b"error_code", "product", b"product", "room_uuid", b"room_uuid", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_user: _TypeAlias = _typing.Literal["uid", "user_account"]  # noqa: Y015
     _WhichOneofArgType_user: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
@@ -176,10 +222,10 @@ class InspectTokenRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     EXPECTED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Whatever was found where a token should be, up to 64 KiB; no need to tidy it up."""
+    """Any text that was found in the place of a token, up to 64 KiB, with everything around it."""
     @_builtins.property
     def expected(self) -> Global___Expected:
-        """What the token was used for."""
+        """How the token was used."""
 
     def __init__(
         self,
@@ -197,7 +243,7 @@ Global___InspectTokenRequest: _TypeAlias = InspectTokenRequest  # noqa: Y015
 
 @_typing.final
 class DecodedField(_message.Message):
-    """One value that the token holds."""
+    """One value in the token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -205,11 +251,11 @@ class DecodedField(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     MEANING_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """Where it is, e.g. `app_id`, `services[0].channel_name`, `services[0].privileges.join_channel`."""
+    """Its place, e.g. `app_id`, `services[0].channel_name`, `services[0].privileges.join_channel`."""
     value: _builtins.str
     """The value as the token has it; numbers in decimal."""
     meaning: _builtins.str
-    """What it means, where that does not speak for itself, e.g. "until 2023-11-14 23:13:20 UTC"."""
+    """Explains the value where it is not clear by itself, e.g. "until 2023-11-14 23:13:20 UTC"."""
     def __init__(
         self,
         *,
@@ -227,7 +273,7 @@ Global___DecodedField: _TypeAlias = DecodedField  # noqa: Y015
 
 @_typing.final
 class Signature(_message.Message):
-    """Who signed."""
+    """The key that signed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -236,13 +282,13 @@ class Signature(_message.Message):
     KEY_ID_FIELD_NUMBER: _builtins.int
     KEY_STATE_FIELD_NUMBER: _builtins.int
     verdict: Global___SignatureVerdict.ValueType
-    """Whether the signature is right."""
+    """Whether the signature is valid."""
     project: _builtins.str
-    """The project whose key made it; empty unless it is valid."""
+    """The project of the key; empty unless the signature is valid."""
     key_id: _builtins.str
-    """The key that made it; empty unless it is valid."""
+    """The id of the key; empty unless the signature is valid."""
     key_state: Global___KeyState.ValueType
-    """What that key is used for; unspecified unless the signature is valid."""
+    """The state of the key; unspecified unless the signature is valid."""
     def __init__(
         self,
         *,
@@ -261,7 +307,7 @@ Global___Signature: _TypeAlias = Signature  # noqa: Y015
 
 @_typing.final
 class Finding(_message.Message):
-    """Something that gets the token refused, or that will surprise."""
+    """A reason for a refusal, or something that will surprise."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -274,9 +320,9 @@ class Finding(_message.Message):
     severity: Global___FindingSeverity.ValueType
     """How much it matters."""
     problem: _builtins.str
-    """What is wrong, in a sentence."""
+    """One sentence: what is wrong."""
     advice: _builtins.str
-    """What to do about it, in a sentence."""
+    """What to do."""
     def __init__(
         self,
         *,
@@ -295,7 +341,7 @@ Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
 class InspectTokenResponse(_message.Message):
-    """The answer to InspectTokenRequest. It holds no secret, and not the token."""
+    """The answer to InspectTokenRequest, without secrets and without the token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,13 +356,14 @@ class InspectTokenResponse(_message.Message):
     TIME_SUMMARY_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     format: _issued_token_pb2.TokenFormat.ValueType
-    """How the token is encoded; unspecified for what is not a token."""
+    """How the token is encoded; unspecified for a text without a token."""
     kind: _builtins.str
-    """What it is for, by the rule books of this contract: `whiteboard.sdk`, `whiteboard.room`,
+    """What it is for, by the token types of this contract: `whiteboard.sdk`, `whiteboard.room`,
     `whiteboard.task`, `rtc`, `rtm`, `chat.user`, `chat.app`, `education.room_user`,
-    `education.user`, `education.app`, or `access_token` for any other composition. Empty for what
-    is not a token.
+    `education.user`, `education.app`, or `access_token` for any other composition. Empty for a text
+    without a token.
     """
     token_id: _builtins.str
     """The token's fingerprint, as in IssuedToken; of the token alone where the text had more."""
@@ -325,28 +372,32 @@ class InspectTokenResponse(_message.Message):
     expired: _builtins.bool
     """Whether that was over at the time it was used."""
     time_summary: _builtins.str
-    """The times in words, e.g. "issued 2 h ago, expired 1 h ago"."""
+    """The times as a sentence, e.g. "issued 2 h ago, expired 1 h ago"."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecodedField]:
-        """Every value the token holds, in its order."""
+        """Every value in the token, in its order."""
 
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was issued. Unset where the token does not say."""
+        """When it was issued. Unset where the token does not tell."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When joining or logging in with it stops to work, in what it was used for (`expected`). Unset for
-        never, or where it is not known.
+        """When joining or logging in with it stops, for the product it was used with (`expected`). Unset
+        for never, or where it is not known.
         """
 
     @_builtins.property
     def signature(self) -> Global___Signature:
-        """Who signed it."""
+        """The key that signed it."""
 
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
-        """What is wrong, the worst first. Empty when nothing was found."""
+        """The findings, errors first; the first one is the cause to begin with. Empty if there are none."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___InspectTokenResponse]:
+        """The other tokens in the text, up to 9; `findings` of this one has SEVERAL_TOKENS then."""
 
     def __init__(
         self,
@@ -362,10 +413,11 @@ class InspectTokenResponse(_message.Message):
         time_summary: _builtins.str = ...,
         signature: Global___Signature | None = ...,
         findings: _abc.Iterable[Global___Finding] | None = ...,
+        others: _abc.Iterable[Global___InspectTokenResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "issue_time", b"issue_time", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expired", b"expired", "fields", b"fields", "findings", b"findings", "format", b"format", "issue_time", b"issue_time", "kind", b"kind", "omitted_field_count", b"omitted_field_count", "signature", b"signature", "time_summary", b"time_summary", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expired", b"expired", "fields", b"fields", "findings", b"findings", "format", b"format", "issue_time", b"issue_time", "kind", b"kind", "omitted_field_count", b"omitted_field_count", "others", b"others", "signature", b"signature", "time_summary", b"time_summary", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,7 +1,7 @@
 """Directory of identities: maps an authenticated identity to its caller. Pure."""
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +57,11 @@ class Callers:
     def have_api_keys(self) -> bool:
         """Whether some caller has one."""
         return bool(self._by_key_hash)
+
+    @property
+    def api_key_hashes(self) -> Collection[str]:
+        """The SHA-256 of all API keys, in lower-case hex."""
+        return self._by_key_hash.keys()
 
     @property
     def have_certificates(self) -> bool:

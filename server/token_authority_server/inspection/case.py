@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from token_authority_server.inspection.agora_errors import Meaning, Product, ReportedError
+from token_authority_server.inspection.agora_errors import Meaning, Product
 from token_authority_server.inspection.decoded import Decoded, Service, first_end_ms
 from token_authority_server.inspection.expected import Expected
 from token_authority_server.inspection.exposure import ExposedSecret
 from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.reported_error import ReportedError
 from token_authority_server.inspection.services import CHAT, EDUCATION, RTC, RTM, RTM2
 from token_authority_server.inspection.verify import Signature
 

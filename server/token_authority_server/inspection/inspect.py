@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.inspection.agora_errors import find_error
 from token_authority_server.inspection.case import Case, products_of
 from token_authority_server.inspection.checks.paste import IN_TOKEN
 from token_authority_server.inspection.decode import decode, decode_several
@@ -19,6 +18,7 @@ from token_authority_server.inspection.exposure import (
     redact,
 )
 from token_authority_server.inspection.findings import Finding
+from token_authority_server.inspection.reported_error import find_error
 from token_authority_server.inspection.verify import Signature, exposed_secrets, verify
 from token_authority_server.inspection.wording import span
 from token_authority_server.keyring import SigningKey

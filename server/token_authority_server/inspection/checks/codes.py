@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-from token_authority_server.inspection.agora_errors import Meaning, Product, ReportedError
+from token_authority_server.inspection.agora_errors import Meaning, Product
 from token_authority_server.inspection.case import Case, Explanation, LastCheck
 from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.reported_error import ReportedError
 from token_authority_server.inspection.verify import Verdict
 
 _ABOUT_THE_APP: Final = frozenset(

@@ -34,8 +34,7 @@ def _numbers(case: Case) -> Iterator[int]:
         yield from (number for right, number in service.rights.items() if right in names)
 
 
-def epoch_as_seconds(case: Case) -> Explanation | None:
-    """Checks for a point in time in 007."""
+def _epoch_as_seconds(case: Case) -> Explanation | None:
     decoded = case.decoded
     if decoded.format != "007" or decoded.issue_ms is None:
         return None
@@ -49,7 +48,7 @@ def epoch_as_seconds(case: Case) -> Explanation | None:
     )
 
 
-def seconds_as_epoch(case: Case) -> Explanation | None:
+def _seconds_as_epoch(case: Case) -> Explanation | None:
     """Checks for a lifetime in 006. 0 is not one: Agora takes it as 24 hours."""
     if case.decoded.format != "006":
         return None
@@ -63,8 +62,7 @@ def seconds_as_epoch(case: Case) -> Explanation | None:
     )
 
 
-def ends_before_issue(case: Case) -> Explanation | None:
-    """Checks for a 006 privilege that ended before the token was issued."""
+def _ends_before_issue(case: Case) -> Explanation | None:
     decoded = case.decoded
     if decoded.format != "006" or decoded.issue_ms is None:
         return None
@@ -79,8 +77,7 @@ def ends_before_issue(case: Case) -> Explanation | None:
     )
 
 
-def expiry_in_seconds(case: Case) -> Explanation | None:
-    """Checks for seconds in the end of a whiteboard token."""
+def _expiry_in_seconds(case: Case) -> Explanation | None:
     decoded = case.decoded
     if decoded.whiteboard is None or decoded.expire_ms is None:
         return None
@@ -93,7 +90,7 @@ def expiry_in_seconds(case: Case) -> Explanation | None:
     )
 
 
-def lifespan_in_seconds(case: Case) -> Explanation | None:
+def _lifespan_in_seconds(case: Case) -> Explanation | None:
     """Checks for a whiteboard lifespan in seconds, where the nonce gives the issue time."""
     decoded = case.decoded
     if decoded.whiteboard is None or decoded.issue_ms is None or decoded.expire_ms is None:
@@ -236,11 +233,11 @@ def _non_expiring(case: Case) -> Explanation | None:
 
 
 CAUSES: Final = (
-    Check(FindingReason.EPOCH_AS_SECONDS, Severity.ERROR, epoch_as_seconds),
-    Check(FindingReason.SECONDS_AS_EPOCH, Severity.ERROR, seconds_as_epoch),
-    Check(FindingReason.ENDS_BEFORE_ISSUE, Severity.ERROR, ends_before_issue),
-    Check(FindingReason.EXPIRY_IN_SECONDS, Severity.ERROR, expiry_in_seconds),
-    Check(FindingReason.LIFESPAN_IN_SECONDS, Severity.ERROR, lifespan_in_seconds),
+    Check(FindingReason.EPOCH_AS_SECONDS, Severity.ERROR, _epoch_as_seconds),
+    Check(FindingReason.SECONDS_AS_EPOCH, Severity.ERROR, _seconds_as_epoch),
+    Check(FindingReason.ENDS_BEFORE_ISSUE, Severity.ERROR, _ends_before_issue),
+    Check(FindingReason.EXPIRY_IN_SECONDS, Severity.ERROR, _expiry_in_seconds),
+    Check(FindingReason.LIFESPAN_IN_SECONDS, Severity.ERROR, _lifespan_in_seconds),
 )
 CHECKS: Final = (
     Check(FindingReason.EPOCH_AS_LIFESPAN, Severity.WARNING, _epoch_as_lifespan),
