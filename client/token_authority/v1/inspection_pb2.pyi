@@ -340,6 +340,78 @@ class Finding(_message.Message):
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
 
 @_typing.final
+class OtherToken(_message.Message):
+    """Another token in the same text, with the fields of InspectTokenResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    OMITTED_FIELD_COUNT_FIELD_NUMBER: _builtins.int
+    ISSUE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    TIME_SUMMARY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    format: _issued_token_pb2.TokenFormat.ValueType
+    """How it is encoded."""
+    kind: _builtins.str
+    """What it is for, e.g. `rtm`."""
+    token_id: _builtins.str
+    """Its fingerprint."""
+    omitted_field_count: _builtins.int
+    """How many more values there are than `fields` has, which holds 1000 at most."""
+    expired: _builtins.bool
+    """Whether that was over at the time it was used."""
+    time_summary: _builtins.str
+    """The times as a sentence."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecodedField]:
+        """Every value in it, in its order."""
+
+    @_builtins.property
+    def issue_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was issued. Unset where it does not tell."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When joining or logging in with it stops. Unset for never, or where it is not known."""
+
+    @_builtins.property
+    def signature(self) -> Global___Signature:
+        """The key that signed it."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """Its findings, errors first."""
+
+    def __init__(
+        self,
+        *,
+        format: _issued_token_pb2.TokenFormat.ValueType = ...,
+        kind: _builtins.str = ...,
+        token_id: _builtins.str = ...,
+        fields: _abc.Iterable[Global___DecodedField] | None = ...,
+        omitted_field_count: _builtins.int = ...,
+        issue_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        expired: _builtins.bool = ...,
+        time_summary: _builtins.str = ...,
+        signature: Global___Signature | None = ...,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "issue_time", b"issue_time", "signature", b"signature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expired", b"expired", "fields", b"fields", "findings", b"findings", "format", b"format", "issue_time", b"issue_time", "kind", b"kind", "omitted_field_count", b"omitted_field_count", "signature", b"signature", "time_summary", b"time_summary", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OtherToken: _TypeAlias = OtherToken  # noqa: Y015
+
+@_typing.final
 class InspectTokenResponse(_message.Message):
     """The answer to InspectTokenRequest, without secrets and without the token."""
 
@@ -396,8 +468,8 @@ class InspectTokenResponse(_message.Message):
         """The findings, errors first; the first one is the cause to begin with. Empty if there are none."""
 
     @_builtins.property
-    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___InspectTokenResponse]:
-        """The other tokens in the text, up to 9; `findings` of this one has SEVERAL_TOKENS then."""
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___OtherToken]:
+        """The other tokens in the text, up to 9; `findings` has SEVERAL_TOKENS then."""
 
     def __init__(
         self,
@@ -413,7 +485,7 @@ class InspectTokenResponse(_message.Message):
         time_summary: _builtins.str = ...,
         signature: Global___Signature | None = ...,
         findings: _abc.Iterable[Global___Finding] | None = ...,
-        others: _abc.Iterable[Global___InspectTokenResponse] | None = ...,
+        others: _abc.Iterable[Global___OtherToken] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "issue_time", b"issue_time", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

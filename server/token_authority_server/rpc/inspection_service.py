@@ -86,39 +86,41 @@ def _ms(at_time: Timestamp) -> int:
 
 def response_of(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
     """Converts an inspection to the answer to InspectTokenRequest."""
+    message = inspection_pb2.InspectTokenResponse()
+    _fill(message, inspection)
+    for other in inspection.others:
+        _fill(message.others.add(), other)
+    return message
+
+
+def _fill(
+    message: inspection_pb2.InspectTokenResponse | inspection_pb2.OtherToken, inspection: Inspection
+) -> None:
     signature = inspection.signature
-    message = inspection_pb2.InspectTokenResponse(
-        format=_FORMATS[inspection.format],
-        kind=inspection.kind,
-        token_id=inspection.token_id,
-        fields=[
-            inspection_pb2.DecodedField(path=path, value=value, meaning=meaning)
-            for path, value, meaning in inspection.fields
-        ],
-        omitted_field_count=inspection.omitted_field_count,
-        expired=inspection.expired,
-        time_summary=inspection.time_summary,
-        signature=inspection_pb2.Signature(
-            verdict=enum_of(inspection_pb2.SignatureVerdict, signature.verdict),
-            project=signature.project,
-            key_id=signature.key_id,
-            key_state=enum_of(inspection_pb2.KeyState, signature.key_state or "unspecified"),
-        ),
-        findings=[
-            inspection_pb2.Finding(
-                reason=finding.reason,
-                severity=enum_of(inspection_pb2.FindingSeverity, finding.severity),
-                problem=finding.problem,
-                advice=finding.advice,
-            )
-            for finding in inspection.findings
-        ],
-        others=[response_of(other) for other in inspection.others],
+    message.format = _FORMATS[inspection.format]
+    message.kind = inspection.kind
+    message.token_id = inspection.token_id
+    for path, value, meaning in inspection.fields:
+        message.fields.add(path=path, value=value, meaning=meaning)
+    message.omitted_field_count = inspection.omitted_field_count
+    message.expired = inspection.expired
+    message.time_summary = inspection.time_summary
+    message.signature.verdict = enum_of(inspection_pb2.SignatureVerdict, signature.verdict)
+    message.signature.project = signature.project
+    message.signature.key_id = signature.key_id
+    message.signature.key_state = enum_of(
+        inspection_pb2.KeyState, signature.key_state or "unspecified"
     )
+    for finding in inspection.findings:
+        message.findings.add(
+            reason=finding.reason,
+            severity=enum_of(inspection_pb2.FindingSeverity, finding.severity),
+            problem=finding.problem,
+            advice=finding.advice,
+        )
     for timestamp, ms in (
         ("issue_time", inspection.issue_ms),
         ("expire_time", inspection.expire_ms),
     ):
         if ms is not None:
             set_ms(getattr(message, timestamp), ms)
-    return message
