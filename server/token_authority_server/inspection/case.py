@@ -127,10 +127,15 @@ class Case:
         return opening or self.joined
 
     @property
+    def timed(self) -> list[Service]:
+        """The services whose times count: those in use, or all if the token has none of them."""
+        return self.used or [*self.decoded.services]
+
+    @property
     def expire_ms(self) -> int | None:
         """When joining or logging in stops, in what it was used for; None as `decoded` has it."""
         hard_end_ms = self.decoded.hard_end_ms
-        return None if hard_end_ms is None else first_end_ms(self.used, hard_end_ms)
+        return None if hard_end_ms is None else first_end_ms(self.timed, hard_end_ms)
 
     @property
     def ends_ms(self) -> Mapping[str, int]:
@@ -139,7 +144,7 @@ class Case:
         if hard_end_ms is None:
             return {}
         ends: dict[str, int] = {}
-        for service in self.used:
+        for service in self.timed:
             end_ms = service.end_ms(hard_end_ms)
             ends[service.name] = min(end_ms, ends.get(service.name, end_ms))
         return ends if len(set(ends.values())) > 1 else {}

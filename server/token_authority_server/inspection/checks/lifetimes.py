@@ -26,10 +26,10 @@ _JITTER_MS: Final = 20
 
 
 def _numbers(case: Case) -> Iterator[int]:
-    """Yields the times in the token, without privileges that are not known."""
+    """Yields the times of the services in use, without privileges that are not known."""
     if case.decoded.expire_seconds is not None:
         yield case.decoded.expire_seconds
-    for service in case.decoded.services:
+    for service in case.timed:
         names = SERVICES.get(service.type, UNKNOWN).rights
         yield from (number for right, number in service.rights.items() if right in names)
 

@@ -4,6 +4,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
+from token_authority_server.inspection.agora_errors import Product
 from token_authority_server.inspection.case import Case, Check, Explanation
 from token_authority_server.inspection.decoded import EVERY, Name, Service
 from token_authority_server.inspection.expected import MAX_UID
@@ -97,7 +98,7 @@ def _of_another_kind(case: Case, used: str) -> _Difference | None:
 def _wrong_user(case: Case) -> Explanation | None:
     if _difference(case) is not _Difference.ANOTHER:
         return None
-    if case.expected.uid == 0:
+    if case.expected.uid == 0 and any(service.channel for service in case.used):
         return Explanation(
             f"The client joined with uid 0, so that Agora chose a uid; the token is for "
             f"{_names(case)[0]}.",
@@ -152,6 +153,8 @@ def _uid_for_account(case: Case) -> Explanation | None:
 
 
 def _uid_zero_as_text(case: Case) -> Explanation | None:
+    if case.product not in (None, Product.RTC):
+        return None
     services = case.used if case.for_rtc else case.with_channel
     names = [service.user for service in services if service.user]
     if case.expected.user_account == _ZERO or not any(name.matches(_ZERO) for name in names):
@@ -179,10 +182,15 @@ def _uid_out_of_range(case: Case) -> Explanation | None:
     return None
 
 
+def _needs_user(service: Service) -> bool:
+    """Tells whether it is not for an app: it has a user's privilege, or none at all."""
+    rights = _USER_RIGHTS.get(service.type)
+    return rights is not None and (not service.rights or bool(service.rights.keys() & rights))
+
+
 def _user_empty(case: Case) -> Explanation | None:
     for service in case.used:
-        needs_user = service.rights.keys() & _USER_RIGHTS.get(service.type, frozenset())
-        if needs_user and service.user and service.user.matches(_ANYONE):
+        if _needs_user(service) and service.user and service.user.matches(_ANYONE):
             return Explanation(
                 f"The token's {SERVICES[service.type].name} user is empty: only RTC takes an empty "
                 "user as anyone.",
