@@ -198,16 +198,18 @@ def cure(case: Case, reason: FindingReason) -> Case:
         # It is made again, and so issued again.
         spec = replace(spec, issued_at=NOW)
     # The SDK reports nothing once the cause is gone; what it said about the product stays true.
-    decoded = decode(case[0].text())
+    return spec, replace(client, error_code=0, error="", product=_told_product(*case))
+
+
+def _told_product(spec: Spec, client: Expected) -> Product | None:
     error = find_error(
         client.error_code,
         client.error,
         product=client.product,
-        token_products=products_of(decoded),
+        token_products=products_of(decode(spec.text())),
         joined_channel=bool(client.channel_name) or client.uid is not None,
     )
-    product = client.product or (error.product if error else None)
-    return spec, replace(client, error_code=0, error="", product=product)
+    return client.product or (error.product if error else None)
 
 
 Cure = Callable[[Spec, Expected], Case]
@@ -271,14 +273,7 @@ def _own_key(spec: Spec, client: Expected) -> Case:
 
 def _for_product(spec: Spec, client: Expected) -> Case:
     """Makes a token of the product in use, for the client's channel and user."""
-    error = find_error(
-        client.error_code,
-        client.error,
-        product=client.product,
-        token_products=products_of(decode(spec.text())),
-        joined_channel=bool(client.channel_name) or client.uid is not None,
-    )
-    product = client.product or (error.product if error else None)
+    product = _told_product(spec, client)
     if product is None:
         is_room = client.room_uuid and client.uid is None and not client.channel_name
         product = Product.EDUCATION if is_room else Product.RTC

@@ -18,7 +18,10 @@ _WORD: Final = re.compile(r"[0-9A-Za-z_-]+")
 # As `token-authority api-key new` makes them.
 _API_KEY: Final = re.compile(r"(?<![0-9A-Za-z_-])tak_[0-9A-Za-z_-]{43}(?![0-9A-Za-z_-])")
 # Three parts of base64url, the first of which is a JSON object.
-_JWT: Final = re.compile(r"eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*")
+_JWT: Final = re.compile(
+    # Only at the start of a word: searching stays linear.
+    r"(?<![0-9A-Za-z_-])eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"
+)
 _MAX_WORDS: Final = 2000
 # What a configured API key may be, whoever made it.
 _MIN_API_KEY: Final = 16
