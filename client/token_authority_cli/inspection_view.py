@@ -123,7 +123,12 @@ class View:
         share = (client.used_at - issued) / (expires - issued)
         # Before and behind the bar there is room for a word.
         place = round(max(-0.1, min(1.1, share)) * length)
-        place = min(place, -2) if share < 0 else max(place, length + 2) if share >= 1 else place
+        if share < 0:
+            place = min(place, -2)
+        elif share >= 1:
+            place = max(place, length + 2)
+        else:
+            place = min(place, length - 1)
         bar = [" "] * (length + 2 * _MARGIN)
         bar[_MARGIN : _MARGIN + length] = ["├", *["─"] * (length - 2), "┤"]
         bar[max(0, min(len(bar) - 1, _MARGIN + place))] = "●"

@@ -1,11 +1,18 @@
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
 from typing import Any
 
 import pytest
 
 from support.keys import APP_ID, CERTIFICATE, NOW_MS
-from support.serving import running
+from support.serving import command, running
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_cli.__main__ import main
 from token_authority_server.formats.access_token_007 import build_access_token_007, rtc
@@ -121,7 +128,7 @@ def test_codes_may_be_negative(
 
 
 async def test_a_server_says_who_signed() -> None:
-    from support.commands import run as command  # noqa: PLC0415  # shares the name of ours
+    from support.commands import run as run_command  # noqa: PLC0415  # shares the name of ours
 
     async with running() as server:
         request = IssueRtcTokenRequest(
@@ -129,12 +136,50 @@ async def test_a_server_says_who_signed() -> None:
         )
         token = (await server.stub.IssueRtcToken(request)).issued_token.token
         at = ("--at", "2023-11-14T22:20:00Z", "--target", server.address)
-        ran = await command("inspect", token, "--channel", "lesson-1", "--uid", "7", *at)
+        ran = await run_command("inspect", token, "--channel", "lesson-1", "--uid", "7", *at)
         assert "signature: valid by cert-2 of classroom (active)" in ran.out
         assert ran.out.startswith("USABLE: nothing wrong was found.")
         assert ran.code == 0
-        ran = await command("inspect", token, "--uid", "8", "--error", "110", *at)
+        ran = await run_command("inspect", token, "--uid", "8", "--error", "110", *at)
         assert "error WRONG_USER" in ran.out
         assert ran.code == 1
         (line,) = [line for line in server.log if "WRONG_USER" in line.get("findings", [])]
         assert line["event"] == "inspected"
+
+
+def on_terminal(columns: int, **environment: str) -> list[str]:
+    """Runs the command on a terminal of its own; returns what that shows."""
+    main_end, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    without = {name: value for name, value in os.environ.items() if name not in _TERMINAL}
+    arguments = ("--offline", "--channel", "Lesson-1", "--at", "2023-11-14T22:20:00Z")
+    try:
+        done = subprocess.run(
+            [*command(), "inspect", TOKEN, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            env={**without, "TERM": "xterm", **environment},
+            timeout=30,
+            check=False,
+        )
+        shown = os.read(main_end, 65_536).decode()
+    finally:
+        os.close(terminal)
+        os.close(main_end)
+    assert done.returncode == 1
+    return shown.splitlines()
+
+
+_TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "TERM")
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_on_a_terminal_lines_are_wrapped_and_coloured(columns: int) -> None:
+    shown = on_terminal(columns)
+    assert shown[0].startswith("\033[31mNOT USABLE:\033[0m The client joined")
+    plain = [re.sub(r"\033\[[0-9]+m", "", line) for line in shown]
+    verdict = plain[: plain.index("")]
+    assert all(len(line) <= columns for line in verdict)
+    assert verdict[1].startswith(" " * len("NOT USABLE: "))
+    for environment in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert on_terminal(columns, **environment) == plain

@@ -61,6 +61,26 @@ def test_the_advice_for_an_expired_token_depends_on_its_product() -> None:
     assert "renewToken" not in inspect(whiteboard(), now_ms=now_ms).findings[0].advice
 
 
+@pytest.mark.parametrize(
+    ("error", "first"),
+    [
+        ("", FindingReason.WRONG_APP_ID),
+        ("110", FindingReason.WRONG_APP_ID),
+        ("dynamic key or token timeout", FindingReason.EXPIRED),
+        ("119", FindingReason.CERTIFICATE_NOT_ENABLED),
+        ("dynamic use static key", FindingReason.TOKEN_NOT_SENT),
+        ("101", FindingReason.WRONG_APP_ID),
+    ],
+)
+def test_the_finding_that_explains_the_error_comes_first(error: str, first: FindingReason) -> None:
+    use = {"app_id": "0" * 32, "channel_name": "lesson-2", "uid": 8, "error": error}
+    findings = inspect(t007(), now_ms=NOW_MS + DAY * 1000, **use).findings
+    assert findings[0].reason is first
+    assert {FindingReason.WRONG_CHANNEL, FindingReason.WRONG_USER, FindingReason.EXPIRED} <= {
+        finding.reason for finding in findings
+    }
+
+
 def test_every_reason_is_looked_for_once_and_tried() -> None:
     looked_for = Counter([reason for reason, _, _ in (*CHECKS, *LAST_CHECKS)])
     assert looked_for == Counter(FindingReason)
