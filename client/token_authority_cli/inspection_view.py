@@ -4,13 +4,13 @@ Whoever made the token chose its texts: every text is escaped before it gets col
 """
 
 import textwrap
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from token_authority_cli.output import at
+from token_authority_cli.terminal_text import cut, padded, visible, width_of
 from token_authority_client import Inspection
 
 _RED: Final = "31"
@@ -20,7 +20,6 @@ _BOLD: Final = "1"
 _COLOURS: Final = {"error": _RED, "warning": _YELLOW}
 _BAR: Final = 48
 _MARGIN: Final = 8
-_CELL: Final = 40
 _ROWS: Final[Mapping[str, frozenset[str]]] = {
     "App ID": frozenset(["WRONG_APP_ID", "APP_ID_SPELLING", "SECRET_EXPOSED"]),
     "channel": frozenset(["WRONG_CHANNEL", "CHANNEL_SPELLING", "CHANNEL_EMPTY"]),
@@ -148,19 +147,19 @@ class View:
         if not rows or not inspection.format:
             return
         cells = [
-            (name, _cut(value or "-"), _cut("-" if own is None else own), own is not None)
+            (name, cut(value or "-"), cut("-" if own is None else own), own is not None)
             for name, value, own in rows
         ]
-        widths = [max(_width(row[column]) for row in [*cells, _HEADER]) for column in range(3)]
+        widths = [max(width_of(row[column]) for row in [*cells, _HEADER]) for column in range(3)]
         yield ""
         yield "  ".join(
-            [_padded(text, size) for text, size in zip(_HEADER, widths, strict=False)]
+            [padded(text, size) for text, size in zip(_HEADER, widths, strict=False)]
         ).rstrip()
         reasons = {finding.reason: finding.severity for finding in inspection.findings}
         for name, value, own, is_given in cells:
             mark = self._mark(name, reasons) if is_given else ""
             texts = [
-                _padded(text, size) for text, size in zip((name, value, own), widths, strict=True)
+                padded(text, size) for text, size in zip((name, value, own), widths, strict=True)
             ]
             yield f"{'  '.join(texts)}  {mark}".rstrip()
 
@@ -239,25 +238,3 @@ def _token_value(inspection: Inspection, row: str) -> str:
     if not values and inspection.format == "006" and row in ("channel", "user"):
         return _NOT_IN_006
     return ", ".join([value or '""' for value in dict.fromkeys(values)])
-
-
-def visible(text: str) -> str:
-    """Escapes characters that move the cursor, break the line or reverse the text."""
-    return "".join([char if char.isprintable() else repr(char)[1:-1] for char in text])
-
-
-def _cut(text: str) -> str:
-    shown = visible(text)
-    return shown if len(shown) <= _CELL else f"{shown[: _CELL - 1]}…"
-
-
-def _width(text: object) -> int:
-    """Returns how many columns a text takes."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in str(text)
-    )
-
-
-def _padded(text: object, width: int) -> str:
-    return f"{text}{' ' * (width - _width(text))}"

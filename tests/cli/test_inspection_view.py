@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from token_authority_cli.inspection_view import Client, View, visible
+from token_authority_cli.inspection_view import Client, View
+from token_authority_cli.terminal_text import visible
 from token_authority_client import DecodedField, Finding, Inspection, Signature
 
 ISSUED = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
@@ -128,7 +129,8 @@ def test_no_text_reaches_the_terminal_unescaped() -> None:
         signature=Signature("valid", EVIL, EVIL, EVIL),  # type: ignore[arg-type]  # as above
     )
     answer = Inspection(**{**vars_of(answer), "others": (answer,)})
-    by = client(channel=EVIL, user=EVIL, room=EVIL, product=EVIL, **{"App ID": EVIL})
+    names = ("App ID", "channel", "user", "room", "product")
+    by = Client(dict.fromkeys(names, EVIL), ISSUED, is_now=False)
     for width in (None, 30):
         for line in View(width, in_colour=False).lines(answer, by, verbose=True):
             assert line.isprintable(), repr(line)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -141,7 +141,7 @@ def draw(chance: Chance) -> Case:
     names = ("rtc", "rtm", "chat", "education")
     users = {name: user if chance.random() < 0.8 else "bob" for name in names}
     form = chance.choice(("007", "007", "007", "006", "006", "netless"))
-    products = [("rtc",), ("rtc",), ("rtm",)]
+    products: list[tuple[str, ...]] = [("rtc",), ("rtc",), ("rtm",)]
     if form == "007":
         products += [("rtc", "rtm"), ("chat",), ("education",), ("chat", "rtm"), ("rtm", "rtc")]
     app_id = chance.choice((APP_ID, APP_ID, APP_ID, OTHER_APP_ID))
@@ -228,8 +228,8 @@ def _same_user(spec: Spec, client: Expected) -> Case:
         # Agora chose one: the client joins with the one in the token.
         own = spec.users["rtc"]
         is_uid = own.isdecimal() and 0 < int(own) < 2**32
-        joins = {"uid": int(own)} if is_uid else {"uid": None, "user_account": own}
-        return spec, replace(client, **joins)  # type: ignore[arg-type]  # its fields
+        joins: dict[str, Any] = {"uid": int(own)} if is_uid else {"uid": None, "user_account": own}
+        return spec, replace(client, **joins)
     return _for_users(spec, client.user or "alice"), client
 
 

@@ -34,7 +34,7 @@ def test_the_search_sees_a_cure_that_does_not_help(monkeypatch: pytest.MonkeyPat
 
     case = Spec("007", ("rtc",), users=USERS), Expected(channel_name="lesson-2")
     assert check(case) == 1
-    monkeypatch.setitem(CURES, FindingReason.WRONG_CHANNEL, useless)  # type: ignore[arg-type]  # a dict
+    monkeypatch.setitem(CURES, FindingReason.WRONG_CHANNEL, useless)
     with pytest.raises(AssertionError, match="WRONG_CHANNEL stays"):
         check(case)
 
@@ -43,7 +43,7 @@ def test_the_search_sees_a_cure_that_brings_an_error(monkeypatch: pytest.MonkeyP
     def expiring(spec: Spec, client: Expected) -> contradictions.Case:
         return replace(spec, channel=client.channel_name, ends=(NOW, NOW)), client
 
-    monkeypatch.setitem(CURES, FindingReason.WRONG_CHANNEL, expiring)  # type: ignore[arg-type]  # a dict
+    monkeypatch.setitem(CURES, FindingReason.WRONG_CHANNEL, expiring)
     with pytest.raises(AssertionError, match="brings"):
         check((Spec("007", ("rtc",), users=USERS), Expected(channel_name="lesson-2")))
 

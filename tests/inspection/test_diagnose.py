@@ -1,6 +1,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_the_advice_for_an_expired_token_depends_on_its_product() -> None:
     ],
 )
 def test_the_finding_that_explains_the_error_comes_first(error: str, first: FindingReason) -> None:
-    use = {"app_id": "0" * 32, "channel_name": "lesson-2", "uid": 8, "error": error}
+    use: dict[str, Any] = {"app_id": "0" * 32, "channel_name": "lesson-2", "uid": 8, "error": error}
     findings = inspect(t007(), now_ms=NOW_MS + DAY * 1000, **use).findings
     assert findings[0].reason is first
     assert {FindingReason.WRONG_CHANNEL, FindingReason.WRONG_USER, FindingReason.EXPIRED} <= {

@@ -200,7 +200,7 @@ async def test_header_and_finding_name_the_same_end(builder: Node) -> None:
     (finding,) = [one for one in late.findings if one.reason == "EXPIRED"]
     assert finding.problem.startswith("The token had expired 2 h before it was used: it was valid ")
     assert "RTM ended at 2023-11-15 00:13:20 UTC" in finding.problem
-    between = {"now_ms": NOW_MS + 90 * 60_000}
+    between: dict[str, Any] = {"now_ms": NOW_MS + 90 * 60_000}
     assert inspect(token, **between).expired
     for_rtm = inspect(token, **between, user_account="alice", product="rtm")
     assert not for_rtm.expired

@@ -105,7 +105,6 @@ ERRORS: Final[Sequence[AgoraError]] = (
             "a token was sent to a project that has no App Certificate enabled",
         ),
         "static use dynamic key",
-        "static use dynamic ke",
         "static use dyanmic ke",
     ),
     _rtc(
@@ -117,7 +116,6 @@ ERRORS: Final[Sequence[AgoraError]] = (
         "invalid vendor key",
         "can not find appid",
         "connection changed invalid app id",
-        "connection changed reason invalid app id",
     ),
     _rtc(
         109,
@@ -126,7 +124,6 @@ ERRORS: Final[Sequence[AgoraError]] = (
         _EXPIRED,
         "ERR_DYNAMIC_KEY_TIMEOUT",
         "dynamic key or token timeout",
-        "dynamic key timeout",
     ),
     _rtc(
         110,
@@ -135,7 +132,6 @@ ERRORS: Final[Sequence[AgoraError]] = (
         _INVALID,
         "ERR_NO_AUTHORIZED",
         "invalid token authorized failed",
-        "no authorized",
     ),
     _rtc(118, "ERR_DYNAMIC_KEY_EXPIRED", "FAQ", _EXPIRED, "dynamic key expired"),
     _rtc(
@@ -145,14 +141,12 @@ ERRORS: Final[Sequence[AgoraError]] = (
         _Says(
             Meaning.INVALID, "the token is invalid, or the project requires one and none was sent"
         ),
-        "connection changed reason invalid token",
     ),
     _rtc(
         9,
         "CONNECTION_CHANGED_TOKEN_EXPIRED",
         "RTC",
         _EXPIRED,
-        "connection changed reason token expired",
     ),
     _rtm(4, "LOGIN_ERR_INVALID_APP_ID", "RTM1", _APP_ID, "rtm login error invalid app id"),
     _rtm(5, "LOGIN_ERR_INVALID_TOKEN", "RTM1", _INVALID, "rtm login error invalid token"),

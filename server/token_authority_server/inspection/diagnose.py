@@ -1,6 +1,6 @@
 """Runs every check on a case. Pure."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from token_authority_server.inspection.agora_errors import Meaning
@@ -30,7 +30,7 @@ LAST_CHECKS: Final[Sequence[LastCheck]] = (*times.LAST_CHECKS, *codes.CHECKS)
 
 _ALWAYS_FIRST: Final = frozenset([FindingReason.SECRET_EXPOSED])
 # The findings that explain what Agora reported come before the others.
-_EXPLAINING: Final[Mapping[Meaning, Set[FindingReason]]] = {
+_EXPLAINING: Final[Mapping[Meaning, frozenset[FindingReason]]] = {
     Meaning.EXPIRED: frozenset(
         [
             FindingReason.SECONDS_AS_EPOCH,

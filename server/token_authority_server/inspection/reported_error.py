@@ -40,7 +40,9 @@ class ReportedError(NamedTuple):
 
 
 def _words(text: str) -> str:
-    return f" {_BETWEEN_WORDS.sub(' ', _CAMEL_CASE.sub(' ', text).lower()).strip()} "
+    words = _BETWEEN_WORDS.sub(" ", _CAMEL_CASE.sub(" ", text).lower()).strip()
+    # Newer SDKs write "ConnectionChangedReason…" for "ConnectionChanged…".
+    return f" {words} ".replace(" connection changed reason ", " connection changed ")
 
 
 _PHRASES: Final = [
