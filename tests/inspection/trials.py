@@ -1191,6 +1191,21 @@ SAYINGS: list[tuple[FindingReason, Trial, str]] = [
         "RTM allows.",
     ),
     (
+        FindingReason.TOKEN_NOT_SENT,
+        of(GOOD, error=WEB_ERROR.format("dynamic use static key")),
+        "the client sent none (ERR_DYNAMIC_USE_STATIC_KEY)",
+    ),
+    (
+        FindingReason.REFUSED_UNEXPLAINED,
+        of(GOOD, error=" 110 "),
+        "Agora calls the token invalid (code 110)",
+    ),
+    (
+        FindingReason.CODE_NOT_ABOUT_TOKENS,
+        of(GOOD, error="<b>\x1b[31m strange"),
+        "The error ('<b>\\x1b[31m strange') is not known here.",
+    ),
+    (
         FindingReason.CODE_NOT_ABOUT_TOKENS,
         of(GOOD, error_code=17),
         "The error (code 17) is not known here.",

@@ -29,8 +29,11 @@ class ReportedError(NamedTuple):
 
     def __str__(self) -> str:
         """Names it for a sentence, without line breaks and cut where it is long."""
-        if self.code and not self.text:
+        text = self.text.strip()
+        if self.code and (not text or text == str(self.code)):
             return f"code {self.code}"
+        if self.entry is not None:
+            return self.entry.name
         return quoted(" ".join(self.text.split()))
 
     @property
