@@ -37,5 +37,5 @@ exit codes:
   5  the server is not set up for this
   6  a limit was reached: ask again later, or for less
   7  no server answers, or not in time
-  1  anything else; `explain`: refused; `audit`: altered, or no such record
+  1  anything else; `explain`: refused; `inspect`: not usable; `audit`: altered, or no such record
 """

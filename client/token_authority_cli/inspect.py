@@ -1,14 +1,17 @@
-"""`token-authority inspect`: explains a token, with a server's keys or without."""
+"""`token-authority inspect`: explains a token, with or without a server's keys."""
 
 import argparse
 import os
+import shutil
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from token_authority.v1.inspection_pb2 import InspectTokenRequest, InspectTokenResponse
 from token_authority_cli.arguments import integer, moment
 from token_authority_cli.commands import HELP
-from token_authority_cli.output import at
+from token_authority_cli.inspection_view import Client, View
 from token_authority_cli.server import needs_server
 from token_authority_cli.server_options import add_options, answer, ask
 from token_authority_client import Inspection, InvalidRequest, _responses
@@ -19,13 +22,8 @@ examples:
   token-authority inspect 007eJxTYB… --channel lesson-1 --uid 7 --error 110
   pbpaste | token-authority inspect - --offline
 """
-_RED: Final = "31"
-_YELLOW: Final = "33"
-_GREEN: Final = "32"
-_BOLD: Final = "1"
+_PRODUCTS: Final = ("rtc", "rtm", "chat", "education", "whiteboard")
 ResultT = TypeVar("ResultT")
-
-_COLOURS: Final = {"error": _RED, "warning": _YELLOW}
 
 
 def add_commands(commands: Any) -> None:
@@ -33,26 +31,37 @@ def add_commands(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "inspect",
         help=HELP["inspect"],
-        description="Say what is in a token, who signed it, and why Agora refuses it. Say what it "
-        "was used for, and that is compared with it.",
+        description="Explain a token: its content, its signer, and why Agora refuses it. The "
+        "options that describe its use are compared with it. Exits with 1 if the token is not "
+        "usable.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("token", metavar="TOKEN", help="the token, as it was found; -: read it")
-    used = parser.add_argument_group("what it was used for")
+    parser.add_argument(
+        "token", metavar="TOKEN", help="the token, as it was found; -: read standard input"
+    )
+    used = parser.add_argument_group("how it was used")
     used.add_argument("--app-id", metavar="ID", help="the App ID the SDK was initialised with")
     used.add_argument("--channel", metavar="NAME", help="the channel that was joined")
     user = used.add_mutually_exclusive_group()
-    user.add_argument("--uid", type=integer, metavar="N", help="the integer uid of who joined")
+    user.add_argument(
+        "--uid", type=integer, metavar="N", help="the integer uid the client joined with"
+    )
     user.add_argument("--user-account", metavar="NAME", help="or the string account or user")
     used.add_argument("--room", metavar="UUID", help="the whiteboard or classroom room")
-    used.add_argument("--at", type=moment, metavar="WHEN", help="when; by default now")
-    used.add_argument("--error", type=integer, metavar="CODE", help="the code the SDK gave")
+    used.add_argument("--at", type=moment, metavar="WHEN", help="when it was used; by default now")
+    used.add_argument(
+        "--error",
+        metavar="ERROR",
+        help="what the SDK reported: a number (110), a name (ERR_INVALID_TOKEN) or a message text",
+    )
+    used.add_argument("--product", choices=_PRODUCTS, help="the product it was used with")
+    parser.add_argument("--verbose", action="store_true", help="also show every value in the token")
     parser.add_argument(
         "--offline",
         action="store_true",
-        help="ask no server: say what can be said without its keys",
+        help="explain it without a server, and so without keys",
     )
     add_options(parser)
     parser.set_defaults(run=_run)
@@ -72,16 +81,28 @@ def _question(arguments: argparse.Namespace, client: InspectionMethods[ResultT])
         user_account=arguments.user_account,
         room_uuid=arguments.room,
         at_time=arguments.at,
-        error_code=arguments.error,
+        error=arguments.error,
+        product=arguments.product,
     )
 
 
 def _online(arguments: argparse.Namespace) -> int:
-    return ask(arguments, lambda client: _question(arguments, client), _show)
+    inspections: list[Inspection] = []
+
+    def question(client: InspectionMethods[Inspection]) -> Inspection:
+        inspections.append(_question(arguments, client))
+        return inspections[0]
+
+    return _exit_code(ask(arguments, question, _shower(arguments)), inspections)
+
+
+def _exit_code(code: int, inspections: list[Inspection]) -> int:
+    """Returns 1 where there is an answer, and the token is not usable."""
+    return code or int(not all(inspection.usable for inspection in inspections))
 
 
 class _WithoutServer(InspectionMethods[Inspection]):
-    """Answers in this process, without a key."""
+    """Inspects in this process, without keys."""
 
     def _inspect(self, message: InspectTokenRequest) -> Inspection:
         from token_authority_server.errors import Refusal  # noqa: PLC0415  # lazily, as in server
@@ -96,7 +117,13 @@ class _WithoutServer(InspectionMethods[Inspection]):
 
 @needs_server
 def _offline(arguments: argparse.Namespace) -> int:
-    return answer(arguments, lambda: _question(arguments, _WithoutServer()), _show)
+    inspections: list[Inspection] = []
+
+    def question() -> Inspection:
+        inspections.append(_question(arguments, _WithoutServer()))
+        return inspections[0]
+
+    return _exit_code(answer(arguments, question, _shower(arguments)), inspections)
 
 
 def _token(arguments: argparse.Namespace) -> str:
@@ -104,40 +131,28 @@ def _token(arguments: argparse.Namespace) -> str:
     return sys.stdin.read() if is_piped else str(arguments.token)
 
 
-def _show(inspection: Inspection) -> None:
-    """Prints an inspection for people, in colour on a terminal."""
-    unread = f"format {inspection.format}, cannot be read" if inspection.format else "not a token"
-    kind = inspection.kind or unread
-    print(f"{_painted(kind, _BOLD)}  {inspection.time_summary}".rstrip())
-    signature = inspection.signature
-    who = f" by {signature.key_id} of {signature.project}" if signature.key_id else ""
-    state = f" ({signature.key_state})" if signature.key_id else ""
-    colour = _GREEN if signature.verdict == "valid" else _YELLOW
-    print(f"signature: {_painted(signature.verdict, colour)}{who}{state}")
-    if inspection.expire_time is not None:
-        print(f"{'expired' if inspection.expired else 'expires'}: {at(inspection.expire_time)}")
-    for field in inspection.fields:
-        meaning = f"  ({field.meaning})" if field.meaning else ""
-        print(_visible(f"  {field.path} = {field.value}{meaning}"))
-    if inspection.omitted_field_count:
-        print(f"  … and {inspection.omitted_field_count} more values")
-    for finding in inspection.findings:
-        colour = _COLOURS.get(finding.severity, _BOLD)
-        print(f"{_painted(finding.severity, colour)} {finding.reason}: {_visible(finding.problem)}")
-        print(f"  {finding.advice}")
-    if not inspection.findings:
-        print("nothing wrong was found")
+def _shower(arguments: argparse.Namespace) -> Callable[[Inspection], None]:
+    """Returns the function that prints an inspection, wrapped and in colour on a terminal."""
+
+    def show(inspection: Inspection) -> None:
+        is_terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if is_terminal else None
+        # https://no-color.org
+        in_colour = is_terminal and not os.environ.get("NO_COLOR")
+        view = View(width, in_colour and os.environ.get("TERM") != "dumb")
+        for line in view.lines(inspection, _client(arguments), verbose=arguments.verbose):
+            print(line)
+
+    return show
 
 
-def _visible(text: str) -> str:
-    """Escapes what could move the cursor, break the line or turn the text around.
-
-    Whoever made the token chose its texts.
-    """
-    return "".join([char if char.isprintable() else repr(char)[1:-1] for char in text])
-
-
-def _painted(text: str, colour: str) -> str:
-    # https://no-color.org
-    in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return f"\033[{colour}m{text}\033[0m" if in_colour else text
+def _client(arguments: argparse.Namespace) -> Client:
+    user = arguments.user_account if arguments.uid is None else str(arguments.uid)
+    values = {
+        "App ID": arguments.app_id,
+        "channel": arguments.channel,
+        "user": user,
+        "room": arguments.room,
+        "product": arguments.product,
+    }
+    return Client(values, arguments.at or datetime.now(UTC), arguments.at is None)

@@ -1,18 +1,26 @@
-"""The method that explains a token, written once, like those of `requests`."""
+"""The method that explains a token, written once for both clients, like those of `requests`."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from token_authority.v1 import inspection_pb2
 from token_authority_client._message_builder import build, invalid, one_of, timestamp
-from token_authority_client._values import IssuedToken
+from token_authority_client._values import IssuedToken, Product
 
+_PRODUCTS: Final[Mapping[str, int]] = {
+    "rtc": inspection_pb2.PRODUCT_RTC,
+    "rtm": inspection_pb2.PRODUCT_RTM,
+    "chat": inspection_pb2.PRODUCT_CHAT,
+    "education": inspection_pb2.PRODUCT_EDUCATION,
+    "whiteboard": inspection_pb2.PRODUCT_WHITEBOARD,
+}
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
 class InspectionMethods(ABC, Generic[ResultT_co]):
-    """What InspectionService does."""
+    """The methods of InspectionService."""
 
     @abstractmethod
     def _inspect(self, message: inspection_pb2.InspectTokenRequest) -> ResultT_co:
@@ -28,26 +36,31 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
         user_account: str | None = None,
         room_uuid: str | None = None,
         at_time: datetime | None = None,
+        error: str | int | None = None,
+        product: Product | None = None,
         error_code: int | None = None,
     ) -> ResultT_co:
-        """Explains a token: what is in it, who signed it, and why it is refused.
+        """Explains a token: its content, its signer, and why it is refused.
 
-        Whoever made it, and whatever else the text has around it. What is known of its use is
-        compared with it.
+        Any token of any maker, with any text around it. What is given about its use is compared
+        with it.
 
         Args:
-            token: Whatever was found where a token should be: 1 to 65536 bytes, no need to tidy up.
+            token: Any text that was found in the place of a token: 1 to 65536 bytes.
             app_id: The App ID the SDK was initialised with.
-            channel: The channel that was joined, exactly as it was spelt.
-            uid: The integer uid of who joined, 0 to 4294967295; 0: it let Agora choose.
+            channel: The channel that was joined, exactly as the client has it.
+            uid: The integer uid the client joined with; 0: Agora chose one. A number that is not
+                from 0 to 4294967295 is a finding.
             user_account: Or the string account, or the RTM, Chat or education user.
             room_uuid: The whiteboard or classroom room.
             at_time: When it was used; with a time zone. Unset: now, by the server's clock.
-            error_code: The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119;
-                RTM 5, 6, -10005, -10009.
+            error: What Agora's SDK reported: a number (110), a name ("ERR_INVALID_TOKEN") or a
+                message text ("dynamic use static key"), up to 65536 bytes.
+            product: The product it was used with. Unset: derived from the error or the uid.
+            error_code: A number like `error`, which has precedence.
 
         Raises:
-            TokenAuthorityError: No explanation; see its subclasses.
+            TokenAuthorityError: There is no explanation; see its subclasses.
         """
         _check_type(token)
         one_of("expected.user", uid=uid, user_account=user_account)
@@ -56,17 +69,41 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
             "expected.",
             app_id=app_id,
             channel_name=channel,
-            uid=uid,
+            uid=_within_int64(uid),
             user_account=user_account,
             room_uuid=room_uuid,
             at_time=timestamp("expected.at_time", at_time),
             error_code=error_code,
+            error=str(error) if _is_number(error) else error,
+            product=_product(product),
         )
         message = build(inspection_pb2.InspectTokenRequest, "", token=token, expected=expected)
         return self._inspect(message)
 
 
+def _is_number(error: object) -> bool:
+    return isinstance(error, int) and not isinstance(error, bool)
+
+
+def _within_int64(uid: int | None) -> int | None:
+    """Returns the nearest number that the message can hold: all of those are out of range."""
+    return max(-(2**63), min(uid, 2**63 - 1)) if _is_number(uid) and uid is not None else uid
+
+
+def _product(name: str | None) -> int | None:
+    """Returns the number of a product.
+
+    Raises:
+        InvalidRequest: There is no such product.
+    """
+    if name is None:
+        return None
+    if name not in _PRODUCTS:
+        raise invalid("expected.product", "INVALID_VALUE", f"must be one of {', '.join(_PRODUCTS)}")
+    return _PRODUCTS[name]
+
+
 def _check_type(token: object) -> None:
-    """Refuses what `issue_…_token` returned: not all of it is the token."""
+    """Rejects an IssuedToken, of which only a part is the token."""
     if isinstance(token, IssuedToken):
         raise invalid("token", "INVALID_VALUE", "must be text: pass issued.token")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
@@ -129,21 +129,28 @@ def inspection(response: Any) -> Inspection:
     """
     with reading():
         message: inspection_pb2.InspectTokenResponse = response
-        return Inspection(
-            format=_FORMATS.get(message.format, "unknown") if message.format else None,
-            kind=message.kind,
-            token_id=message.token_id,
-            fields=tuple(
-                [DecodedField(field.path, field.value, field.meaning) for field in message.fields]
-            ),
-            omitted_field_count=message.omitted_field_count,
-            issue_time=moment(message, "issue_time"),
-            expire_time=moment(message, "expire_time"),
-            expired=message.expired,
-            time_summary=message.time_summary,
-            signature=_signature(message.signature),
-            findings=tuple([_finding(finding) for finding in message.findings]),
-        )
+        others = tuple([_inspection(other) for other in message.others])
+        return replace(_inspection(message), others=others)
+
+
+def _inspection(
+    message: inspection_pb2.InspectTokenResponse | inspection_pb2.OtherToken,
+) -> Inspection:
+    return Inspection(
+        format=_FORMATS.get(message.format, "unknown") if message.format else None,
+        kind=message.kind,
+        token_id=message.token_id,
+        fields=tuple(
+            [DecodedField(field.path, field.value, field.meaning) for field in message.fields]
+        ),
+        omitted_field_count=message.omitted_field_count,
+        issue_time=moment(message, "issue_time"),
+        expire_time=moment(message, "expire_time"),
+        expired=message.expired,
+        time_summary=message.time_summary,
+        signature=_signature(message.signature),
+        findings=tuple([_finding(finding) for finding in message.findings]),
+    )
 
 
 def _issued_token(message: issued_token_pb2.IssuedToken) -> IssuedToken:

@@ -10,6 +10,7 @@ TokenFormat = Literal["006", "007", "netless", "unknown"]
 SignatureVerdict = Literal["valid", "invalid", "unknown_key", "unverifiable", "unknown"]
 KeyState = Literal["active", "verify_only", "disabled", "unknown"]
 FindingSeverity = Literal["error", "warning", "unknown"]
+Product = Literal["rtc", "rtm", "chat", "education", "whiteboard"]
 RtmAccess = Literal["read", "write"]
 RtmResourceType = Literal[
     "message_channel", "stream_channel", "group_channel", "server_group", "user"
@@ -100,68 +101,74 @@ class RtmPermission:
 
 @dataclass(frozen=True, slots=True)
 class DecodedField:
-    """One value that a token holds."""
+    """One value in a token."""
 
     path: str
-    """Where it is, e.g. `services[0].channel_name`."""
+    """Its place, e.g. `services[0].channel_name`."""
     value: str
     """The value as the token has it; numbers in decimal."""
     meaning: str
-    """What it means, where that does not speak for itself; else ""."""
+    """Explains the value where it is not clear by itself; else ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who signed a token."""
+    """The key that signed a token."""
 
     verdict: SignatureVerdict
-    """Whether one of the server's keys made the signature; "unknown_key" if it has none for the
-    token's App ID or access key, "unverifiable" if that cannot be told."""
+    """Whether the signature is valid; "unknown_key" if the server has no key for the token's App ID
+    or access key, "unverifiable" if it cannot be checked."""
     project: str
-    """The project whose key made it; "" unless it is valid."""
+    """The project of the key; "" unless the signature is valid."""
     key_id: str
-    """The key that made it; "" unless it is valid."""
+    """The id of the key; "" unless the signature is valid."""
     key_state: KeyState | None
-    """What that key is used for; None unless the signature is valid."""
+    """The state of the key; None unless the signature is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that gets a token refused, or that will surprise."""
+    """A reason for a refusal, or something that will surprise."""
 
     reason: str
     """Stable, in UPPER_SNAKE_CASE."""
     severity: FindingSeverity
-    """Error: reason enough for a refusal. Warning: it works, or may work, and will surprise."""
+    """Error: enough for a refusal. Warning: it works, or may work, and will surprise."""
     problem: str
     """What is wrong."""
     advice: str
-    """What to do about it."""
+    """What to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is in a token, who signed it, and what is wrong with it. It has not the token itself."""
+    """The explanation of a token: its content, its signer and the findings; not the token."""
 
     format: TokenFormat | None
-    """How it is encoded; None for what is not a token."""
+    """How it is encoded; None for a text without a token."""
     kind: str
-    """What it is for, e.g. `rtc` or `whiteboard.room`; "" for what is not a token."""
+    """What it is for, e.g. `rtc` or `whiteboard.room`; "" for a text without a token."""
     token_id: str
     """Its fingerprint, as in IssuedToken."""
     fields: tuple[DecodedField, ...]
-    """Every value it holds, in its order."""
+    """Its values in their order."""
     omitted_field_count: int
-    """How many more values there are than `fields` has, which holds 1000 at most."""
+    """How many more values it has than `fields`, which has 1000 at most."""
     issue_time: datetime | None
-    """When it was issued; UTC. None where it does not say."""
+    """When it was issued; UTC. None where it does not tell."""
     expire_time: datetime | None
-    """When joining or logging in with it stops to work. None for never, or where that is not
-    known."""
+    """When joining or logging in with it stops. None for never, or where that is not known."""
     expired: bool
     """Whether that was over at the time it was used."""
     time_summary: str
-    """The times in words."""
+    """The times as a sentence."""
     signature: Signature
     findings: tuple[Finding, ...]
-    """What is wrong, the worst first. Empty when nothing was found."""
+    """Errors first; the first one is the cause to begin with. Empty if there are none."""
+    others: tuple["Inspection", ...] = ()
+    """The other tokens in the text, up to 9."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing was found for which Agora would refuse the token."""
+        return not any(finding.severity == "error" for finding in self.findings)

@@ -22,7 +22,7 @@ from token_authority_server.errors import (
 from token_authority_server.families import Moment, ServiceAccess, Terms, TokenFamily
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.identity.directory import Callers
-from token_authority_server.inspection import Expected, Inspection, inspection_steps
+from token_authority_server.inspection import Expected, Inspection, KnownSecrets, inspection_steps
 from token_authority_server.keyring import Keyring, SigningKey
 from token_authority_server.limits import RateLimiter, Turns
 
@@ -225,21 +225,22 @@ class Authority:
         Raises:
             Refusal: GRANT_MISSING: the caller may not inspect any project. RATE_LIMITED.
         """
-        keys = self._policy.keyring.keys(_projects(context.caller, "inspect"))
+        policy = self._policy
+        keys = policy.keyring.keys(_projects(context.caller, "inspect"))
         await self.charge_inspection(context, 1)
-        steps = inspection_steps(text, expected, keys, self._moments().now_ms)
-        inspection = await self._inspections.run(steps)
-        await self._trail.record(
-            [
-                {
-                    **context.record("inspected"),
-                    "kind": inspection.kind,
-                    "token_id": inspection.token_id,
-                    "project": inspection.signature.project,
-                    "key_id": inspection.signature.key_id,
-                }
-            ]
+        known = KnownSecrets(
+            policy.keyring.keys(policy.keyring.project_names), policy.callers.api_key_hashes
         )
+        steps = inspection_steps(text, expected, keys, self._moments().now_ms, known)
+        inspection = await self._inspections.run(steps)
+        record = {
+            **context.record("inspected"),
+            "kind": inspection.kind,
+            "token_id": inspection.token_id,
+            "project": inspection.signature.project,
+            "key_id": inspection.signature.key_id,
+        }
+        await self._trail.record([record, *_exposed_records(context, inspection)])
         return inspection
 
     def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
@@ -310,6 +311,19 @@ def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     if not projects:
         raise allowance_missing(allowance, "")
     return projects
+
+
+def _exposed_records(context: CallContext, inspection: Inspection) -> list[dict[str, Any]]:
+    """Records each credential that was pasted, without its text: operators have to rotate it."""
+    return [
+        {
+            **context.record("secret_exposed"),
+            "kind": exposed.credential.value,
+            "project": exposed.project,
+            "key_id": exposed.key_id,
+        }
+        for exposed in inspection.exposed
+    ]
 
 
 def _audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:

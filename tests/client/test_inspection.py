@@ -85,6 +85,8 @@ async def test_every_argument_goes_out_and_every_word_comes_in(
         room_uuid="r",
         at_time=AT.astimezone(timezone(timedelta(hours=8))),
         error_code=110,
+        error="ERR_INVALID_TOKEN",
+        product="rtc",
     )
     assert inspection == READ
     await either.inspect_token("x", user_account="")
@@ -96,6 +98,8 @@ async def test_every_argument_goes_out_and_every_word_comes_in(
     assert (expected.app_id, expected.channel_name, expected.room_uuid) == (APP_ID, "lesson-1", "r")
     assert expected.at_time.ToDatetime(tzinfo=UTC) == AT
     assert expected.error_code == 110
+    assert expected.error == "ERR_INVALID_TOKEN"
+    assert expected.product == 1
     assert [request.expected.WhichOneof("user") for request in sent] == [
         "uid",
         "user_account",
@@ -184,6 +188,9 @@ def test_a_strange_message_is_an_internal_error(strange: Any) -> None:
         ({"at_time": 1_700_000_000}, "expected.at_time"),
         ({"at_time": AT.replace(tzinfo=None)}, "expected.at_time"),
         ({"error_code": "110"}, "expected.error_code"),
+        ({"error": 7.5}, "expected.error"),
+        ({"error": True}, "expected.error"),
+        ({"product": "video"}, "expected.product"),
         ({"error_code": 2**40}, "expected.error_code"),
     ],
 )

@@ -2,9 +2,10 @@
 
     python tests/inspection/fuzz.py [--count 200000] [--seed 1]
 
-prints the seed and how many inputs got each verdict. It exits with 1, and shows the input, on an
-exception, an inspection that takes too long, an answer out of bounds, or one that shows a secret or
-the token. The same seed makes the same inputs.
+prints the seed and how many inputs got each verdict; then it inspects one token with error codes
+from the whole range of 32 bits. It exits with 1, and shows the input, on an exception, an
+inspection that takes too long, an answer out of bounds, or one that shows a secret or the token.
+The same seed makes the same inputs.
 """
 
 import argparse
@@ -38,15 +39,28 @@ from inspection.tokens import (
 )
 from support.keys import APP_ID, NOW_MS
 from token_authority_server.formats import service_packing as v007
-from token_authority_server.inspection import Expected, Inspection, inspect_token
+from token_authority_server.inspection import Expected, Inspection, Product, inspect_token
 from vectors import run
 
 # Many times what the worst input takes on a slow machine, and far below what would be an attack.
 MAX_SECONDS: Final = 0.1
+# From so many inputs on, all codes are tried.
+_FULL: Final = 100_000
 _MAX_MS: Final = 253_402_300_799_999
 _BYTES: Final = [bytes([value]) for value in (0, 1, 2, 8, 0x20, 0x7F, 0x80, 0xFF)]
 _CHARACTERS: Final = "aA0zZ9+/=-_%&\"' \n\\{}\u200b\u00e9\U0001f600\ud800"
 
+# What an SDK may have reported, and what else may be pasted there.
+_ERRORS: Final = (
+    "dynamic use static key",
+    "AgoraRTCError CAN_NOT_GET_GATEWAY_SERVER: flag: 4096, message: invalid token",
+    "-10005",
+    "\x1b[31m<b>ERR_INVALID_TOKEN</b>\n\ud800",
+    "9" * 5000,
+    "0x6E",
+)
+# Odd, so that it meets numbers of every form on its way through 32 bits.
+CODE_STEP: Final = 65_537
 Chance = random.Random
 
 
@@ -101,6 +115,9 @@ def worst() -> list[str]:
         "007" + "\\/" * 32_766,
         " 006" * 16_384,
         '"' * 65_536,
+        " ".join([t007(salt=number) for number in range(1, 11)]),
+        "007eJx " * 9_000,
+        "00" * 32_000,
         "A" * 4_000_000,
     ]
 
@@ -180,6 +197,8 @@ def _expected(chance: Chance) -> Expected:
         room_uuid=chance.choice(("", "", "r")),
         at_ms=chance.choice((None, None, 0, NOW_MS, -(10**15), 10**15)),
         error_code=chance.choice((0, 0, 101, 109, 110, 118, 119, 4, 5, 6, -10005, -10009, -1)),
+        error=chance.choice(("", "", "", *_ERRORS)),
+        product=chance.choice((None, None, *Product)),
     )
 
 
@@ -230,6 +249,27 @@ def fuzz(count: int, seed: int, max_seconds: float = MAX_SECONDS) -> tuple[Count
     return verdicts, ""
 
 
+def long_errors() -> list[str]:
+    """Returns error texts of 64 KiB that are made to cost much."""
+    parts = ("ERR_INVALID_TOKEN ", "1 ", "-", "aB", "dynamic use static ", "eyJ", "tak_", "\0")
+    return [(part * 65_536)[:65_536] for part in parts]
+
+
+def sweep(step: int, max_seconds: float = MAX_SECONDS) -> str:
+    """Inspects one token with error codes of 32 bits; returns what went wrong."""
+    text = t007()
+    cases = [Expected(error_code=code) for code in range(-(2**31), 2**31, step)]
+    cases += [Expected(error=error, channel_name="c") for error in long_errors()]
+    for expected in cases:
+        started = time.process_time()
+        try:
+            check(text, inspect_token(text, expected, KEYS, NOW_MS))
+            assert time.process_time() - started < max_seconds, "took too long"
+        except Exception:  # noqa: BLE001  # whatever it is, it is what is looked for
+            return f"{traceback.format_exc()}\n{expected!r:.500}"
+    return ""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs from the command line."""
     parser = argparse.ArgumentParser(description="Inspects mutated tokens and random text.")
@@ -239,6 +279,7 @@ def main(arguments: Sequence[str]) -> int:
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
     started = time.perf_counter()
     verdicts, failure = fuzz(options.count, seed)
+    failure = failure or sweep(CODE_STEP if options.count >= _FULL else CODE_STEP * 101)
     lines = [f"{name}: {number}" for name, number in sorted(verdicts.items())]
     took = time.perf_counter() - started
     sys.stdout.write(f"seed: {seed}\ninputs: {options.count} in {took:.0f} s\n")

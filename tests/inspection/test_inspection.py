@@ -1,4 +1,5 @@
 import base64
+import json
 import tracemalloc
 import zlib
 from dataclasses import replace
@@ -15,6 +16,7 @@ from inspection.tokens import (
     NOW,
     inspect,
     netless,
+    rtm,
     says_the_same,
     t006,
     t007,
@@ -22,7 +24,13 @@ from inspection.tokens import (
 )
 from support.keys import NOW_MS
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.inspection import Expected, Verdict, inspect_token
+from token_authority_server.inspection import (
+    Expected,
+    FindingReason,
+    Product,
+    Verdict,
+    inspect_token,
+)
 from token_authority_server.keyring import AccessKey, AppCertificate, KeyState, Secret, SigningKey
 
 VECTORS = fuzz.official()
@@ -150,6 +158,8 @@ EXPECTED = st.builds(
     NAMES,
     st.none() | st.integers(-(10**18), 10**18),
     st.integers(-(2**31), 2**31 - 1),
+    st.text(max_size=200),
+    st.none() | st.sampled_from(Product),
 )
 
 
@@ -178,6 +188,37 @@ def test_what_inflates_to_most_takes_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 2 << 20
+
+
+def test_codes_of_32_bits_and_long_error_texts() -> None:
+    assert fuzz.sweep(fuzz.CODE_STEP * 1001) == ""
+    assert "took too long" in fuzz.sweep(2**31, max_seconds=0)
+
+
+def test_ten_tokens_in_one_paste() -> None:
+    tokens = [t007(salt=salt) for salt in range(1, 13)]
+    first = inspect("\n".join(tokens))
+    assert [one.token_id for one in (first, *first.others)] == [
+        fingerprint(token) for token in tokens[:10]
+    ]
+    assert FindingReason.SEVERAL_TOKENS in [finding.reason for finding in first.findings]
+    assert not any(other.others for other in first.others)
+
+
+def test_of_several_tokens_the_one_of_the_product_comes_first() -> None:
+    pasted = json.dumps({"rtcToken": t007(), "rtmToken": t007(rtm())})
+    assert [inspect(pasted).kind, inspect(pasted).others[0].kind] == ["rtc", "rtm"]
+    for use in (
+        {"error_code": -10005},
+        {"product": Product.RTM},
+        {"error": "LOGIN_ERR_INVALID_TOKEN"},
+    ):
+        for_rtm = inspect(pasted, **use)
+        assert [for_rtm.kind, for_rtm.others[0].kind] == ["rtm", "rtc"]
+        (finding,) = [one for one in for_rtm.findings if one.reason == "SEVERAL_TOKENS"]
+        assert finding.problem.startswith(
+            "The text has 2 tokens: rtc, rtm. This answer is about rtm"
+        )
 
 
 def test_a_short_run_of_the_fuzzer(capsys: pytest.CaptureFixture[str]) -> None:

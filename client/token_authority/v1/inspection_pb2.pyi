@@ -36,7 +36,7 @@ class _SignatureVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sign
     signature: the token was altered, or signed with a key that is not configured.
     """
     SIGNATURE_VERDICT_UNKNOWN_KEY: _SignatureVerdict.ValueType  # 3
-    """The server has no key for the App ID or access key that the token names."""
+    """The server has no key for the App ID or access key in the token."""
     SIGNATURE_VERDICT_UNVERIFIABLE: _SignatureVerdict.ValueType  # 4
     """The signature cannot be checked: the token cannot be decoded, or it is a 006 token and its
     channel and user were not given, or the server has no key.
@@ -54,7 +54,7 @@ SIGNATURE_VERDICT_INVALID: SignatureVerdict.ValueType  # 2
 signature: the token was altered, or signed with a key that is not configured.
 """
 SIGNATURE_VERDICT_UNKNOWN_KEY: SignatureVerdict.ValueType  # 3
-"""The server has no key for the App ID or access key that the token names."""
+"""The server has no key for the App ID or access key in the token."""
 SIGNATURE_VERDICT_UNVERIFIABLE: SignatureVerdict.ValueType  # 4
 """The signature cannot be checked: the token cannot be decoded, or it is a 006 token and its
 channel and user were not given, or the server has no key.
@@ -113,10 +113,46 @@ FINDING_SEVERITY_WARNING: FindingSeverity.ValueType  # 2
 """The token works or may work, but not as its user may expect."""
 Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
 
+class _Product:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProductEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Product.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRODUCT_UNSPECIFIED: _Product.ValueType  # 0
+    """Derived from `error`, `error_code` or `uid`, or not known."""
+    PRODUCT_RTC: _Product.ValueType  # 1
+    """Voice, video, live streaming."""
+    PRODUCT_RTM: _Product.ValueType  # 2
+    """Signaling."""
+    PRODUCT_CHAT: _Product.ValueType  # 3
+    """Chat."""
+    PRODUCT_EDUCATION: _Product.ValueType  # 4
+    """Flexible Classroom."""
+    PRODUCT_WHITEBOARD: _Product.ValueType  # 5
+    """Interactive Whiteboard."""
+
+class Product(_Product, metaclass=_ProductEnumTypeWrapper):
+    """A product whose SDK takes tokens."""
+
+PRODUCT_UNSPECIFIED: Product.ValueType  # 0
+"""Derived from `error`, `error_code` or `uid`, or not known."""
+PRODUCT_RTC: Product.ValueType  # 1
+"""Voice, video, live streaming."""
+PRODUCT_RTM: Product.ValueType  # 2
+"""Signaling."""
+PRODUCT_CHAT: Product.ValueType  # 3
+"""Chat."""
+PRODUCT_EDUCATION: Product.ValueType  # 4
+"""Flexible Classroom."""
+PRODUCT_WHITEBOARD: Product.ValueType  # 5
+"""Interactive Whiteboard."""
+Global___Product: _TypeAlias = Product  # noqa: Y015
+
 @_typing.final
 class Expected(_message.Message):
-    """What the token was used for, and what came of it: each field that is set gets compared with the
-    token. Nothing is required.
+    """How the token was used, and what happened: each field that is set is compared with the token. All
+    are optional.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -128,20 +164,28 @@ class Expected(_message.Message):
     ROOM_UUID_FIELD_NUMBER: _builtins.int
     AT_TIME_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
     app_id: _builtins.str
     """The App ID the SDK was initialised with. Empty: any."""
     channel_name: _builtins.str
-    """The channel that was joined, exactly as it was spelt. Empty: any."""
+    """The channel that was joined, exactly as the client has it. Empty: any."""
     uid: _builtins.int
-    """The integer uid the client joined with, 0 to 4294967295 (2^32 - 1); 0: it let Agora choose."""
+    """The integer uid the client joined with; 0: Agora chose one. A number outside 0 to 4294967295
+    (2^32 - 1) is a finding.
+    """
     user_account: _builtins.str
     """The string account, or the RTM, Chat or education user. Empty is a value too."""
     room_uuid: _builtins.str
     """The whiteboard or classroom room. Empty: any."""
     error_code: _builtins.int
-    """The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119; RTM 5, 6, -10005, -10009. Unset:
-    none.
+    """The number that Agora's SDK reported, e.g. 110 of RTC, -10005 of RTM, 104 of Chat. Unset: none."""
+    error: _builtins.str
+    """What Agora's SDK reported: a number, a name such as `ERR_INVALID_TOKEN`, or a message such as
+    "dynamic use static key". Has precedence over `error_code`. Empty: nothing.
     """
+    product: Global___Product.ValueType
+    """The product the token was used with. Unset: derived from the error or the uid."""
     @_builtins.property
     def at_time(self) -> _timestamp_pb2.Timestamp:
         """When the token was used. Unset: now, by the server's clock."""
@@ -156,10 +200,12 @@ class Expected(_message.Message):
         room_uuid: _builtins.str = ...,
         at_time: _timestamp_pb2.Timestamp | None = ...,
         error_code: _builtins.int = ...,
+        error: _builtins.str = ...,
+        product: Global___Product.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at_time", b"at_time", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "at_time", b"at_time", "channel_name", b"channel_name", "error_code", b"error_code", "room_uuid", b"room_uuid", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "at_time", b"at_time", "channel_name", b"channel_name", "error", b"error", "error_code", b"error_code", "product", b"product", "room_uuid", b"room_uuid", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_user: _TypeAlias = _typing.Literal["uid", "user_account"]  # noqa: Y015
     _WhichOneofArgType_user: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
@@ -179,7 +225,7 @@ class InspectTokenRequest(_message.Message):
     """The token as found, 1 byte to 64 KiB; surrounding text such as quotes is ignored."""
     @_builtins.property
     def expected(self) -> Global___Expected:
-        """What the token was used for."""
+        """How the token was used."""
 
     def __init__(
         self,
@@ -197,7 +243,7 @@ Global___InspectTokenRequest: _TypeAlias = InspectTokenRequest  # noqa: Y015
 
 @_typing.final
 class DecodedField(_message.Message):
-    """One value that the token holds."""
+    """One value in the token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -263,7 +309,7 @@ Global___Signature: _TypeAlias = Signature  # noqa: Y015
 
 @_typing.final
 class Finding(_message.Message):
-    """Something that gets the token refused, or that will surprise."""
+    """A reason for a refusal, or something that will surprise."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,9 +322,9 @@ class Finding(_message.Message):
     severity: Global___FindingSeverity.ValueType
     """How much it matters."""
     problem: _builtins.str
-    """What is wrong, in a sentence."""
+    """One sentence: what is wrong."""
     advice: _builtins.str
-    """What to do about it, in a sentence."""
+    """What to do."""
     def __init__(
         self,
         *,
@@ -294,6 +340,80 @@ class Finding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Finding: _TypeAlias = Finding  # noqa: Y015
+
+@_typing.final
+class OtherToken(_message.Message):
+    """Another token in the same text, with the fields of InspectTokenResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TOKEN_ID_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    OMITTED_FIELD_COUNT_FIELD_NUMBER: _builtins.int
+    ISSUE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    TIME_SUMMARY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    format: _issued_token_pb2.TokenFormat.ValueType
+    """How the token is encoded."""
+    kind: _builtins.str
+    """The token's type, e.g. `rtm`."""
+    token_id: _builtins.str
+    """The token's fingerprint."""
+    omitted_field_count: _builtins.int
+    """Number of values that `fields` omits."""
+    expired: _builtins.bool
+    """Whether it had expired when it was used."""
+    time_summary: _builtins.str
+    """A summary of the times."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecodedField]:
+        """The values in the token, in its order."""
+
+    @_builtins.property
+    def issue_time(self) -> _timestamp_pb2.Timestamp:
+        """When the token was issued. Unset if the token does not say."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the token stops working for joining or logging in. Unset if it never expires or that is
+        unknown.
+        """
+
+    @_builtins.property
+    def signature(self) -> Global___Signature:
+        """The key that signed it."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
+        """Its findings, errors first."""
+
+    def __init__(
+        self,
+        *,
+        format: _issued_token_pb2.TokenFormat.ValueType = ...,
+        kind: _builtins.str = ...,
+        token_id: _builtins.str = ...,
+        fields: _abc.Iterable[Global___DecodedField] | None = ...,
+        omitted_field_count: _builtins.int = ...,
+        issue_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        expired: _builtins.bool = ...,
+        time_summary: _builtins.str = ...,
+        signature: Global___Signature | None = ...,
+        findings: _abc.Iterable[Global___Finding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "issue_time", b"issue_time", "signature", b"signature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expired", b"expired", "fields", b"fields", "findings", b"findings", "format", b"format", "issue_time", b"issue_time", "kind", b"kind", "omitted_field_count", b"omitted_field_count", "signature", b"signature", "time_summary", b"time_summary", "token_id", b"token_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OtherToken: _TypeAlias = OtherToken  # noqa: Y015
 
 @_typing.final
 class InspectTokenResponse(_message.Message):
@@ -312,6 +432,7 @@ class InspectTokenResponse(_message.Message):
     TIME_SUMMARY_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     format: _issued_token_pb2.TokenFormat.ValueType
     """How the token is encoded. Unspecified if the text is not a token."""
     kind: _builtins.str
@@ -344,11 +465,15 @@ class InspectTokenResponse(_message.Message):
 
     @_builtins.property
     def signature(self) -> Global___Signature:
-        """The signature."""
+        """The key that signed it."""
 
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
-        """The findings, most severe first. Empty if there are none."""
+        """The findings, errors first; the first one is the cause to begin with. Empty if there are none."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___OtherToken]:
+        """The other tokens in the text, up to 9; `findings` has SEVERAL_TOKENS then."""
 
     def __init__(
         self,
@@ -364,10 +489,11 @@ class InspectTokenResponse(_message.Message):
         time_summary: _builtins.str = ...,
         signature: Global___Signature | None = ...,
         findings: _abc.Iterable[Global___Finding] | None = ...,
+        others: _abc.Iterable[Global___OtherToken] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "issue_time", b"issue_time", "signature", b"signature"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expired", b"expired", "fields", b"fields", "findings", b"findings", "format", b"format", "issue_time", b"issue_time", "kind", b"kind", "omitted_field_count", b"omitted_field_count", "signature", b"signature", "time_summary", b"time_summary", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "expired", b"expired", "fields", b"fields", "findings", b"findings", "format", b"format", "issue_time", b"issue_time", "kind", b"kind", "omitted_field_count", b"omitted_field_count", "others", b"others", "signature", b"signature", "time_summary", b"time_summary", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

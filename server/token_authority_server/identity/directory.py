@@ -2,7 +2,7 @@
 
 import hmac
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,6 +72,11 @@ class Callers:
     def have_api_keys(self) -> bool:
         """Whether any caller has an API key."""
         return bool(self._by_key_hash)
+
+    @property
+    def api_key_hashes(self) -> Collection[str]:
+        """SHA-256 of all API keys, in lower-case hex."""
+        return self._by_key_hash.keys()
 
     @property
     def admits_local(self) -> bool:

@@ -1,83 +1,102 @@
-"""One inspection: what the checks look at, and the form they have. Values only."""
+"""One inspection: the input of the checks, and their form. Values only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from token_authority_server.inspection.decoded import Decoded, Service
+from token_authority_server.inspection.agora_errors import Meaning, Product
+from token_authority_server.inspection.decoded import Decoded, Service, first_end_ms
 from token_authority_server.inspection.expected import Expected
-from token_authority_server.inspection.reasons import Reason, Severity
-from token_authority_server.inspection.services import RTC, RTM, RTM2, SERVICES, UNKNOWN
+from token_authority_server.inspection.exposure import ExposedSecret
+from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.reported_error import ReportedError
+from token_authority_server.inspection.services import CHAT, EDUCATION, RTC, RTM, RTM2
 from token_authority_server.inspection.verify import Signature
 
-# What Agora's SDKs answer about tokens. RTM has its own numbers, and others since version 2.
-RTC_CODES: Final = frozenset([101, 109, 110, 118, 119])
-RTM_CODES: Final = frozenset([5, 6, -10005, -10009])
-_EXPIRED_CODES: Final = frozenset([109, 118, 6, -10009])
-_INVALID_CODES: Final = frozenset([110, 5, -10005])
-# What renewToken of RTC answers, in part with the numbers of RTM.
-RENEWAL_CODES: Final[Mapping[int, str]] = {
-    2: "had expired",
-    3: "is invalid",
-    4: "is for another channel",
-    5: "is for another App ID",
-    6: "was superseded by a newer one",
+_TYPES: Mapping[Product, frozenset[int]] = {
+    Product.RTC: frozenset([RTC]),
+    Product.RTM: frozenset([RTM, RTM2]),
+    Product.CHAT: frozenset([CHAT]),
+    Product.EDUCATION: frozenset([EDUCATION]),
+    Product.WHITEBOARD: frozenset(),
 }
-EVERY: Final = "*"
+
+
+def products_of(decoded: Decoded) -> frozenset[Product]:
+    """Returns the products that a token is for."""
+    if decoded.whiteboard is not None:
+        return frozenset([Product.WHITEBOARD])
+    types = {service.type for service in decoded.services}
+    return frozenset([product for product, numbers in _TYPES.items() if numbers & types])
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A token and what is known about its use."""
+    """A token and how it was used."""
 
     decoded: Decoded
     signature: Signature
     expected: Expected
     at_ms: int
     """When it was used."""
-    has_secret: bool
-    """Whether a secret stands in it where an id belongs."""
+    error: ReportedError | None = None
+    """What the SDK reported."""
+    has_secret: bool = False
+    """Whether a secret is in the token where an id belongs."""
+    exposed: Sequence[ExposedSecret] = ()
+    """The credentials that were pasted where a token or an id belongs."""
+    token_kinds: Sequence[str] = ()
+    """The kinds of all tokens in the text, where there are several."""
+
+    @property
+    def product(self) -> Product | None:
+        """The product it was used with; None where nothing tells it.
+
+        A channel does not tell RTC from RTM, which has channels too.
+        """
+        expected = self.expected
+        if expected.product is not None:
+            return expected.product
+        if self.error is not None and self.error.product is not None:
+            return self.error.product
+        if expected.uid is not None and not expected.room_uuid:
+            return Product.RTC
+        if expected.channel_name and (self.with_channel or not self.rtm):
+            return Product.RTC
+        return None
 
     @property
     def for_rtm(self) -> bool:
         """Whether it was used to log in to RTM."""
-        code, expected = self.expected.error_code, self.expected
-        if code in RENEWAL_CODES and (expected.channel_name or expected.uid is not None):
-            # RTM has no channel to join, and no integers for users.
-            return False
-        return code in RTM_CODES
+        return self.product is Product.RTM
 
     @property
     def for_rtc(self) -> bool:
         """Whether it was used to join an RTC channel."""
-        expected = self.expected
-        if self.for_rtm:
-            return False
-        if expected.channel_name or expected.error_code in RTC_CODES:
-            return True
-        return expected.uid is not None and not expected.room_uuid
+        return self.product is Product.RTC
 
     @property
     def is_called_expired(self) -> bool:
-        """Whether Agora says that it had expired."""
-        code = self.expected.error_code
-        return code in _EXPIRED_CODES and (code not in RTM_CODES or self.for_rtm)
+        """Whether Agora says that it has expired."""
+        return self.error is not None and self.error.meaning is Meaning.EXPIRED
 
     @property
     def is_called_invalid(self) -> bool:
         """Whether Agora says that it is invalid."""
-        code = self.expected.error_code
-        return code in _INVALID_CODES and (code not in RTM_CODES or self.for_rtm)
+        return self.error is not None and self.error.meaning is Meaning.INVALID
 
     @property
     def rtc(self) -> list[Service]:
         """The services to join channels with."""
-        return [service for service in self.decoded.services if service.type == RTC]
+        return self._of(Product.RTC)
 
     @property
     def rtm(self) -> list[Service]:
         """The services to log in to RTM with."""
-        return [service for service in self.decoded.services if service.type in (RTM, RTM2)]
+        return self._of(Product.RTM)
+
+    def _of(self, product: Product) -> list[Service]:
+        return [service for service in self.decoded.services if service.type in _TYPES[product]]
 
     @property
     def with_channel(self) -> list[Service]:
@@ -88,36 +107,47 @@ class Case:
     def joined(self) -> list[Service]:
         """The services that are for the kind of channel that was joined.
 
-        Streaming and FCDN have channels too, which nobody enters with the right to join RTC's.
+        Streaming and FCDN have channels too; a token for them does not join one of RTC.
         """
-        if self.rtc or self.expected.error_code in RTC_CODES:
+        told = self.expected.product or (self.error and self.error.product)
+        if self.rtc or told is Product.RTC:
             return self.rtc
         return self.with_channel
 
     @property
     def used(self) -> list[Service]:
-        """The services that it was used for; all of them where that is not said."""
-        if self.for_rtm:
-            return self.rtm
-        if not self.for_rtc:
+        """The services that it was used for; all of them where nothing tells it."""
+        product = self.product
+        if product is None or product is Product.WHITEBOARD:
             return [*self.decoded.services]
+        if product is not Product.RTC:
+            return self._of(product)
         channel = self.expected.channel_name
         opening = [service for service in self.joined if channel and opens(service, channel)]
         return opening or self.joined
 
     @property
+    def timed(self) -> list[Service]:
+        """The services whose times count: those in use, or all if the token has none of them."""
+        return self.used or [*self.decoded.services]
+
+    @property
     def expire_ms(self) -> int | None:
         """When joining or logging in stops, in what it was used for; None as `decoded` has it."""
-        end_ms = self.decoded.end_ms
-        if end_ms is None:
-            return None
-        entries = [
-            service.ends_ms[right]
-            for service in self.used
-            for right in SERVICES.get(service.type, UNKNOWN).entries
-            if right in service.ends_ms
-        ]
-        return min([end_ms, *entries])
+        hard_end_ms = self.decoded.hard_end_ms
+        return None if hard_end_ms is None else first_end_ms(self.timed, hard_end_ms)
+
+    @property
+    def ends_ms(self) -> Mapping[str, int]:
+        """Product -> when it stops to admit, where those in use stop at different times."""
+        hard_end_ms = self.decoded.hard_end_ms
+        if hard_end_ms is None:
+            return {}
+        ends: dict[str, int] = {}
+        for service in self.timed:
+            end_ms = service.end_ms(hard_end_ms)
+            ends[service.name] = min(end_ms, ends.get(service.name, end_ms))
+        return ends if len(set(ends.values())) > 1 else {}
 
     @property
     def had_ended(self) -> bool:
@@ -126,30 +156,35 @@ class Case:
 
 
 def opens(service: Service, channel: str) -> bool:
-    """Tells whether it is for this channel, or for every one."""
+    """Tells whether it is for this channel, or for a wildcard that matches it."""
     name = service.channel
-    return name is not None and (name.matches(channel) or name.text == EVERY)
+    if name is None:
+        return False
+    # In 007, an empty channel is a wildcard like `*`; in 006, which has CRCs only, it is not.
+    return name.admits(channel) or (name.text == "" and service.type == RTC)
 
 
-class Words(NamedTuple):
-    """A finding, but for what is the same each time."""
+class Explanation(NamedTuple):
+    """The sentences of a finding."""
 
     problem: str
     advice: str
+    severity: Severity | None = None
+    """Where the case makes it matter more or less than the check says."""
 
 
 class Check(NamedTuple):
-    """Looks for one thing; None where it is not there."""
+    """Checks for one reason; None where it does not apply."""
 
-    reason: Reason
+    reason: FindingReason
     severity: Severity
-    look: Callable[[Case], Words | None]
+    check: Callable[[Case], Explanation | None]
 
 
 class LastCheck(NamedTuple):
-    """Looks, when all else has been found, for what that leaves open."""
+    """Checks, after all others, for what they leave unexplained."""
 
-    reason: Reason
+    reason: FindingReason
     severity: Severity
-    look: Callable[[Case, Mapping[Reason, Severity]], Words | None]
-    """Gets what was found before."""
+    check: Callable[[Case, Mapping[FindingReason, Severity]], Explanation | None]
+    """Gets the findings so far."""

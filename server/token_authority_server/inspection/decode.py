@@ -1,7 +1,7 @@
-"""Reads any token, from whatever was pasted where one should be. Pure and total.
+"""Decodes any token, from any pasted text. Pure and total.
 
-Nothing raises, whatever the text; time and memory are bounded. What cannot be read is marked, and
-what was read before stays.
+No text raises; time and memory are bounded. What cannot be read is recorded, and the values before
+it are kept.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,14 +11,19 @@ from token_authority_server.inspection.decode_006 import decode_006
 from token_authority_server.inspection.decode_007 import decode_007
 from token_authority_server.inspection.decode_netless import decode_netless
 from token_authority_server.inspection.decoded import Decoded
-from token_authority_server.inspection.reasons import Marks, Reason
-from token_authority_server.inspection.tidy import PREFIXES, tidy
+from token_authority_server.inspection.findings import DecodeIssues, FindingReason
+from token_authority_server.inspection.normalize import (
+    PREFIXES,
+    normalize,
+    pasted_tokens,
+    retired_format,
+)
 
 MAX_TEXT: Final = 65536
-# Where spaces may have been plus signs, a token is read twice; none that long is real.
+# Where spaces may have been plus signs, a token is read twice; no real token is longer.
 _MAX_READ_TWICE: Final = 4096
 
-_READERS: Final[Mapping[str, Callable[[str, Marks], Decoded]]] = {
+_READERS: Final[Mapping[str, Callable[[str, DecodeIssues], Decoded]]] = {
     "006": decode_006,
     "007": decode_007,
     "NET": decode_netless,
@@ -26,27 +31,41 @@ _READERS: Final[Mapping[str, Callable[[str, Marks], Decoded]]] = {
 
 
 def decode(text: str) -> Decoded:
-    """Reads any text."""
+    """Decodes the token in a text."""
     if len(text) > MAX_TEXT:
-        return Decoded({Reason.TOO_LARGE: f"is longer than {MAX_TEXT} characters"})
-    marks: Marks = {}
-    tidied = tidy(text, marks)
-    decoded = _read(tidied.token, dict(marks))
-    if decoded.sealed is None and 0 < len(tidied.with_plus) <= _MAX_READ_TWICE:
-        spaced = {**marks, Reason.SPACES_FOR_PLUS: ""}
-        del spaced[Reason.WHITESPACE]
-        again = _read(tidied.with_plus, spaced)
+        return Decoded({FindingReason.TOO_LARGE: f"is longer than {MAX_TEXT} characters"})
+    issues: DecodeIssues = {}
+    normalized = normalize(text, issues)
+    if name := retired_format(normalized.token):
+        return Decoded({**issues, FindingReason.RETIRED_FORMAT: name})
+    decoded = _read(normalized.token, dict(issues))
+    if decoded.sealed is None and 0 < len(normalized.with_plus) <= _MAX_READ_TWICE:
+        spaced = {**issues, FindingReason.SPACES_FOR_PLUS: ""}
+        del spaced[FindingReason.WHITESPACE]
+        again = _read(normalized.with_plus, spaced)
         if again.sealed is not None:
             return again
-    if decoded.sealed is None and tidied.first:
-        # What stands behind it was none of it: a name, or another token.
-        first = _read(tidied.first, {**marks, Reason.SURROUNDED: ""})
+    if decoded.sealed is None and normalized.first:
+        # The text behind it is not part of it: a name, or another token.
+        first = _read(normalized.first, {**issues, FindingReason.SURROUNDED: ""})
         if first.sealed is not None:
             return first
     return decoded
 
 
-def _read(token: str, marks: Marks) -> Decoded:
+def decode_several(text: str) -> list[Decoded]:
+    """Decodes the different tokens in a text, in their order; [] unless there are several."""
+    if len(text) > MAX_TEXT:
+        return []
+    tokens = pasted_tokens(text)
+    if len(tokens) < 2:
+        return []
+    decoded = [_read(token, {FindingReason.SURROUNDED: ""}) for token in tokens]
+    readable = [token for token in decoded if token.sealed is not None]
+    return readable if len(readable) > 1 else []
+
+
+def _read(token: str, issues: DecodeIssues) -> Decoded:
     if not token.startswith(PREFIXES):
-        return Decoded({**marks, Reason.NOT_A_TOKEN: ""})
-    return _READERS[token[:3]](token, marks)
+        return Decoded({**issues, FindingReason.NOT_A_TOKEN: ""})
+    return _READERS[token[:3]](token, issues)

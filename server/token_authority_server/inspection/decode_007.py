@@ -1,11 +1,22 @@
-"""Reads AccessToken2 007. Pure and total."""
+"""Decodes AccessToken2 007. Pure and total."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from token_authority_server.inspection.decoded import Decoded, Name, Service
-from token_authority_server.inspection.reasons import Marks, Reason, is_readable
+from token_authority_server.inspection.decoded import (
+    DAY_SECONDS,
+    Decoded,
+    Name,
+    Service,
+    first_end_ms,
+)
+from token_authority_server.inspection.findings import (
+    DecodeIssues,
+    FindingReason,
+    is_readable,
+    mark_unreadable,
+)
 from token_authority_server.inspection.scan import Scan, from_base64, inflate
 from token_authority_server.inspection.sealed import Sealed007
 from token_authority_server.inspection.services import (
@@ -19,14 +30,13 @@ from token_authority_server.inspection.services import (
     SERVICES,
     UNKNOWN,
 )
-from token_authority_server.inspection.words import end, moment
+from token_authority_server.inspection.wording import AS_LONG_AS_ALLOWED, end, moment
 
-# Agora's limit, and what it takes 0 for.
-DAY_SECONDS: Final = 86400
 # There are ten types.
 _MAX_SERVICES: Final = 64
 _MEANINGS: Final[Mapping[tuple[str, str], str]] = {
     ("channel_name", "*"): "every channel",
+    ("channel_name", ""): "every channel",
     ("uid", ""): "anyone",
     ("uid", "0"): 'the account "0", not anyone',
     ("account", ""): "anyone",
@@ -54,9 +64,13 @@ class _Header(NamedTuple):
     sealed: Sealed007
 
 
-def decode_007(token: str, marks: Marks) -> Decoded:
+def decode_007(token: str, issues: DecodeIssues) -> Decoded:
     """Reads a token with the prefix 007."""
-    scan = Scan(inflate(from_base64(token[3:], marks), marks), marks)
+    packed = from_base64(token[3:], issues)
+    content = inflate(packed.data, issues)
+    if packed.flaw:
+        mark_unreadable(issues, packed.flaw)
+    scan = Scan(content, issues)
     header: _Header | None = None
     services: list[Service] = []
     with scan:
@@ -66,39 +80,34 @@ def decode_007(token: str, marks: Marks) -> Decoded:
                 scan.leave()
             services.append(_service(scan, f"services[{index}]", header.issued_at))
             if services[-1].type not in SERVICES:
-                marks[Reason.UNKNOWN_SERVICE] = str(services[-1].type)
+                issues[FindingReason.UNKNOWN_SERVICE] = str(services[-1].type)
                 break
         else:
-            if scan.rest and is_readable(marks):
-                marks[Reason.UNREAD_BYTES] = str(len(scan.rest))
+            if scan.rest and is_readable(issues):
+                issues[FindingReason.UNREAD_BYTES] = str(len(scan.rest))
     decoded = Decoded(
-        marks,
+        issues,
         token,
         "007",
         services=tuple(services),
         fields=tuple(scan.fields),
         omitted_field_count=scan.omitted,
     )
-    return decoded if header is None else _with_header(decoded, header, is_readable(marks))
+    return decoded if header is None else _with_header(decoded, header, is_readable(issues))
 
 
 def _with_header(decoded: Decoded, header: _Header, readable: bool) -> Decoded:
     issue_ms = header.issued_at * 1000
     life = min(header.expire_seconds or DAY_SECONDS, DAY_SECONDS)
     end_ms = issue_ms + life * 1000
-    entries = [
-        service.ends_ms[right]
-        for service in decoded.services
-        for right in SERVICES.get(service.type, UNKNOWN).entries
-        if right in service.ends_ms
-    ]
     return replace(
         decoded,
         kind=_kind(decoded.services) if readable else "",
         app_id=header.app_id,
         issue_ms=issue_ms,
         end_ms=end_ms,
-        expire_ms=min([end_ms, *entries]),
+        hard_end_ms=end_ms,
+        expire_ms=first_end_ms(decoded.services, end_ms),
         expire_seconds=header.expire_seconds,
         sealed=header.sealed if readable else None,
     )
@@ -161,7 +170,7 @@ def _permissions(scan: Scan, path: str) -> None:
 
 def _meaning(seconds: int, issued_at: int) -> str:
     if not seconds:
-        return "as long as Agora allows"
+        return AS_LONG_AS_ALLOWED
     return end((issued_at + seconds) * 1000, issued_at * 1000)
 
 

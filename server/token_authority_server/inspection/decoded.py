@@ -1,41 +1,71 @@
-"""What a token says, in one shape for all formats. Values only."""
+"""The content of a token, in one shape for all formats. Values only.
 
-from collections.abc import Mapping
+One definition of the times, which the header, the fields and the findings share:
+  issued      `Decoded.issue_ms`
+  not before  the same, less the tolerance for clocks in `checks.times`
+  expired     `Service.end_ms` of a service; `Decoded.end_ms` of the token
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
-from token_authority_server.inspection.reasons import Reason
+from token_authority_server.inspection.findings import FindingReason
 from token_authority_server.inspection.sealed import Sealed
-from token_authority_server.inspection.words import quoted
+from token_authority_server.inspection.services import SERVICES, UNKNOWN
+from token_authority_server.inspection.wording import quoted
+
+# Agora's limit on every AccessToken, and what it takes 0 for ("deploy a token server").
+DAY_SECONDS: Final = 86400
+EVERY: Final = "*"
+# `**` is not documented: only single stars stand between literals.
+_ADJACENT_STARS: Final = re.compile(r"\*\*")
 
 
 class Field(NamedTuple):
-    """One value that a token holds."""
+    """One value in a token."""
 
     path: str
-    """Where it is, e.g. `services[0].privileges.join_channel`."""
+    """Its place, e.g. `services[0].privileges.join_channel`."""
     value: str
     """As the token has it; numbers in decimal."""
     meaning: str = ""
-    """Where the value does not speak for itself."""
+    """Explains the value where it is not clear by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A channel or user in a token: its text, or only a CRC-32 of it, which is all 006 keeps."""
+    """A channel or user in a token: its text, or only its CRC-32, which is all that 006 has."""
 
     text: str | None
     crc: int = 0
 
     def matches(self, text: str) -> bool:
-        """Tells whether it is this channel or user."""
+        """Tells whether it is exactly this channel or user."""
         if self.text is not None:
             return self.text == text
         return crc32(text.encode(errors="surrogatepass")) == self.crc
 
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it has `*` beside literals.
+
+        Documented as extended wildcard matching for RTC in 007, e.g. `lesson-*` or `1*a*2`, by
+        Shengwang alone.
+        """
+        text = self.text
+        return bool(text and text != EVERY and EVERY in text and not _ADJACENT_STARS.search(text))
+
+    def admits(self, text: str) -> bool:
+        """Tells whether it is this channel or user, or a wildcard or pattern that matches it."""
+        if self.matches(text) or self.text == EVERY:
+            return True
+        return self.is_pattern and _pattern_matches(self.text or "", text)
+
     def resembles(self, text: str) -> bool:
-        """Tells whether it is spelt like this, white space around it and case apart."""
+        """Tells whether it differs from this only in white space around it and case."""
         if self.text is not None:
             return _folded(self.text) == _folded(text)
         return any(self.matches(spelling) for spelling in spellings(text))
@@ -44,12 +74,26 @@ class Name:
         return "another one" if self.text is None else quoted(self.text)
 
 
+def _pattern_matches(pattern: str, text: str) -> bool:
+    """Matches `*` with any text, in linear time: each literal is searched once, from the left."""
+    first, *middle, last = pattern.split(EVERY)
+    if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for literal in middle:
+        found = text.find(literal, at, end)
+        if found < 0:
+            return False
+        at = found + len(literal)
+    return True
+
+
 def _folded(text: str) -> str:
     return text.strip().casefold()
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """Returns the ways in which a name gets misspelt, itself first. 006 keeps nothing to fold."""
+    """Returns common misspellings of a name, itself first: 006 has no text to fold."""
     bare = text.strip()
     ways = (text, bare, f"{bare} ", f" {bare}", f"{bare}\n", f"{bare}\r\n")
     cases = (bare.lower(), bare.upper(), bare.capitalize(), bare.title())
@@ -61,43 +105,67 @@ class Service(NamedTuple):
 
     type: int
     rights: Mapping[int, int]
-    """Privilege -> the number that the token has."""
+    """Privilege -> the number in the token."""
     ends_ms: Mapping[int, int]
     """Privilege -> when it ends by its number; without those that have 0."""
     channel: Name | None = None
     user: Name | None = None
     room: str | None = None
+    is_user_misplaced: bool = False
+    """Whether an RTM user of 006 is in the uid's place, where RTM does not look."""
+
+    @property
+    def name(self) -> str:
+        """The product's name."""
+        return SERVICES.get(self.type, UNKNOWN).name
+
+    def end_ms(self, token_end_ms: int) -> int:
+        """Returns when joining or logging in with this service stops.
+
+        Args:
+            token_end_ms: When the token ends. A privilege of 0 ends with the token.
+        """
+        entries = SERVICES.get(self.type, UNKNOWN).entries
+        ends = [self.ends_ms[right] for right in entries if right in self.ends_ms]
+        return min([token_end_ms, *ends])
+
+
+def first_end_ms(services: Iterable[Service], token_end_ms: int) -> int:
+    """Returns when the first of some services stops to admit; the token's end for none."""
+    return min([token_end_ms, *[service.end_ms(token_end_ms) for service in services]])
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A token, as far as it can be read."""
 
-    marks: Mapping[Reason, str]
-    """What decoding came across, each with a detail for its sentence."""
+    issues: Mapping[FindingReason, str]
+    """What decoding found, each with a detail for its sentence."""
     token: str = field(default="", repr=False)
-    """The token proper; "" for what is none."""
+    """The token without its wrapping; "" if there is none."""
     format: str = ""
-    """"006", "007", "netless"; "" for what is not a token."""
+    """"006", "007", "netless"; "" for a text without a token."""
     kind: str = ""
     """As `InspectTokenResponse.kind`; "" where the token cannot be read to its end."""
     app_id: str = ""
     """Of 006 and 007."""
     whiteboard: Mapping[str, str] | None = None
-    """The fields of a netless token, its signature apart; None for another."""
+    """The fields of a netless token without its signature; None for another."""
     issue_ms: int | None = None
-    """Milliseconds since 1970; None where the token does not say."""
+    """Milliseconds since 1970; None where the token does not tell."""
     end_ms: int | None = None
-    """When the token itself ends; None for never, or where it does not say."""
+    """When the token ends with all of its services; None for never, or where it does not tell."""
+    hard_end_ms: int | None = None
+    """When the token ends whatever its privileges are; None as above."""
     expire_ms: int | None = None
-    """When joining or logging in stops; None for never, or where the token does not say."""
+    """When the first of its services stops to admit; None for never, or where it does not tell."""
     expire_seconds: int | None = None
-    """The life that a 007 token asks for."""
+    """The lifetime that a 007 token asks for."""
     services: tuple[Service, ...] = ()
     """Of 006 and 007."""
     fields: tuple[Field, ...] = ()
     omitted_field_count: int = 0
-    """At least so many values more than `fields` has; the true number where it is small."""
+    """How many more values than `fields` it has, at least; exact where the number is small."""
     sealed: Sealed | None = field(default=None, repr=False)
     """What the signature covers; None where the token cannot be read."""
 

@@ -1,19 +1,23 @@
-"""Takes values off bytes, in bounded time, and keeps them as fields. Pure."""
+"""Reads values from bytes, in bounded time, and collects them as fields. Pure."""
 
 import re
 import struct
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, NamedTuple, NoReturn, Self
 from zlib import decompressobj
 from zlib import error as ZlibError  # noqa: N812  # a class, though zlib spells it small
 
 from token_authority_server.inspection.decoded import Field
-from token_authority_server.inspection.reasons import Marks, Reason, blame
+from token_authority_server.inspection.findings import DecodeIssues, FindingReason, mark_unreadable
 
 MAX_FIELDS: Final = 1000
 _MAX_INFLATED: Final = 65536
+# The first bytes of a 007 token: a signature of 32 bytes, and an App ID of 32 hex digits; or fewer.
+_FRONT_007: Final = re.compile(
+    rb"(\x20(\0(.{0,31}|.{32}(\x20(\0[0-9A-Fa-f]{0,32})?)?))?)?", re.DOTALL
+)
 _STANDARD: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _URLSAFE: Final = re.compile(r"[A-Za-z0-9_-]*")
 _FROM_URLSAFE: Final = str.maketrans("-_", "+/")
@@ -23,16 +27,25 @@ _U32: Final = struct.Struct("<I")
 _I16: Final = struct.Struct("<h")
 
 
-def from_base64(text: str, marks: Marks, *, urlsafe: bool = False) -> bytes:
-    """Decodes as far as it goes; marks what is not to the letter what an encoder writes.
+class Base64(NamedTuple):
+    """Decoded base64."""
 
-    Two texts never decode unmarked to the same bytes, so that no character can be changed unseen.
+    data: bytes
+    flaw: FindingReason | None
+    """What is wrong with the text if parsing the data finds nothing worse; None if it is, character
+    by character, what an encoder writes."""
+
+
+def from_base64(text: str, issues: DecodeIssues, *, urlsafe: bool = False) -> Base64:
+    """Decodes as far as possible.
+
+    Two texts without a flaw never decode to the same bytes: no character can be changed unnoticed.
     """
     match = (_URLSAFE if urlsafe else _STANDARD).match(text)
     assert match
     good = match.group()
     if len(good) < len(text):
-        blame(marks, Reason.BAD_CHARACTER, ascii(text[len(good)]))
+        mark_unreadable(issues, FindingReason.BAD_CHARACTER, ascii(text[len(good)]))
     core = good.rstrip("=")
     if len(core) % 4 == 1:
         core = core[:-1]
@@ -41,49 +54,53 @@ def from_base64(text: str, marks: Marks, *, urlsafe: bool = False) -> bytes:
     exact = b2a_base64(data, newline=False).decode()
     if urlsafe:
         exact = exact.rstrip("=").replace("+", "-").replace("/", "_")
-    if exact != good:
-        # An end that got lost shows in the length, as a rule.
-        blame(marks, Reason.TRUNCATED if len(good) % 4 else Reason.DAMAGED)
-    return data
+    if exact == good:
+        return Base64(data, None)
+    lacks_padding_only = exact.rstrip("=") == core and exact.startswith(good)
+    return Base64(data, FindingReason.TRUNCATED if lacks_padding_only else FindingReason.DAMAGED)
 
 
-def inflate(data: bytes, marks: Marks) -> bytes:
-    """Inflates no more than a limit, whatever the data would come to."""
+def inflate(data: bytes, issues: DecodeIssues) -> bytes:
+    """Inflates up to a limit, whatever the data would inflate to."""
     inflater = decompressobj()
     try:
         content = inflater.decompress(data, _MAX_INFLATED + 1)
     except ZlibError:
-        blame(marks, Reason.DAMAGED)
+        mark_unreadable(issues, FindingReason.DAMAGED)
         return b""
     if len(content) > _MAX_INFLATED:
-        blame(marks, Reason.TOO_LARGE, f"inflates to more than {_MAX_INFLATED} bytes")
+        mark_unreadable(
+            issues, FindingReason.TOO_LARGE, f"inflates to more than {_MAX_INFLATED} bytes"
+        )
     elif not inflater.eof:
-        blame(marks, Reason.TRUNCATED)
+        # Bytes that were shifted by a lost or added character inflate to noise as a rule.
+        is_cut = _FRONT_007.fullmatch(content[:68]) is not None
+        mark_unreadable(issues, FindingReason.TRUNCATED if is_cut else FindingReason.DAMAGED)
     elif inflater.unused_data:
         # Not signed, and no encoder writes any.
-        blame(marks, Reason.DAMAGED)
+        mark_unreadable(issues, FindingReason.DAMAGED)
     return content[:_MAX_INFLATED]
 
 
 class _Stop(Exception):
-    """Nothing more can, or will, be read."""
+    """Ends reading."""
 
 
 class Scan:
     """Reads little-endian values from the front of some bytes.
 
-    A `with` block ends quietly where the bytes do, which is blamed on `cut`.
+    A `with` block ends without an exception where the bytes do; that is recorded as `cut`.
     """
 
     def __init__(
         self,
         data: bytes,
-        marks: Marks,
-        cut: Reason = Reason.CORRUPT,
+        issues: DecodeIssues,
+        cut: FindingReason = FindingReason.CORRUPT,
         fields: list[Field] | None = None,
     ) -> None:
         self._data = data
-        self._marks = marks
+        self._marks = issues
         self._cut = cut
         self._at = 0
         self._awaited: list[int] = []
@@ -99,12 +116,12 @@ class Scan:
         if not isinstance(error, _Stop):
             return False
         if not self.omitted:
-            blame(self._marks, self._cut, "its values go on behind its end")
+            mark_unreadable(self._marks, self._cut, "its values continue past its end")
         return True
 
     @property
     def rest(self) -> bytes:
-        """What has not been read."""
+        """The bytes that have not been read."""
         return self._data[self._at :]
 
     def take(self, count: int) -> bytes:
@@ -135,11 +152,11 @@ class Scan:
         return self.take(self.u16())
 
     def text(self) -> str:
-        """Reads a u16 length and that much UTF-8; what is none, is replaced and marked."""
+        """Reads a u16 length and that much UTF-8; invalid bytes are replaced and recorded."""
         return as_text(self.data(), self._marks)
 
     def each(self) -> Iterator[int]:
-        """Reads a u16 count, and counts; every turn has to keep a field."""
+        """Reads a u16 count and yields indices; each iteration must keep a field."""
         count = self.u16()
         self._awaited.append(count)
         for index in range(count):
@@ -148,7 +165,7 @@ class Scan:
         self._awaited.pop()
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Reads a u16 count and that many u16 keys and u32 values; every turn has to keep one."""
+        """Reads a u16 count and that many u16 keys and u32 values; each iteration must keep one."""
         count = self.u16()
         there = min(count, (len(self._data) - self._at) // _PAIR.size)
         block = self._data[self._at : self._at + there * _PAIR.size]
@@ -162,24 +179,24 @@ class Scan:
         self._awaited.pop()
 
     def keep(self, path: str, value: object, meaning: str = "") -> None:
-        """Keeps a value, unless there are too many: then reading stops."""
+        """Adds a field; stops reading where there are too many."""
         if len(self.fields) == MAX_FIELDS:
             self.leave()
         self.fields.append(Field(path, str(value), meaning))
 
     def leave(self) -> NoReturn:
-        """Stops reading, though there are more values."""
+        """Stops reading before the last value."""
         # Counts promise values; no value takes less than two bytes.
         left = len(self._data) - self._at
         self.omitted = 1 + min(sum(self._awaited), left // 2)
-        self._marks[Reason.TOO_MANY_VALUES] = str(self.omitted)
+        self._marks[FindingReason.TOO_MANY_VALUES] = str(self.omitted)
         raise _Stop
 
 
-def as_text(data: bytes, marks: Marks) -> str:
-    """Decodes UTF-8; what is none, is replaced and marked."""
+def as_text(data: bytes, issues: DecodeIssues) -> str:
+    """Decodes UTF-8; invalid bytes are replaced and recorded."""
     try:
         return data.decode()
     except UnicodeDecodeError:
-        marks[Reason.NOT_UTF8] = ""
+        issues[FindingReason.NOT_UTF8] = ""
         return data.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""The signed part of a token of each format: tells whether a secret sealed it. Pure."""
+"""The signed part of a token, per format, and its check against a secret. Pure."""
 
 import hmac
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from token_authority_server.keyring import AccessKey, AppCertificate
 
 
 class Subject(NamedTuple):
-    """A channel and a user, as a 006 token would have them."""
+    """A channel and a user, as a 006 token has them."""
 
     channel: str
     user: str
@@ -21,7 +21,7 @@ class Subject(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sealed006:
-    """Channel and user are signed, and not in the token: its CRCs tell them apart."""
+    """Channel and user are signed but not in the token, which has their CRCs."""
 
     product: ClassVar = AppCertificate.product
 
@@ -33,11 +33,11 @@ class Sealed006:
 
     @property
     def size(self) -> int:
-        """How many bytes are signed, channel and user apart."""
+        """The number of signed bytes without channel and user."""
         return len(self.message)
 
     def fitting(self, subjects: Iterable[Subject]) -> Sequence[Subject]:
-        """Returns those that have the token's CRCs, which are not signed themselves."""
+        """Returns the subjects with the token's CRCs, which are not signed."""
         return [
             subject
             for subject in subjects
@@ -46,7 +46,7 @@ class Sealed006:
         ]
 
     def sealed_by(self, secret: str, subjects: Sequence[Subject]) -> bool:
-        """Tells whether a certificate made the signature for one of these."""
+        """Tells whether it is signed with a certificate for one of the subjects."""
         app_id = self.app_id.encode()
         is_one = False
         for channel, user in subjects:
@@ -68,15 +68,15 @@ class Sealed007:
 
     @property
     def size(self) -> int:
-        """How many bytes are signed."""
+        """The number of signed bytes."""
         return len(self.signed)
 
     def fitting(self, _: Iterable[Subject]) -> Sequence[Subject]:
-        """Returns a stand-in: the token has channel and user itself."""
+        """Returns one placeholder: the token itself has channel and user."""
         return [Subject("", "")]
 
     def sealed_by(self, secret: str, _: Sequence[Subject]) -> bool:
-        """Tells whether a certificate made the signature."""
+        """Tells whether it is signed with a certificate."""
         made = signature_007(secret, self.issued_at, self.salt, self.signed)
         return hmac.compare_digest(made, self.signature)
 
@@ -92,15 +92,15 @@ class SealedNetless:
 
     @property
     def size(self) -> int:
-        """How many bytes are signed."""
+        """The number of signed bytes."""
         return len(self.signed)
 
     def fitting(self, _: Iterable[Subject]) -> Sequence[Subject]:
-        """Returns a stand-in: the token has everything itself."""
+        """Returns one placeholder: the token itself has everything."""
         return [Subject("", "")]
 
     def sealed_by(self, secret: str, _: Sequence[Subject]) -> bool:
-        """Tells whether a secret key made the signature."""
+        """Tells whether it is signed with a secret key."""
         made = signature_netless(_utf8(secret), self.signed)
         return hmac.compare_digest(made.encode(), _utf8(self.signature))
 
@@ -109,5 +109,5 @@ Sealed = Sealed006 | Sealed007 | SealedNetless
 
 
 def _utf8(text: str) -> bytes:
-    """Encodes any text: what has no encoding matches nothing that was signed."""
+    """Encodes any text; lone surrogates match nothing that was signed."""
     return text.encode(errors="surrogatepass")

@@ -1,66 +1,66 @@
 """Finds the key that signed a token. Pure.
 
-Every key that may have signed is tried, whether or not an earlier one did, and compared in constant
-time: how long it takes says nothing about the keys.
+Tries every candidate key, also after a match, and compares in constant time: the duration reveals
+nothing about the keys.
 """
 
 import re
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 from typing import Final
 
 from token_authority_server.inspection.decoded import Decoded
+from token_authority_server.inspection.exposure import digest
 from token_authority_server.inspection.sealed import Sealed, Subject
 from token_authority_server.keyring import AccessKey, KeyState, SigningKey
 
 Keys = Sequence[tuple[str, SigningKey]]
 """Project names and keys."""
 
-# There may be many keys of other App IDs: where more bytes are signed than in any real token, they
-# are left out.
+# There may be many keys of other App IDs. They are not tried on a token with more signed bytes than
+# any real one.
 _MAX_FOREIGN_BYTES: Final = 2048
 _STATES: Final = tuple(KeyState)
 _WORD: Final = re.compile(r"[0-9A-Za-z_-]+")
 
 
 class Verdict(StrEnum):
-    """Whether a signature is right."""
+    """Whether a signature is valid."""
 
     VALID = "valid"
-    """One of the keys made it."""
+    """It is signed with one of the keys."""
     INVALID = "invalid"
-    """The token names an App ID or access key that has keys, and none of those made it."""
+    """The App ID or access key in the token has keys, and it is signed with none of them."""
     UNKNOWN_KEY = "unknown_key"
-    """There is no key for the App ID or access key that the token names."""
+    """There is no key for the App ID or access key in the token."""
     UNVERIFIABLE = "unverifiable"
-    """The token cannot be read, or is a 006 token whose channel and user are not known, or there is
-    no key at all."""
+    """The token cannot be read, or is a 006 token without its channel and user, or no key is
+    configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who signed."""
+    """The key that signed."""
 
     verdict: Verdict
     project: str = ""
     key_id: str = ""
     key_state: KeyState | None = None
-    """These three only where the verdict is VALID."""
+    """These three are set only if the verdict is VALID."""
     made_by_other: tuple[str, SigningKey] | None = None
-    """The project and the key that made it, which belongs to another App ID or access key."""
+    """The project and key that signed, which belong to another App ID or access key."""
 
 
 def verify(
     decoded: Decoded, keys: Keys, subjects: Iterable[Subject]
 ) -> Generator[None, None, Signature]:
-    """Finds the key among `keys`, and yields after each that was tried.
+    """Finds the key that signed, and yields after each key that was tried.
 
     Args:
         decoded: The token.
         keys: The candidates.
-        subjects: Who a 006 token may be for.
+        subjects: The channels and users that a 006 token may be for.
     """
     sealed = decoded.sealed
     if sealed is None or not keys:
@@ -73,7 +73,7 @@ def verify(
         return Signature(Verdict.UNVERIFIABLE)
     makers = yield from _makers(sealed, own, fitting)
     if makers:
-        # Several projects, or states, may have the same key: the one that is most in use counts.
+        # Several projects may have the same key, in different states: the most active one counts.
         project, key = min(makers, key=lambda maker: _STATES.index(maker[1].state))
         return Signature(Verdict.VALID, project, key.key_id, key.state)
     foreign: Keys = ()
@@ -101,20 +101,15 @@ def _secret(key: SigningKey) -> str:
     return secret
 
 
-def exposed(decoded: Decoded, keys: Keys) -> frozenset[str]:
-    """Returns the secrets that stand in the token, as a value or as a word of one."""
+def exposed_secrets(decoded: Decoded, keys: Keys) -> frozenset[str]:
+    """Returns the keys' secrets that are in the token, as a value or as a word of one."""
     secrets = [secret for _, key in keys for secret in key.confidential() if secret]
     lengths = {len(secret) for secret in secrets}
-    # Hashes are compared: how long that takes says nothing about how much of a guess is right.
-    digests = {_digest(secret) for secret in secrets}
+    digests = {digest(secret) for secret in secrets}
     texts = [text for path, value, _ in decoded.fields for text in (path, value)]
     return frozenset(
         word
         for text in (decoded.key_name, *texts)
         for word in (text, text.strip(), *_WORD.findall(text))
-        if len(word) in lengths and _digest(word) in digests
+        if len(word) in lengths and digest(word) in digests
     )
-
-
-def _digest(text: str) -> bytes:
-    return sha256(text.encode(errors="surrogatepass")).digest()

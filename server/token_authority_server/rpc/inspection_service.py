@@ -1,4 +1,4 @@
-"""InspectToken: converts the core's inspection of a token to a message of the contract."""
+"""InspectToken: converts requests and inspections from and to messages of the contract."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from token_authority.v1 import inspection_pb2, issued_token_pb2
 from token_authority_server.authority import Authority, CallContext
 from token_authority_server.errors import FieldViolation, invalid_request
-from token_authority_server.inspection import Expected, Inspection
+from token_authority_server.inspection import Expected, Inspection, Product
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import enum_of, set_ms
 from token_authority_server.rpc.validation import RequestParser
@@ -19,7 +19,15 @@ _FORMATS: Final = {
     "netless": issued_token_pb2.TOKEN_FORMAT_NETLESS,
     "": issued_token_pb2.TOKEN_FORMAT_UNSPECIFIED,
 }
-# What google.protobuf.Timestamp allows: the years 1 to 9999.
+_PRODUCTS: Final = {
+    inspection_pb2.PRODUCT_UNSPECIFIED: None,
+    inspection_pb2.PRODUCT_RTC: Product.RTC,
+    inspection_pb2.PRODUCT_RTM: Product.RTM,
+    inspection_pb2.PRODUCT_CHAT: Product.CHAT,
+    inspection_pb2.PRODUCT_EDUCATION: Product.EDUCATION,
+    inspection_pb2.PRODUCT_WHITEBOARD: Product.WHITEBOARD,
+}
+# The range of google.protobuf.Timestamp: the years 1 to 9999.
 _FIRST: Final = -62_135_596_800
 _LAST: Final = 253_402_300_799
 
@@ -31,19 +39,24 @@ def inspect_token(authority: Authority, parser: RequestParser) -> Method:
     async def inspect(data: bytes, context: CallContext) -> Answer:
         request = parse(data)
         inspection = await authority.inspect(context, request.token, expected_of(request.expected))
-        about = {
+        about: dict[str, Any] = {
             "token_id": inspection.token_id,
             "kind": inspection.kind,
             "verdict": inspection.signature.verdict.value,
             "findings": [finding.reason.value for finding in inspection.findings],
         }
+        if inspection.exposed:
+            about["exposed"] = [
+                f"{secret.credential.value} {secret.project} {secret.key_id}".rstrip()
+                for secret in inspection.exposed
+            ]
         return Answer(response_of(inspection).SerializeToString(), "inspected", about)
 
     return inspect
 
 
 def expected_of(message: Any) -> Expected:
-    """Returns how the token was used, as the request says.
+    """Reads how a token was used.
 
     Raises:
         Refusal: INVALID_REQUEST: `at_time` is not a valid Timestamp.
@@ -59,6 +72,8 @@ def expected_of(message: Any) -> Expected:
         room_uuid=message.room_uuid,
         at_ms=at_ms,
         error_code=message.error_code,
+        error=message.error,
+        product=_PRODUCTS[message.product],
     )
 
 
@@ -70,39 +85,42 @@ def _ms(at_time: Timestamp) -> int:
 
 
 def response_of(inspection: Inspection) -> inspection_pb2.InspectTokenResponse:
-    """Returns an inspection as an InspectTokenResponse."""
+    """Converts an inspection to the answer to InspectTokenRequest."""
+    message = inspection_pb2.InspectTokenResponse()
+    _fill(message, inspection)
+    for other in inspection.others:
+        _fill(message.others.add(), other)
+    return message
+
+
+def _fill(
+    message: inspection_pb2.InspectTokenResponse | inspection_pb2.OtherToken, inspection: Inspection
+) -> None:
     signature = inspection.signature
-    message = inspection_pb2.InspectTokenResponse(
-        format=_FORMATS[inspection.format],
-        kind=inspection.kind,
-        token_id=inspection.token_id,
-        fields=[
-            inspection_pb2.DecodedField(path=path, value=value, meaning=meaning)
-            for path, value, meaning in inspection.fields
-        ],
-        omitted_field_count=inspection.omitted_field_count,
-        expired=inspection.expired,
-        time_summary=inspection.time_summary,
-        signature=inspection_pb2.Signature(
-            verdict=enum_of(inspection_pb2.SignatureVerdict, signature.verdict),
-            project=signature.project,
-            key_id=signature.key_id,
-            key_state=enum_of(inspection_pb2.KeyState, signature.key_state or "unspecified"),
-        ),
-        findings=[
-            inspection_pb2.Finding(
-                reason=finding.reason,
-                severity=enum_of(inspection_pb2.FindingSeverity, finding.severity),
-                problem=finding.problem,
-                advice=finding.advice,
-            )
-            for finding in inspection.findings
-        ],
+    message.format = _FORMATS[inspection.format]
+    message.kind = inspection.kind
+    message.token_id = inspection.token_id
+    for path, value, meaning in inspection.fields:
+        message.fields.add(path=path, value=value, meaning=meaning)
+    message.omitted_field_count = inspection.omitted_field_count
+    message.expired = inspection.expired
+    message.time_summary = inspection.time_summary
+    message.signature.verdict = enum_of(inspection_pb2.SignatureVerdict, signature.verdict)
+    message.signature.project = signature.project
+    message.signature.key_id = signature.key_id
+    message.signature.key_state = enum_of(
+        inspection_pb2.KeyState, signature.key_state or "unspecified"
     )
+    for finding in inspection.findings:
+        message.findings.add(
+            reason=finding.reason,
+            severity=enum_of(inspection_pb2.FindingSeverity, finding.severity),
+            problem=finding.problem,
+            advice=finding.advice,
+        )
     for timestamp, ms in (
         ("issue_time", inspection.issue_ms),
         ("expire_time", inspection.expire_ms),
     ):
         if ms is not None:
             set_ms(getattr(message, timestamp), ms)
-    return message

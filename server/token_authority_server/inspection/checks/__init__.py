@@ -1,1 +1,1 @@
-"""The checks of an inspection, by what they look at. Pure; `diagnose` runs them all."""
+"""The checks of an inspection, by subject. Pure; `diagnose` runs them."""

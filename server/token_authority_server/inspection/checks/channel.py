@@ -1,46 +1,54 @@
-"""Looks at the channel that the token is for, and the room."""
+"""Checks of the channel and the room."""
 
 import re
 from typing import Final
 
-from token_authority_server.inspection.case import EVERY, Case, Check, Words, opens
-from token_authority_server.inspection.decoded import Service
-from token_authority_server.inspection.reasons import Reason, Severity
-from token_authority_server.inspection.words import quoted
+from token_authority_server.inspection.case import Case, Check, Explanation, opens
+from token_authority_server.inspection.decoded import EVERY, Service
+from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.services import RTC
+from token_authority_server.inspection.wording import quoted
 
-# What Agora allows, by joinChannel's page.
+# Agora's limit, by the documentation of joinChannel.
 _LEGAL: Final = re.compile(r"[-a-zA-Z0-9 !#$%&()+:;<=.>?@\[\]^_{}|~,]{1,64}")
 
 
+def _is_empty_006(service: Service) -> bool:
+    """Tells whether a 006 token was made with an empty channel, whose CRC-32 is 0."""
+    name = service.channel
+    return name is not None and name.text is None and name.crc == 0
+
+
 def _others(case: Case) -> list[Service]:
-    """Returns the services for other channels, where none is for the one that was joined."""
+    """Returns the services for other channels, if none is for the one that was joined."""
     used, services = case.expected.channel_name, case.joined
-    if not used or any(opens(service, used) for service in services):
+    if not used or any(opens(service, used) or _is_empty_006(service) for service in services):
         return []
     return services
 
 
-def _wrong_channel(case: Case) -> Words | None:
+def _wrong_channel(case: Case) -> Explanation | None:
     services, used = _others(case), case.expected.channel_name
     if not services or any(_resembles(service, used) for service in services):
         return None
-    # The few spellings that are tried on a CRC are not all there are.
+    # Only some spellings can be tried on a CRC.
     spelling = ", or for another spelling of it" if case.decoded.format == "006" else ""
-    return Words(
-        f"The client joined the channel {quoted(used)}, and the token is for "
+    return Explanation(
+        f"The client joined the channel {quoted(used)}; the token is for "
         f"{services[0].channel}{spelling}.",
         "Make the token for the channel that the client joins.",
     )
 
 
-def _channel_spelling(case: Case) -> Words | None:
+def _channel_spelling(case: Case) -> Explanation | None:
     used = case.expected.channel_name
     for service in _others(case):
         if _resembles(service, used):
-            return Words(
-                f"The client joined the channel {quoted(used)}, and the token is for "
+            return Explanation(
+                f"The client joined the channel {quoted(used)}; the token is for "
                 f"{service.channel}: they differ in white space or case.",
-                "Spell the channel alike on both sides, and trim it where it is typed.",
+                "Use the same spelling of the channel on both sides, and trim it where it is "
+                "entered.",
             )
     return None
 
@@ -49,60 +57,134 @@ def _resembles(service: Service, channel: str) -> bool:
     return service.channel is not None and service.channel.resembles(channel)
 
 
-def _channel_name_invalid(case: Case) -> Words | None:
+def _channel_empty(case: Case) -> Explanation | None:
+    if not any(_is_empty_006(service) for service in case.rtc):
+        return None
+    return Explanation(
+        "The channel name was empty when the token was made.",
+        "Pass the channel name where the token is made; check that the request's field has the "
+        "name that the program reads.",
+    )
+
+
+def _is_wildcard(service: Service) -> bool:
+    """Tells whether it is for every channel: `*`, or in RTC's 007 also the empty text."""
+    text = service.channel.text if service.channel else None
+    return text == EVERY or (text == "" and service.type == RTC)
+
+
+def _has_legal_pattern(service: Service) -> bool:
+    name = service.channel
+    if name is None or name.text is None or service.type != RTC or not name.is_pattern:
+        return False
+    return _LEGAL.fullmatch(name.text.replace(EVERY, "-")) is not None
+
+
+def _channel_name_invalid(case: Case) -> Explanation | None:
     for service in case.with_channel:
-        assert service.channel
-        text = service.channel.text
-        if text is not None and text != EVERY and not _LEGAL.fullmatch(text):
-            return Words(
-                f"The token is for the channel {quoted(text)}, which Agora does not allow.",
-                "Name channels with 1 to 64 ASCII letters, digits, spaces, and the punctuation "
-                "that Agora lists.",
+        text = service.channel.text if service.channel else None
+        if text is None or _is_wildcard(service) or _has_legal_pattern(service):
+            continue
+        if not _LEGAL.fullmatch(text):
+            return Explanation(
+                f"The token is for the channel {quoted(text)}, a name that Agora does not allow.",
+                "Use 1 to 64 ASCII letters, digits, spaces, and the punctuation that Agora lists "
+                "for joinChannel.",
             )
     return None
 
 
-def _wildcard_channel(case: Case) -> Words | None:
-    for service in case.with_channel:
-        assert service.channel
-        if service.channel.text == EVERY:
-            return Words(
-                "The token opens every channel of the project.",
-                "Web clients need USE_NEW_TOKEN for it; where one channel is enough, name it.",
-            )
+def _wildcard_channel(case: Case) -> Explanation | None:
+    if not any(_is_wildcard(service) for service in case.with_channel):
+        return None
+    return Explanation(
+        "The token is valid for every channel of the project.",
+        "Set USE_NEW_TOKEN in Web clients; where one channel is enough, make the token for it.",
+    )
+
+
+def _wildcard_pattern(case: Case) -> Explanation | None:
+    """Explains extended wildcard matching, which Shengwang documents for RTC in 007 alone."""
+    for service in case.rtc:
+        user = service.user.text if service.user else None
+        if _has_legal_pattern(service):
+            return _pattern("channel", service.channel.text if service.channel else "")
+        if user == EVERY or (service.user and service.user.is_pattern):
+            return _pattern("user", user)
     return None
 
 
-def _wildcard_needs_007(case: Case) -> Words | None:
+def _pattern(what: str, text: str | None) -> Explanation:
+    pattern = text or ""
+    matches = (
+        f"it matches every {what}"
+        if pattern == EVERY
+        else f"`*` matches any text, as in {quoted(pattern.replace(EVERY, '12'))}"
+    )
+    return Explanation(
+        f"The token's {what} {quoted(pattern)} is a wildcard: {matches}.",
+        "Ask Agora whether extended wildcard matching is enabled for the project: only Shengwang "
+        "documents it. Set USE_NEW_TOKEN in Web clients.",
+    )
+
+
+def _wildcard_needs_007(case: Case) -> Explanation | None:
     if case.decoded.format != "006" or not case.rtc:
         return None
     name = case.rtc[0].channel
     if name is None or not name.matches(EVERY):
         return None
-    return Words(
-        "The token is for the channel '*', which in 006 is no more than a channel of that name.",
-        "Make a 007 token to open every channel.",
+    return Explanation(
+        "The token is for the channel '*', which in 006 is a name like any other.",
+        "Make a 007 token for a wildcard channel.",
     )
 
 
-def _wrong_room(case: Case) -> Words | None:
-    used = case.expected.room_uuid
+def _rooms(case: Case) -> list[str]:
     rooms = [service.room for service in case.decoded.services if service.room]
     if case.decoded.whiteboard and case.decoded.whiteboard.get("uuid"):
         rooms.append(case.decoded.whiteboard["uuid"])
-    if not used or not rooms or used in rooms:
+    return rooms
+
+
+def _same_room(one: str, other: str) -> bool:
+    return _bare(one) == _bare(other)
+
+
+def _bare(uuid: str) -> str:
+    return uuid.strip().replace("-", "").casefold()
+
+
+def _wrong_room(case: Case) -> Explanation | None:
+    used, rooms = case.expected.room_uuid, _rooms(case)
+    if not used or not rooms or any(_same_room(used, room) for room in rooms):
         return None
-    return Words(
-        f"The client entered the room {quoted(used)}, and the token is for {quoted(rooms[0])}.",
-        "Make the token for the room that the client enters, spelt alike.",
+    return Explanation(
+        f"The client entered the room {quoted(used)}; the token is for {quoted(rooms[0])}.",
+        "Make the token for the room that the client enters.",
+    )
+
+
+def _room_spelling(case: Case) -> Explanation | None:
+    used, rooms = case.expected.room_uuid, _rooms(case)
+    same = [room for room in rooms if _same_room(used, room)]
+    if not used or used in rooms or not same:
+        return None
+    return Explanation(
+        f"The client entered the room {quoted(used)}; the token has the same room as "
+        f"{quoted(same[0])}: they differ in dashes, white space or case.",
+        "Use the room's uuid as Agora returned it, without dashes, on both sides.",
     )
 
 
 CHECKS: Final = (
-    Check(Reason.WRONG_CHANNEL, Severity.ERROR, _wrong_channel),
-    Check(Reason.CHANNEL_SPELLING, Severity.ERROR, _channel_spelling),
-    Check(Reason.WRONG_ROOM, Severity.ERROR, _wrong_room),
-    Check(Reason.WILDCARD_NEEDS_007, Severity.ERROR, _wildcard_needs_007),
-    Check(Reason.CHANNEL_NAME_INVALID, Severity.ERROR, _channel_name_invalid),
-    Check(Reason.WILDCARD_CHANNEL, Severity.WARNING, _wildcard_channel),
+    Check(FindingReason.CHANNEL_EMPTY, Severity.ERROR, _channel_empty),
+    Check(FindingReason.WRONG_CHANNEL, Severity.ERROR, _wrong_channel),
+    Check(FindingReason.CHANNEL_SPELLING, Severity.ERROR, _channel_spelling),
+    Check(FindingReason.WRONG_ROOM, Severity.ERROR, _wrong_room),
+    Check(FindingReason.WILDCARD_NEEDS_007, Severity.ERROR, _wildcard_needs_007),
+    Check(FindingReason.CHANNEL_NAME_INVALID, Severity.ERROR, _channel_name_invalid),
+    Check(FindingReason.ROOM_SPELLING, Severity.WARNING, _room_spelling),
+    Check(FindingReason.WILDCARD_CHANNEL, Severity.WARNING, _wildcard_channel),
+    Check(FindingReason.WILDCARD_PATTERN, Severity.WARNING, _wildcard_pattern),
 )

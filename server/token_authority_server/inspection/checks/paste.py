@@ -1,124 +1,208 @@
-"""Looks at what decoding came across: the text, and how the token was made."""
+"""Checks for what decoding recorded: the pasted text, and how the token was made."""
 
 from collections.abc import Callable
 from typing import Final
 
-from token_authority_server.inspection.case import Case, Check, Words
-from token_authority_server.inspection.reasons import Reason, Severity
+from token_authority_server.inspection.case import Case, Check, Explanation
+from token_authority_server.inspection.exposure import Credential, ExposedSecret
+from token_authority_server.inspection.findings import FindingReason, Severity
+from token_authority_server.inspection.wording import quoted
 
-_COPY_AGAIN: Final = (
-    "Copy it again from where it was made, and look for what shortens it on the way."
+_COPY_AGAIN: Final = "Copy the token again from where it was made, and find what shortens it."
+_MAKE_AGAIN: Final = "Make the token with one of Agora's current libraries or with this server."
+_ROTATE: Final = (
+    'Rotate it now: set state = "disabled" for that key in the configuration, put its successor in '
+    'use, then turn it off in Agora\'s console (SECURITY.md, "When a certificate has leaked").'
+)
+_REPLACE_API_KEY: Final = (
+    "Replace it now: make another with `token-authority api-key new`, and remove this one's "
+    "identity from the configuration."
+)
+_REVOKE_JWT: Final = (
+    "Treat it as leaked: revoke it at its identity provider, or wait until it expires. Pass the "
+    "Agora token here, not the caller's credential."
 )
 
 
-def _marked(reason: Reason, problem: str, advice: str) -> Callable[[Case], Words | None]:
-    """Says it of tokens with a mark, whose detail takes the place of {}."""
-
-    def look(case: Case) -> Words | None:
-        detail = case.decoded.marks.get(reason)
-        return None if detail is None else Words(problem.replace("{}", detail), advice)
-
-    return look
-
-
-def _check(reason: Reason, severity: Severity, problem: str, advice: str) -> Check:
-    return Check(reason, severity, _marked(reason, problem, advice))
+def _secret_exposed(case: Case) -> Explanation | None:
+    if not case.exposed:
+        return None
+    # A signing secret matters most.
+    secret = min(case.exposed, key=lambda exposed: list(Credential).index(exposed.credential))
+    advice = {Credential.API_KEY: _REPLACE_API_KEY, Credential.JWT: _REVOKE_JWT}
+    return Explanation(
+        f"{secret.place} is {_named(secret)}.", advice.get(secret.credential, _ROTATE)
+    )
 
 
-CHECKS: Final = (
-    _check(
-        Reason.NOT_A_TOKEN,
-        Severity.ERROR,
+def _named(secret: ExposedSecret) -> str:
+    if secret.credential is Credential.API_KEY:
+        return "an API key, with which a caller authenticates to a token authority"
+    if secret.credential is Credential.JWT:
+        return "a JWT, with which a caller authenticates, and not an Agora token"
+    if not secret.is_named:
+        return "a signing secret of this authority"
+    return (
+        f"a signing secret: the {secret.credential} {quoted(secret.key_id)} of project "
+        f"{quoted(secret.project)}"
+    )
+
+
+def _not_a_token(case: Case) -> Explanation | None:
+    is_secret = any(exposed.place == IN_TOKEN for exposed in case.exposed)
+    if FindingReason.NOT_A_TOKEN not in case.decoded.issues or is_secret:
+        return None
+    return Explanation(
         "This is not an Agora token: those start with 006, 007, NETLESSSDK_, NETLESSROOM_ or "
         "NETLESSTASK_.",
-        "Find out what the token's maker answered: an error, or an empty text, is often passed on "
-        "as if it were a token; so is an App ID, a temporary key or a JWT.",
-    ),
+        "Look at the response of the program that makes tokens: an error message, an empty text "
+        "or an App ID is often passed on as if it were a token.",
+    )
+
+
+def _several_tokens(case: Case) -> Explanation | None:
+    kinds = case.token_kinds
+    if not kinds:
+        return None
+    return Explanation(
+        f"The text has {len(kinds)} tokens: {', '.join(kinds)}. This answer is about "
+        f"{case.decoded.kind}; the others follow it.",
+        "Pass to each SDK the token of its product, alone.",
+    )
+
+
+def _recorded(
+    reason: FindingReason, problem: str, advice: str, *, explains_refusal: bool
+) -> Callable[[Case], Explanation | None]:
+    """Returns the check for an issue of decoding, whose detail replaces {}."""
+
+    def check(case: Case) -> Explanation | None:
+        detail = case.decoded.issues.get(reason)
+        if detail is None:
+            return None
+        # Several tokens come from a server's response: the client hardly passed all of it.
+        is_error = explains_refusal and case.is_called_invalid and not case.token_kinds
+        return Explanation(
+            problem.replace("{}", detail), advice, Severity.ERROR if is_error else None
+        )
+
+    return check
+
+
+def _check(
+    reason: FindingReason,
+    severity: Severity,
+    problem: str,
+    advice: str,
+    *,
+    explains_refusal: bool = False,
+) -> Check:
+    recorded = _recorded(reason, problem, advice, explains_refusal=explains_refusal)
+    return Check(reason, severity, recorded)
+
+
+IN_TOKEN: Final = "The text pasted as the token"  # noqa: S105  # not a secret
+
+CHECKS: Final = (
+    Check(FindingReason.SECRET_EXPOSED, Severity.ERROR, _secret_exposed),
     _check(
-        Reason.TOO_LARGE,
+        FindingReason.RETIRED_FORMAT,
         Severity.ERROR,
-        "The token {}: no real one is that large, and it was not read further.",
-        "Use a token that one of Agora's libraries, or this server, made.",
+        "This is a {}, a format that Agora has retired: current SDKs do not accept it.",
+        "Make a 007 token (AccessToken2) instead.",
     ),
-    _check(Reason.TRUNCATED, Severity.ERROR, "The end of the token is missing.", _COPY_AGAIN),
+    Check(FindingReason.NOT_A_TOKEN, Severity.ERROR, _not_a_token),
     _check(
-        Reason.BAD_CHARACTER,
+        FindingReason.TOO_LARGE,
         Severity.ERROR,
-        "The token has {} where its encoding can have no such character.",
-        "Pass the token on letter by letter, as it was made: do not write it in the URL-safe "
-        "alphabet, and let nothing replace characters.",
+        "The token {}; no real token does, and the rest was not read.",
+        _MAKE_AGAIN,
     ),
     _check(
-        Reason.DAMAGED,
+        FindingReason.TRUNCATED, Severity.ERROR, "The end of the token is missing.", _COPY_AGAIN
+    ),
+    _check(
+        FindingReason.BAD_CHARACTER,
+        Severity.ERROR,
+        "The token has the character {}, which its encoding does not have.",
+        "Pass the token unchanged: do not convert it to the URL-safe alphabet, and do not replace "
+        "characters.",
+    ),
+    _check(
+        FindingReason.DAMAGED,
         Severity.ERROR,
         "The token is damaged: characters in it were changed, lost or added.",
-        "Copy it again from where it was made; mind that its letters are case-sensitive.",
+        "Copy the token again from where it was made; it is case-sensitive.",
     ),
     _check(
-        Reason.CORRUPT,
+        FindingReason.CORRUPT,
         Severity.ERROR,
-        "The token contradicts itself: {}.",
-        "Make it with one of Agora's current libraries, or with this server: some libraries write "
-        "such tokens when a text is too long for the format.",
+        "The content of the token is inconsistent: {}.",
+        f"{_MAKE_AGAIN} Some libraries write such tokens when a text is too long for the format.",
     ),
     _check(
-        Reason.SPACES_FOR_PLUS,
+        FindingReason.SPACES_FOR_PLUS,
         Severity.ERROR,
-        "The token has spaces where it had plus signs: it went through a URL or a form without "
-        "being encoded. It was read with the plus signs.",
-        "Percent-encode the token (encodeURIComponent) where it goes into a URL or a form.",
+        "The token has spaces in place of plus signs: it went through a URL or form without being "
+        "encoded. It was read with plus signs.",
+        "Percent-encode the token (encodeURIComponent) before it goes into a URL or form.",
     ),
     _check(
-        Reason.WHITESPACE,
+        FindingReason.WHITESPACE,
         Severity.WARNING,
-        "White space or line breaks stand around or in the token. It was read without them.",
-        "Make sure that the client passes the token without them: Agora does not.",
+        "White space or line breaks are around or inside the token. It was read without them.",
+        "Trim the token in the client: Agora does not accept white space.",
+        explains_refusal=True,
     ),
     _check(
-        Reason.QUOTED,
+        FindingReason.QUOTED,
         Severity.WARNING,
-        "The token is quoted or escaped. It was read without that.",
-        "Make sure that the client parses the JSON it got, and passes the bare token.",
+        "The token is quoted or has escapes. It was read without them.",
+        "Parse the JSON in the client, and pass the bare token to the SDK.",
+        explains_refusal=True,
     ),
     _check(
-        Reason.URL_ENCODED,
+        FindingReason.URL_ENCODED,
         Severity.WARNING,
         "The token is percent-encoded. It was read decoded.",
-        "Make sure that the client decodes it once before it passes it to the SDK.",
+        "Decode the token once in the client before passing it to the SDK.",
+        explains_refusal=True,
     ),
     _check(
-        Reason.SURROUNDED,
+        FindingReason.SURROUNDED,
         Severity.WARNING,
-        "Other text stands around the token. It was read without that.",
-        "Make sure that the client passes the token alone, without a label or a scheme.",
+        "Other text is around the token. It was read without that text.",
+        "Pass the token alone to the SDK, without a label or scheme.",
+        explains_refusal=True,
     ),
+    Check(FindingReason.SEVERAL_TOKENS, Severity.WARNING, _several_tokens),
     _check(
-        Reason.FIELD_REPEATED,
+        FindingReason.FIELD_REPEATED,
         Severity.ERROR,
-        "The token names a field twice; which of the two counts is anyone's guess. Here, the last "
+        "The token has a field twice, and it is not defined which one counts. Here, the last one "
         "does.",
-        "Make it with one of Agora's libraries, or with this server.",
+        _MAKE_AGAIN,
     ),
     _check(
-        Reason.UNKNOWN_SERVICE,
+        FindingReason.UNKNOWN_SERVICE,
         Severity.WARNING,
         "The token has a service of type {}, which is not known here; nothing behind it was read.",
         "Look up that type in the current version of Agora's AccessToken2.",
     ),
     _check(
-        Reason.UNREAD_BYTES,
+        FindingReason.UNREAD_BYTES,
         Severity.WARNING,
-        "The token goes on behind its last value (bytes: {}).",
-        "Make it with one of Agora's libraries, or with this server, if it is refused.",
+        "The token has bytes behind its last value ({}).",
+        f"If Agora refuses it: {_MAKE_AGAIN[0].lower()}{_MAKE_AGAIN[1:]}",
     ),
     _check(
-        Reason.TOO_MANY_VALUES,
+        FindingReason.TOO_MANY_VALUES,
         Severity.WARNING,
-        "The token holds more values than any real one; {} or more were not read.",
+        "The token has more values than any real token; at least {} were not read.",
         "Give the token fewer resources, or spread them over several tokens.",
     ),
     _check(
-        Reason.NOT_UTF8,
+        FindingReason.NOT_UTF8,
         Severity.WARNING,
         "Text in the token is not UTF-8; it is shown with replacement characters.",
         "Encode channel names, users and rooms as UTF-8 where the token is made.",

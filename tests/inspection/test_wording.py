@@ -1,6 +1,6 @@
 import pytest
 
-from token_authority_server.inspection import words
+from token_authority_server.inspection import wording
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from token_authority_server.inspection import words
     ],
 )
 def test_a_span_is_written_with_its_two_largest_units(ms: int, text: str) -> None:
-    assert words.span(ms) == text
+    assert wording.span(ms) == text
 
 
 @pytest.mark.parametrize(
@@ -29,22 +29,22 @@ def test_a_span_is_written_with_its_two_largest_units(ms: int, text: str) -> Non
         (0, "1970-01-01 00:00:00 UTC"),
         (1_700_000_000_999, "2023-11-14 22:13:20 UTC"),
         (-1, "a time before 1970"),
-        (words.MAX_MS, "9999-12-31 23:59:59 UTC"),
-        (words.MAX_MS + 1, "a time after the year 9999"),
+        (wording.MAX_MS, "9999-12-31 23:59:59 UTC"),
+        (wording.MAX_MS + 1, "a time after the year 9999"),
         (10**40, "a time after the year 9999"),
     ],
 )
 def test_every_moment_can_be_written(ms: int, text: str) -> None:
-    assert words.moment(ms) == text
+    assert wording.moment(ms) == text
 
 
 def test_an_end_is_told_from_the_time_of_issue() -> None:
-    assert words.end(5000, None) == "until 1970-01-01 00:00:05 UTC"
-    assert words.end(5000, 2000) == "until 1970-01-01 00:00:05 UTC (3 s after issue)"
-    assert words.end(2000, 5000) == "until 1970-01-01 00:00:02 UTC (3 s before issue)"
+    assert wording.end(5000, None) == "until 1970-01-01 00:00:05 UTC"
+    assert wording.end(5000, 2000) == "until 1970-01-01 00:00:05 UTC (3 s after issue)"
+    assert wording.end(2000, 5000) == "until 1970-01-01 00:00:02 UTC (3 s before issue)"
 
 
 def test_quotes_show_what_cannot_be_seen_and_end() -> None:
-    assert words.quoted(" a\n") == "' a\\n'"
-    assert words.quoted("\udc80") == "'\\udc80'"
-    assert words.quoted("x" * 81) == f"'{'x' * 80}'…"
+    assert wording.quoted(" a\n") == "' a\\n'"
+    assert wording.quoted("\udc80") == "'\\udc80'"
+    assert wording.quoted("x" * 81) == f"'{'x' * 80}'…"

@@ -1,4 +1,4 @@
-"""Moments, spans of time and names, as they stand in sentences. Pure."""
+"""Formats times, durations and names for sentences. Pure."""
 
 import time
 from typing import Final
@@ -13,10 +13,12 @@ _UNITS: Final = (
 # 9999-12-31 23:59:59.999, beyond which calendars and Timestamps end.
 MAX_MS: Final = 253_402_300_799_999
 _MAX_QUOTED: Final = 80
+AS_LONG_AS_ALLOWED: Final = "as long as Agora allows"
+"""The meaning of a lifetime of 0."""
 
 
 def moment(ms: int) -> str:
-    """Writes a moment, e.g. "2023-11-14 22:13:20 UTC"."""
+    """Formats a point in time, e.g. "2023-11-14 22:13:20 UTC"."""
     if ms < 0:
         return "a time before 1970"
     if ms > MAX_MS:
@@ -25,7 +27,7 @@ def moment(ms: int) -> str:
 
 
 def span(ms: int) -> str:
-    """Writes a span of time with its two largest units, e.g. "1 h 30 m"."""
+    """Formats a duration with its two largest units, e.g. "1 h 30 m"."""
     words: list[str] = []
     left = abs(ms)
     if 0 < left < 1000:
@@ -40,7 +42,7 @@ def span(ms: int) -> str:
 
 
 def end(end_ms: int, issue_ms: int | None) -> str:
-    """Writes when something ends, e.g. "until 2023-11-14 23:13:20 UTC (1 h after issue)"."""
+    """Formats an end, e.g. "until 2023-11-14 23:13:20 UTC (1 h after issue)"."""
     if issue_ms is None:
         return f"until {moment(end_ms)}"
     side = "after" if end_ms >= issue_ms else "before"
@@ -48,5 +50,5 @@ def end(end_ms: int, issue_ms: int | None) -> str:
 
 
 def quoted(text: str) -> str:
-    """Quotes text so that spaces, line breaks and look-alikes at its ends can be seen."""
+    """Quotes text so that white space and invisible characters can be seen; cuts it at 80."""
     return repr(text) if len(text) <= _MAX_QUOTED else repr(text[:_MAX_QUOTED]) + "…"
