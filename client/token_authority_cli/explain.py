@@ -12,7 +12,7 @@ from token_authority_cli.commands import HELP
 from token_authority_cli.issue import COMMANDS
 from token_authority_cli.output import complain
 from token_authority_cli.server import complain_of_config, needs_server
-from token_authority_client import InvalidRequest, _batches
+from token_authority_client import InvalidRequest
 
 _EPILOG: Final = """\
 example:
@@ -57,7 +57,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         if arguments.caller not in names:
             complain(f"there is no caller {arguments.caller!r}: one of {', '.join(names)}")
             return 2
-        entry = _batches.entry_of(arguments.request(arguments), "")
+        entry = arguments.request(arguments).to_batch_entry()
         allowed = explain(settings, arguments.caller, entry.SerializeToString())
     except config.ConfigError as error:
         return complain_of_config(error)

@@ -3,16 +3,19 @@
 import argparse
 import os
 import sys
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from token_authority.v1.inspection_pb2 import InspectTokenRequest, InspectTokenResponse
 from token_authority_cli.arguments import integer, moment
 from token_authority_cli.commands import HELP
 from token_authority_cli.output import at
 from token_authority_cli.server import needs_server
 from token_authority_cli.server_options import add_options, answer, ask
-from token_authority_client import Inspection, InvalidRequest, _responses
-from token_authority_client._inspection import InspectionMethods
+from token_authority_client import (
+    Inspection,
+    InvalidRequest,
+    LocalInspector,
+    TokenAuthorityClient,
+)
 
 _EPILOG: Final = """\
 examples:
@@ -23,7 +26,6 @@ _RED: Final = "31"
 _YELLOW: Final = "33"
 _GREEN: Final = "32"
 _BOLD: Final = "1"
-ResultT = TypeVar("ResultT")
 
 _COLOURS: Final = {"error": _RED, "warning": _YELLOW}
 
@@ -63,7 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
     return inspect(arguments)
 
 
-def _question(arguments: argparse.Namespace, client: InspectionMethods[ResultT]) -> ResultT:
+def _question(
+    arguments: argparse.Namespace, client: TokenAuthorityClient | LocalInspector
+) -> Inspection:
     return client.inspect_token(
         _token(arguments),
         app_id=arguments.app_id,
@@ -80,23 +84,21 @@ def _online(arguments: argparse.Namespace) -> int:
     return ask(arguments, lambda client: _question(arguments, client), _show)
 
 
-class _WithoutServer(InspectionMethods[Inspection]):
+def _inspect_without_keys(request: bytes) -> bytes:
     """Answers in this process, without a key."""
+    from token_authority_server.errors import Refusal  # noqa: PLC0415  # lazily, as in server
+    from token_authority_server.process.explain import inspect_without_keys  # noqa: PLC0415
 
-    def _inspect(self, message: InspectTokenRequest) -> Inspection:
-        from token_authority_server.errors import Refusal  # noqa: PLC0415  # lazily, as in server
-        from token_authority_server.process.explain import inspect_without_keys  # noqa: PLC0415
-
-        try:
-            response = inspect_without_keys(message.SerializeToString())
-        except Refusal as refusal:
-            raise InvalidRequest(refusal.message) from None
-        return _responses.inspection(InspectTokenResponse.FromString(response))
+    try:
+        return inspect_without_keys(request)
+    except Refusal as refusal:
+        raise InvalidRequest(refusal.message) from None
 
 
 @needs_server
 def _offline(arguments: argparse.Namespace) -> int:
-    return answer(arguments, lambda: _question(arguments, _WithoutServer()), _show)
+    inspector = LocalInspector(_inspect_without_keys)
+    return answer(arguments, lambda: _question(arguments, inspector), _show)
 
 
 def _token(arguments: argparse.Namespace) -> str:

@@ -1,18 +1,21 @@
-"""The method that explains a token, written once, like those of `requests`."""
+"""The method that explains a token, written once for all clients."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from token_authority.v1 import inspection_pb2
+from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._message_builder import build, invalid, one_of, timestamp
-from token_authority_client._values import IssuedToken
+from token_authority_client._responses import inspection
+from token_authority_client._values import Inspection, IssuedToken
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class InspectionMethods(ABC, Generic[ResultT_co]):
-    """What InspectionService does."""
+class InspectionMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
+    """The methods of InspectionService."""
 
     @abstractmethod
     def _inspect(self, message: inspection_pb2.InspectTokenRequest) -> ResultT_co:
@@ -30,24 +33,26 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
         at_time: datetime | None = None,
         error_code: int | None = None,
     ) -> ResultT_co:
-        """Explains a token: what is in it, who signed it, and why it is refused.
+        """Explains a token: its content, its signature, and why Agora may refuse it.
 
-        Whoever made it, and whatever else the text has around it. What is known of its use is
-        compared with it.
+        The token may come from any issuer, and text around it is ignored. What is known of its use
+        is compared with its content.
 
         Args:
-            token: Whatever was found where a token should be: 1 to 65536 bytes, no need to tidy up.
-            app_id: The App ID the SDK was initialised with.
+            token: The token, 1 to 65536 bytes; quotes, white space and the like around it do no
+                harm.
+            app_id: The App ID that the SDK was initialised with.
             channel: The channel that was joined, exactly as it was spelt.
-            uid: The integer uid of who joined, 0 to 4294967295; 0: it let Agora choose.
+            uid: The user's integer uid, 0 to 4294967295; 0 if Agora assigned one.
             user_account: Or the string account, or the RTM, Chat or education user.
             room_uuid: The whiteboard or classroom room.
-            at_time: When it was used; with a time zone. Unset: now, by the server's clock.
-            error_code: The code that Agora's SDK gave: RTC 101, 109, 110, 118, 119;
+            at_time: When the token was used; an aware datetime. Default: now, by the server's
+                clock.
+            error_code: The error code of Agora's SDK: RTC 101, 109, 110, 118, 119;
                 RTM 5, 6, -10005, -10009.
 
         Raises:
-            TokenAuthorityError: No explanation; see its subclasses.
+            TokenAuthorityError: The call failed; see its subclasses.
         """
         _check_type(token)
         one_of("expected.user", uid=uid, user_account=user_account)
@@ -67,6 +72,21 @@ class InspectionMethods(ABC, Generic[ResultT_co]):
 
 
 def _check_type(token: object) -> None:
-    """Refuses what `issue_…_token` returned: not all of it is the token."""
+    """Refuses the result of `issue_…_token`, of which the token is one attribute."""
     if isinstance(token, IssuedToken):
-        raise invalid("token", "INVALID_VALUE", "must be text: pass issued.token")
+        raise invalid("token", "INVALID_VALUE", "must be a str; got IssuedToken: pass issued.token")
+
+
+class LocalInspector(InspectionMethods[Inspection]):
+    """Explains tokens without a server, for `token-authority inspect --offline`.
+
+    Args:
+        inspect: Takes an encoded InspectTokenRequest and returns an encoded InspectTokenResponse.
+    """
+
+    def __init__(self, inspect: Callable[[bytes], bytes]) -> None:
+        self._inspector = inspect
+
+    def _inspect(self, message: inspection_pb2.InspectTokenRequest) -> Inspection:
+        response = self._inspector(message.SerializeToString())
+        return inspection(inspection_pb2.InspectTokenResponse.FromString(response))

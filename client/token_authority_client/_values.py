@@ -1,11 +1,11 @@
-"""What goes into requests and comes out of answers: small frozen values, no protobuf."""
+"""The values of requests and responses: frozen dataclasses without protobuf."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-# Where an answer may say "unknown", the server is newer than this client.
+# "unknown": a value that a newer server sent.
 TokenFormat = Literal["006", "007", "netless", "unknown"]
 SignatureVerdict = Literal["valid", "invalid", "unknown_key", "unverifiable", "unknown"]
 KeyState = Literal["active", "verify_only", "disabled", "unknown"]
@@ -18,150 +18,156 @@ RtmResourceType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """Something that worked and may still surprise."""
+    """A non-fatal warning about an issued token."""
 
     reason: str
-    """Stable, e.g. `SUBSCRIBER_NOT_ENFORCED`."""
+    """The machine-readable reason, stable, e.g. `SUBSCRIBER_NOT_ENFORCED`."""
     description: str
-    """What to expect, and what to do."""
+    """What to expect and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token, and what there is to know about it. Its repr does not show the token."""
+    """An issued token. Its repr does not contain the token itself."""
 
     token: str = field(repr=False)
-    """The token: a credential. Hand it to the one client it is for; never log it."""
+    """The token, a credential: send it only to the client it was issued for, and never log it."""
     token_id: str
-    """Its fingerprint, safe to log: the server's log and audit trail have the same."""
+    """The token's fingerprint, safe to log; the server's log and audit trail contain it too."""
     format: TokenFormat
-    """How it is encoded."""
+    """The token's format."""
     key_id: str
-    """The name of the key that signed."""
+    """The name of the signing key."""
     app_id: str
     """The Agora App ID; "" for whiteboard tokens, which have none."""
     issue_time: datetime
-    """When it was issued, by the server's clock; UTC."""
+    """When the token was issued, by the server's clock; UTC."""
     expire_time: datetime | None
-    """When joining or logging in with it stops to work; None if it never does."""
+    """When joining or logging in with the token stops working; UTC. None: never."""
     renew_time: datetime | None
-    """When to fetch the next one; None if it never expires."""
+    """When to fetch the next token; UTC. None if the token never expires."""
     advisories: tuple[Advisory, ...]
-    """What worked but will surprise."""
+    """Non-fatal warnings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a request is allowed, and what would be issued for it."""
+    """Why a request is allowed, and what would be issued."""
 
     caller: str
-    """Whom the server took you for."""
+    """The caller's name in the server's configuration."""
     grant: str
-    """The grant that covers the request."""
+    """The name of the grant that allows the request."""
     ttl: timedelta | None
-    """How long the token would live; None for one that never expires."""
+    """The token's lifetime; None if it would never expire."""
     max_ttl: timedelta
-    """The longest life that could be asked for."""
+    """The longest lifetime that the grant allows."""
     key_id: str
-    """The key that would sign."""
+    """The name of the key that would sign."""
     advisories: tuple[Advisory, ...]
-    """The advisories the token would come with."""
+    """The warnings that the token would have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtcPrivileges:
-    """One lifetime for each right, in whole seconds, 1 s to 24 h. None: not granted."""
+    """One lifetime per privilege: whole seconds, 1 s to 24 h. None: not granted."""
 
     join_channel: timedelta
+    """How long the user can join the channel."""
     publish_audio: timedelta | None = None
+    """How long the user can publish audio."""
     publish_video: timedelta | None = None
+    """How long the user can publish video."""
     publish_data: timedelta | None = None
+    """How long the user can publish data streams."""
 
 
 @dataclass(frozen=True, slots=True)
 class RtmLogin:
-    """An RTM (Signaling) login in the same token as the RTC channel."""
+    """An RTM (Signaling) login in an RTC token."""
 
     user_id: str
-    """1 to 64 printable ASCII characters, not starting with a space."""
+    """The user who logs in: 1 to 64 printable ASCII characters, no leading space."""
     ttl: timedelta | None = None
-    """Whole seconds, 1 s to 24 h, at most the token's life. None: the token's."""
+    """The login's lifetime: whole seconds, 1 s to 24 h, at most the token's. None: the token's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtmPermission:
-    """What an RTM user may do with resources of one type."""
+    """Access of an RTM user to resources of one type."""
 
     access: RtmAccess
+    """Whether the user can read or write."""
     resource_type: RtmResourceType
+    """The type of the resources."""
     resources: Sequence[str]
-    """Their names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
+    """The resources' names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedField:
-    """One value that a token holds."""
+    """One value in a token."""
 
     path: str
-    """Where it is, e.g. `services[0].channel_name`."""
+    """The value's path, e.g. `services[0].channel_name`."""
     value: str
-    """The value as the token has it; numbers in decimal."""
+    """The value as encoded; numbers in decimal."""
     meaning: str
-    """What it means, where that does not speak for itself; else ""."""
+    """An explanation; "" if none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who signed a token."""
+    """The result of verifying a token's signature."""
 
     verdict: SignatureVerdict
-    """Whether one of the server's keys made the signature; "unknown_key" if it has none for the
-    token's App ID or access key, "unverifiable" if that cannot be told."""
+    """Whether a key of the server made the signature; "unknown_key" if the server has no key for
+    the token's App ID or access key, "unverifiable" if the token names neither."""
     project: str
-    """The project whose key made it; "" unless it is valid."""
+    """The project of the key; "" unless the signature is valid."""
     key_id: str
-    """The key that made it; "" unless it is valid."""
+    """The name of the key; "" unless the signature is valid."""
     key_state: KeyState | None
-    """What that key is used for; None unless the signature is valid."""
+    """The state of the key; None unless the signature is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that gets a token refused, or that will surprise."""
+    """A problem of an inspected token."""
 
     reason: str
-    """Stable, in UPPER_SNAKE_CASE."""
+    """The machine-readable reason, stable, in UPPER_SNAKE_CASE."""
     severity: FindingSeverity
-    """Error: reason enough for a refusal. Warning: it works, or may work, and will surprise."""
+    """Error: Agora refuses the token. Warning: the token may work, with unexpected results."""
     problem: str
     """What is wrong."""
     advice: str
-    """What to do about it."""
+    """What to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What is in a token, who signed it, and what is wrong with it. It has not the token itself."""
+    """The content, signature and problems of a token, without the token itself."""
 
     format: TokenFormat | None
-    """How it is encoded; None for what is not a token."""
+    """The token's format; None if the text is not a token."""
     kind: str
-    """What it is for, e.g. `rtc` or `whiteboard.room`; "" for what is not a token."""
+    """The token type, e.g. `rtc` or `whiteboard.room`; "" if the text is not a token."""
     token_id: str
-    """Its fingerprint, as in IssuedToken."""
+    """The token's fingerprint, as in IssuedToken."""
     fields: tuple[DecodedField, ...]
-    """Every value it holds, in its order."""
+    """The values in the token, in their order."""
     omitted_field_count: int
-    """How many more values there are than `fields` has, which holds 1000 at most."""
+    """The number of values beyond the 1000 that `fields` contains at most."""
     issue_time: datetime | None
-    """When it was issued; UTC. None where it does not say."""
+    """When the token was issued; UTC. None if it does not contain that."""
     expire_time: datetime | None
-    """When joining or logging in with it stops to work. None for never, or where that is not
-    known."""
+    """When joining or logging in with the token stops working; UTC. None: never, or unknown."""
     expired: bool
-    """Whether that was over at the time it was used."""
+    """Whether the token had expired when it was used."""
     time_summary: str
-    """The times in words."""
+    """The times as a sentence."""
     signature: Signature
+    """The result of verifying the signature."""
     findings: tuple[Finding, ...]
-    """What is wrong, the worst first. Empty when nothing was found."""
+    """The problems found, the most severe first."""

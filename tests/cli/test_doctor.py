@@ -155,7 +155,7 @@ async def test_a_server_that_is_something_else() -> None:
     async with healthy(SERVING) as target:
         ran, steps = await doctor("--target", target)
     assert (ran.code, list(steps)[-1]) == (1, "token")
-    assert "is there a token authority at" in steps["token"]["advice"]
+    assert "is a token authority and not older" in steps["token"]["advice"]
 
 
 @pytest.mark.parametrize("answer", [b"<!DOCTYPE HTML>\n<html>", b""], ids=["a page", "nothing"])

@@ -5,8 +5,13 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, get_args
 
 from token_authority_cli.issue.command import Command, add_expiration
-from token_authority_client import RtmPermission, TokenRequest, prepare
-from token_authority_client._values import RtmAccess, RtmResourceType
+from token_authority_client import (
+    RtmAccess,
+    RtmPermission,
+    RtmResourceType,
+    TokenRequest,
+    prepare,
+)
 
 _ACCESSES: Final[dict[str, RtmAccess]] = {name: name for name in get_args(RtmAccess)}
 _TYPES: Final[dict[str, RtmResourceType]] = {name: name for name in get_args(RtmResourceType)}
