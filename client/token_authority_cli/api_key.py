@@ -1,4 +1,4 @@
-"""`token-authority api-key new`: makes an API key. Asks no server."""
+"""`token-authority api-key new`: creates an API key, without a server."""
 
 import argparse
 import hashlib
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from token_authority_cli.commands import HELP
 
-# Tells people and secret scanners what they have found.
+# Identifies the key to people and secret scanners.
 _PREFIX: Final = "tak_"
 _BYTES: Final = 32
 
@@ -19,18 +19,18 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "api-key",
         help=HELP["api-key"],
-        description="Make an API key for a caller.",
+        description="Create an API key for a caller.",
         allow_abbrev=False,
     )
     new = parser.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "new",
-        help="make an API key",
-        description="Make an API key from 32 random bytes. The key goes to standard output, for "
-        "the caller, and is shown this once; the identity that knows it again goes to standard "
-        "error, for the server's configuration, where it is no secret.",
+        help="create an API key",
+        description="Create an API key from 32 random bytes. The key is printed to standard "
+        "output, once, for the caller. Its identity, which is not secret, is printed to standard error, "
+        "for the server's configuration.",
         allow_abbrev=False,
     )
-    new.add_argument("--json", action="store_true", help="answer with both, as JSON")
+    new.add_argument("--json", action="store_true", help="print both as JSON")
     new.set_defaults(run=_new)
 
 

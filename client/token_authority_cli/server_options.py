@@ -77,8 +77,7 @@ def settings(arguments: argparse.Namespace) -> ServerSettings:
     return ServerSettings(
         target=arguments.target,
         token_file=arguments.token_file,
-        # --tls does not excuse an invalid variable.
-        tls=ServerSettings.from_environment().tls or arguments.tls,
+        tls=arguments.tls or ServerSettings.from_environment().tls,
         ca=arguments.ca,
         cert=arguments.cert,
         key=arguments.key,

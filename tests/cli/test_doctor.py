@@ -82,7 +82,7 @@ async def test_every_step_over_tls(tmp_path: Path) -> None:
         assert all(step["seconds"] >= 0 for step in steps.values())
         ran, steps = await doctor("--target", target)
         assert (ran.code, list(steps)[-1]) == (7, "tls")
-        assert "speaks TLS" in steps["tls"]["detail"]
+        assert "requires TLS" in steps["tls"]["detail"]
         assert "--ca" in steps["tls"]["advice"]
 
 
@@ -148,7 +148,7 @@ async def test_a_server_that_does_not_serve_yet() -> None:
     async with healthy(health_pb2.HealthCheckResponse.NOT_SERVING) as target:
         ran, steps = await doctor("--target", target)
     assert (ran.code, list(steps)[-1]) == (7, "health")
-    assert "does not serve" in steps["health"]["detail"]
+    assert "is not serving" in steps["health"]["detail"]
 
 
 async def test_a_server_that_is_something_else() -> None:
@@ -169,7 +169,7 @@ async def test_a_port_where_something_else_than_grpc_answers(answer: bytes) -> N
         port = other.sockets[0].getsockname()[1]
         ran, steps = await doctor("--target", f"127.0.0.1:{port}")
     assert (ran.code, list(steps)[-1]) == (7, "health")
-    assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, and not with gRPC"
+    assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, but not with gRPC"
     assert steps["health"]["advice"] == "correct the port: is that admin_listen?"
 
 

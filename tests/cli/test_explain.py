@@ -125,4 +125,4 @@ async def test_the_help_for_a_kind_does_not_say_that_a_server_is_asked() -> None
         ran = await run("explain", "issue", command.name, "--help")
         text = " ".join(ran.out.split())
         assert f"Say whether the caller would get {command.noun}. Asks no server." in text
-        assert "Ask a server" not in text
+        assert "Issue a" not in text
