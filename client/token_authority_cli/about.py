@@ -91,7 +91,7 @@ def _show_keys(answer: dict[str, list[SigningKey]]) -> None:
 
 def _deletion(key: SigningKey) -> str:
     if key.deletion == "never_safe":
-        return "never: tokens that never expire would become invalid"
+        return "never to be deleted: tokens that never expire need it"
     if key.deletion == "safe":
         return "can be deleted"
     if key.deletion == "wait" and key.safe_to_delete_time is not None:

@@ -26,8 +26,8 @@ def add_commands(commands: Any) -> None:
         "new",
         help="create an API key",
         description="Create an API key from 32 random bytes. The key is printed to standard "
-        "output, once, for the caller. Its identity, which is not secret, is printed to standard error, "
-        "for the server's configuration.",
+        "output, once, for the caller. Its identity, which is not secret, is printed to standard "
+        "error, for the server's configuration.",
         allow_abbrev=False,
     )
     new.add_argument("--json", action="store_true", help="print both as JSON")
