@@ -170,7 +170,7 @@ async def test_a_port_where_something_else_than_grpc_answers(answer: bytes) -> N
         ran, steps = await doctor("--target", f"127.0.0.1:{port}")
     assert (ran.code, list(steps)[-1]) == (7, "health")
     assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, but not with gRPC"
-    assert steps["health"]["advice"] == "correct the port: is that admin_listen?"
+    assert steps["health"]["advice"] == "correct the port: it may be that of admin_listen"
 
 
 async def test_options_that_cannot_be_used_are_code_2() -> None:

@@ -254,7 +254,7 @@ async def test_options_override_what_the_file_says(ask: Ask, folder: Path) -> No
         (b'{"services": [{"rtc": {"joinChannelTtl": "1h"}}]}', 'must end with letter "s": 1h'),
         (b'{"services": [{"rtc": {}, "rtm": {}}]}', "multiple"),
         (b"[" * 100_000, "recursion"),
-        (b'{"validateOnly": true}', "leave validateOnly out, and say --validate-only"),
+        (b'{"validateOnly": true}', "remove validateOnly, and pass --validate-only"),
     ],
     ids=["nothing", "not text", "null", "unknown", "lifetime", "two in one", "deep", "validate"],
 )
