@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,13 +22,10 @@ from token_authority.v1 import (
     whiteboard_pb2,
 )
 from token_authority.v1.batch_pb2 import IssueTokenRequest
+from token_authority_client import _value_errors
 from token_authority_client._argument_names import argument_name, sentence
 from token_authority_client._errors import FieldViolation, InvalidRequest
 
-_BITS: Final[Mapping[int, int]] = {
-    FieldDescriptor.CPPTYPE_INT32: 32,
-    FieldDescriptor.CPPTYPE_INT64: 64,
-}
 _BATCH_MEMBERS: Final = {
     member.message_type.full_name: member.name
     for member in IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
@@ -109,7 +105,9 @@ def _unfit(message_type: Callable[..., Message], path: str, fields: Fields) -> I
     members = message_type().DESCRIPTOR.fields_by_name
     for name, value in fields.items():
         if not _fits(message_type, name, value):
-            return invalid(path + name, "INVALID_VALUE", _must_be(members[name], value))
+            return invalid(
+                path + name, "INVALID_VALUE", _value_errors.must_be(members[name], value)
+            )
     raise AssertionError("each field fits, but not all together")
 
 
@@ -121,18 +119,6 @@ def _fits(message_type: Callable[..., Message], name: str, value: object) -> boo
     return not isinstance(value, bytes | bool)
 
 
-def _must_be(member: Any, value: object) -> str:
-    if member.cpp_type not in _BITS:
-        return _must_be_text(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"must be an integer of at most {_BITS[member.cpp_type]} bits"
-    problem = f"must be an integer; got {type(value).__name__}"
-    if isinstance(value, str) and member.name == "uid":
-        text = repr(value if len(value) <= 40 else "…")
-        return f"{problem} {text}: pass int(uid), or user_account={text}"
-    return problem
-
-
 def checked_text(field: str, value: object) -> str:
     """Returns a value that a field of text can hold.
 
@@ -142,14 +128,7 @@ def checked_text(field: str, value: object) -> str:
     # Lone surrogates have no encoding.
     if isinstance(value, str) and value.encode(errors="replace").decode() == value:
         return value
-    raise invalid(field, "INVALID_VALUE", _must_be_text(value))
-
-
-def _must_be_text(value: object) -> str:
-    if isinstance(value, str):
-        return "must be valid Unicode text"
-    advice = ": decode it first" if isinstance(value, bytes) else ""
-    return f"must be a str; got {type(value).__name__}{advice}"
+    raise invalid(field, "INVALID_VALUE", _value_errors.must_be_text(value))
 
 
 def invalid(field: str, reason: str, description: str) -> InvalidRequest:
@@ -237,17 +216,8 @@ def duration(field: str, value: timedelta | None) -> Duration | None:
     try:
         message.FromTimedelta(value)
     except (AttributeError, TypeError, ValueError):
-        raise invalid(field, "INVALID_VALUE", _must_be_timedelta(value)) from None
+        raise invalid(field, "INVALID_VALUE", _value_errors.must_be_timedelta(value)) from None
     return message
-
-
-def _must_be_timedelta(value: object) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        kind = type(value).__name__
-        return f"must be a timedelta; got {kind} {value}: pass timedelta(seconds={value})"
-    if isinstance(value, timedelta):
-        return "must be a timedelta of at most 10000 years"
-    return f"must be a timedelta; got {type(value).__name__}"
 
 
 def timestamp(field: str, value: datetime | None) -> Timestamp | None:

@@ -4,8 +4,6 @@ It runs after a call has failed, and for `token-authority doctor`. It blocks for
 """
 
 import errno
-import os
-import pkgutil
 import socket
 import ssl
 import threading
@@ -15,8 +13,9 @@ from typing import Any, Final
 
 from token_authority_client import _diagnosis
 from token_authority_client._diagnosis import Diagnosed, Diagnosis
-from token_authority_client._security import Security, TlsMaterial
+from token_authority_client._security import Security
 from token_authority_client._target import Endpoint, Target
+from token_authority_client._tls_context import tls_context
 
 LIMIT_SECONDS: Final = 1.0
 # The connection preface of HTTP/2 with an empty SETTINGS frame (RFC 9113, 3.4).
@@ -150,7 +149,7 @@ def greet(connection: socket.socket, endpoint: Endpoint, security: Security) -> 
             _greet_in_plaintext(connection, endpoint)
             return None
         name = security.server_name or endpoint.host
-        context = _context(security.material)
+        context = tls_context(security.material)
         try:
             with context.wrap_socket(connection, server_hostname=name) as wrapped:
                 session = _session(wrapped)
@@ -201,7 +200,7 @@ def _is_settings(answer: bytes) -> bool:
 
 
 def _speaks_tls(endpoint: Endpoint) -> bool:
-    context = _context(None)
+    context = tls_context(None)
     try:
         with (
             connect(endpoint) as connection,
@@ -210,46 +209,6 @@ def _speaks_tls(endpoint: Endpoint) -> bool:
             return True
     except (OSError, Diagnosed, ValueError):
         return False
-
-
-def _context(material: TlsMaterial | None) -> ssl.SSLContext:
-    """Returns a context that trusts the same CAs as gRPC; without material, any certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["h2"])
-    if material is None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    roots = material.ca or pkgutil.get_data("grpc", "_cython/_credentials/roots.pem")
-    if roots is None:
-        context.load_default_certs()
-        return context
-    try:
-        context.load_verify_locations(cadata=roots.decode("ascii", "replace"))
-    except ssl.SSLError:
-        raise Diagnosed(
-            "TLS_CA_UNUSABLE", "ca contains no readable certificate", "check the PEM file"
-        ) from None
-    if material.certificate and material.private_key and hasattr(os, "memfd_create"):
-        _show_certificate(context, material.certificate + b"\n" + material.private_key)
-    return context
-
-
-def _show_certificate(context: ssl.SSLContext, pem: bytes) -> None:
-    """Loads a client certificate into the context, which reads only files: here one in memory."""
-    file = os.memfd_create("token-authority-probe")
-    try:
-        os.write(file, pem)
-        context.load_cert_chain(f"/proc/self/fd/{file}")
-    except ssl.SSLError:
-        raise Diagnosed(
-            "CLIENT_CERTIFICATE_UNUSABLE",
-            "the client certificate and private_key do not match",
-            "pass the private key of the certificate",
-        ) from None
-    finally:
-        os.close(file)
 
 
 def _session(wrapped: ssl.SSLSocket) -> TlsSession:

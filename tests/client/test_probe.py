@@ -296,7 +296,9 @@ async def test_the_search_takes_a_second_at_most_and_is_shared(client_type: Any)
 
 def test_every_diagnosis_is_tried_here() -> None:
     package = Path(__file__).parents[2] / "client/token_authority_client"
-    source = "".join([(package / f"{name}.py").read_text() for name in ("_probe", "_diagnosis")])
+    source = "".join(
+        [(package / f"{name}.py").read_text() for name in ("_probe", "_diagnosis", "_tls_context")]
+    )
     reasons = set(re.findall(r'Diagnosed\(\s*"([A-Z_]+)",', source))
     tried = set(
         re.findall(
