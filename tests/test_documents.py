@@ -163,7 +163,7 @@ def test_the_table_of_refusals_is_complete_and_right() -> None:
 
 def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
     rows = re.findall(r"^\| (\d) \| (.+) \|$", CLIENT, re.MULTILINE)
-    assert rows == re.findall(r"^  (\d)  (.+)$", EXIT_CODES, re.MULTILINE)
+    assert rows == [(str(exit_code.code), exit_code.meaning) for exit_code in EXIT_CODES]
 
 
 def test_the_first_python_example_is_three_lines() -> None:

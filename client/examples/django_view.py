@@ -1,9 +1,13 @@
-"""Django: a view that hands the browser of a signed-in user its RTC token.
+"""Django: a view that returns an RTC token to the browser of a signed-in user.
 
 urlpatterns = [path("channels/<str:channel>/token", rtc_token)]
+
+Server, TLS and credential come from the environment variables of the command line, such as
+TOKEN_AUTHORITY_TARGET, TOKEN_AUTHORITY_CA and TOKEN_AUTHORITY_TOKEN_FILE.
 """
 
-import os
+import logging
+import math
 from functools import cache
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,7 +15,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from token_authority_client import (
-    DEFAULT_TARGET,
     InvalidRequest,
     PermissionDenied,
     RateLimited,
@@ -19,37 +22,47 @@ from token_authority_client import (
     TokenAuthorityError,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @cache
 def token_authority() -> TokenAuthorityClient:
     """Returns the one client of this process, for all its threads.
 
-    It is made at the first request: made before the server forks its workers, it would hang there.
+    It is created at the first request, so after a preforking server has forked its workers.
     """
-    return TokenAuthorityClient(os.environ.get("TOKEN_AUTHORITY_TARGET", DEFAULT_TARGET))
+    return TokenAuthorityClient()
 
 
 @require_GET
 @never_cache
 def rtc_token(request: HttpRequest, channel: str) -> HttpResponse:
-    """Issues the token; whether this user may join this channel is yours to check."""
+    """Issues the token. Check here whether this user may join this channel."""
     if not request.user.is_authenticated:
         return HttpResponse(status=401)
     uid = request.user.pk
     try:
         issued = token_authority().issue_rtc_token(channel=channel, uid=uid, role="publisher")
     except TokenAuthorityError as error:
-        return _refused(error)
+        return _error_response(error)
     return JsonResponse({"token": issued.token, "uid": uid, "renew_time": issued.renew_time})
 
 
-def _refused(error: TokenAuthorityError) -> HttpResponse:
-    """Answers with a status of HTTP; the error's text is for the log, not for browsers."""
+def _error_response(error: TokenAuthorityError) -> HttpResponse:
+    """Logs an error and returns its HTTP status; the error's text is not for browsers.
+
+    4xx: this user's request cannot succeed now. 5xx: the operators have to act.
+    """
+    status = 503
     if isinstance(error, InvalidRequest):
-        return HttpResponse(status=400)
-    if isinstance(error, PermissionDenied):
-        return HttpResponse(status=403)
-    response = HttpResponse(status=429 if isinstance(error, RateLimited) else 503)
+        status = 400
+    elif isinstance(error, PermissionDenied):
+        status = 403
+    elif isinstance(error, RateLimited):
+        status = 429
+    log = _LOGGER.warning if status < 500 else _LOGGER.error
+    log("no RTC token: %s [%s %s]", error, error.code, error.reason)
+    response = HttpResponse(status=status)
     if error.retry_after is not None:
-        response.headers["Retry-After"] = f"{error.retry_after.total_seconds():.0f}"
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
     return response

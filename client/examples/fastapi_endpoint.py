@@ -1,23 +1,25 @@
-"""FastAPI: an endpoint that hands the browser of a signed-in user its RTC token.
+"""FastAPI: an endpoint that returns an RTC token to the browser of a signed-in user.
 
 It needs `pip install fastapi uvicorn`, and runs in the folder client:
 
     uvicorn examples.fastapi_endpoint:app
 
-It answers 401 to everybody until you write `signed_in_uid`.
+It responds with 401 until you implement `signed_in_uid`. Server, TLS and credential come from the
+environment variables of the command line, such as TOKEN_AUTHORITY_TARGET, TOKEN_AUTHORITY_CA and
+TOKEN_AUTHORITY_TOKEN_FILE.
 """
 
-import os
+import logging
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
 
 from token_authority_client import (
-    DEFAULT_TARGET,
     AsyncTokenAuthorityClient,
     InvalidRequest,
     PermissionDenied,
@@ -25,12 +27,13 @@ from token_authority_client import (
     TokenAuthorityError,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    """Keeps one client for as long as the program runs."""
-    target = os.environ.get("TOKEN_AUTHORITY_TARGET", DEFAULT_TARGET)
-    async with AsyncTokenAuthorityClient(target) as client:
+    """Keeps one client open while the program runs."""
+    async with AsyncTokenAuthorityClient() as client:
         app.state.token_authority = client
         yield
 
@@ -39,7 +42,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 class RtcToken(BaseModel):
-    """What the browser joins with, and when it has to ask again."""
+    """The token to join with, and when to fetch the next one."""
 
     token: str
     uid: int
@@ -47,7 +50,7 @@ class RtcToken(BaseModel):
 
 
 def signed_in_uid() -> int:
-    """Returns the uid of whoever has signed in: yours to write. Never take it from the request."""
+    """Returns the uid of the signed-in user. Implement it; never take the uid from the request."""
     raise HTTPException(401, "sign in first")
 
 
@@ -64,16 +67,18 @@ async def rtc_token(
     uid: Annotated[int, Depends(signed_in_uid)],
     client: Annotated[AsyncTokenAuthorityClient, Depends(token_authority)],
 ) -> RtcToken:
-    """Issues the token; whether this user may join this channel is yours to check."""
+    """Issues the token. Check here whether this user may join this channel."""
     issued = await client.issue_rtc_token(channel=channel, uid=uid, role="publisher")
     response.headers["Cache-Control"] = "no-store"
     return RtcToken(token=issued.token, uid=uid, renew_time=issued.renew_time)
 
 
 @app.exception_handler(TokenAuthorityError)
-async def refused(_: Request, error: Exception) -> Response:
-    """Answers with a status of HTTP; the error's text is for the log, not for browsers."""
-    headers: dict[str, Any] = {}
+async def error_response(_: Request, error: TokenAuthorityError) -> Response:
+    """Logs an error and returns its HTTP status; the error's text is not for browsers.
+
+    4xx: this user's request cannot succeed now. 5xx: the operators have to act.
+    """
     status = 503
     if isinstance(error, InvalidRequest):
         status = 400
@@ -81,6 +86,9 @@ async def refused(_: Request, error: Exception) -> Response:
         status = 403
     elif isinstance(error, RateLimited):
         status = 429
-        if error.retry_after is not None:
-            headers["Retry-After"] = f"{error.retry_after.total_seconds():.0f}"
+    log = _LOGGER.warning if status < 500 else _LOGGER.error
+    log("no RTC token: %s [%s %s]", error, error.code, error.reason)
+    headers: dict[str, str] = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after.total_seconds()))
     return Response(status_code=status, headers=headers)

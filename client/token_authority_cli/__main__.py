@@ -1,4 +1,4 @@
-"""`token-authority`: the commands and what they say of themselves."""
+"""`token-authority`: the command line."""
 
 import sys
 
@@ -15,28 +15,28 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from token_authority_cli.commands import EXIT_CODES, HELP, MODULES
+from token_authority_cli.commands import HELP, MODULES, exit_codes_text
 
 _DESCRIPTION = """\
-Issues Agora tokens over gRPC: one process holds the secrets and signs, everyone else asks.
+Issues Agora tokens over gRPC: one process holds the secrets and signs for its callers.
 """
 _EPILOG = """\
-Begin with a server of your own, in one terminal:
+Start a development server in one terminal:
   token-authority serve --dev
-and ask it, in another:
+and issue a token in another:
   token-authority issue rtc --channel lesson-1 --uid 7 --role publisher
 """
 
 
 def main() -> None:
-    """Runs the command that the arguments name, and exits with its code.
+    """Runs a command and exits with its code, one of `commands.EXIT_CODES`.
 
-    `commands.EXIT_CODES` explains them; what went wrong is on standard error.
+    Errors are printed to standard error.
     """
     parser = argparse.ArgumentParser(
         prog="token-authority",
         description=_DESCRIPTION,
-        epilog=f"{_EPILOG}\n{EXIT_CODES}",
+        epilog=f"{_EPILOG}\n{exit_codes_text()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -54,19 +54,19 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
-        # The reader went away (`| head`): say nothing more, at exit either.
+        # The reader is gone (`| head`): print nothing more, not even at exit.
         _discard_output()
         code = 1
     except OSError as error:
-        # A full disk behind `> file`, say.
+        # A full disk, for example.
         _discard_output()
-        print(f"token-authority: cannot write the answer: {error.strerror}", file=sys.stderr)
+        print(f"token-authority: cannot write the output: {error.strerror}", file=sys.stderr)
         code = 1
     sys.exit(code)
 
 
 def _add_commands(commands: Any, arguments: Sequence[str]) -> None:
-    """Adds every command, but imports only what the one that was named needs."""
+    """Adds every command, and imports only the modules that the named command needs."""
     named = next((MODULES[word] for word in arguments if word in MODULES), None)
     added: set[str] = set()
     for name, module in MODULES.items():

@@ -1,4 +1,4 @@
-"""`token-authority whoami` and `keys`: what a server says of its caller and of its keys."""
+"""`token-authority whoami` and `keys`: the caller's identity and grants, and the signing keys."""
 
 import argparse
 from collections.abc import Callable
@@ -16,18 +16,21 @@ def add_commands(commands: Any) -> None:
     _add(
         commands,
         "whoami",
-        "Say who the server takes you for and what showed it, what you may ask for, and how much.",
+        "Show your identity on the server, your grants and your limits.",
         _whoami,
     )
     keys = _add(
         commands,
         "keys",
-        "List the signing keys of your projects: their states, and when each can be removed from "
-        "the configuration. Takes the allowance list_keys.",
+        "List the signing keys of your projects: their states, and when each can be deleted from "
+        "the configuration. Requires a grant that allows list_keys.",
         _keys,
     )
     keys.add_argument(
-        "--project", default="", metavar="NAME", help="of this project; by default of all of yours"
+        "--project",
+        default="",
+        metavar="NAME",
+        help="only this project; default: all your projects",
     )
 
 
@@ -55,11 +58,11 @@ def _keys(arguments: argparse.Namespace) -> int:
 
 def _show_info(info: AuthorityInfo) -> None:
     limits = info.limits
-    calls = f"{limits.max_in_flight} calls at once, " if limits.max_in_flight else ""
+    calls = f"{limits.max_in_flight} concurrent calls, " if limits.max_in_flight else ""
     print(f"caller:   {info.caller}")
-    print(f"shown by: {info.identity}")
-    print(f"project:  {info.default_project or 'none by default: name one'}")
-    print(f"limits:   {' and '.join(limits.rates) or 'no rate'}; {calls}", end="")
+    print(f"identity: {info.identity}")
+    print(f"project:  {info.default_project or 'no default: pass --project'}")
+    print(f"limits:   {' and '.join(limits.rates) or 'no rate limit'}; {calls}", end="")
     print(f"batches of {limits.max_batch_size}, requests of {limits.max_request_bytes} bytes")
     print(f"server:   {info.server_version}, at {at(info.server_time)}")
     for grant in info.grants:
@@ -72,9 +75,9 @@ def _show_grant(grant: Grant) -> None:
         patterns: tuple[str, ...] = getattr(grant, name)
         if patterns:
             print(f"  {name + ':':<9} {', '.join(patterns)}")
-    default = "" if grant.default_ttl is None else f"{in_words(grant.default_ttl)} unless asked, "
-    beyond = "cut down" if grant.clamp_ttl else "refused"
-    print(f"  life:     {default}at most {in_words(grant.max_ttl)}, longer ones are {beyond}")
+    default = "" if grant.default_ttl is None else f"default {in_words(grant.default_ttl)}, "
+    beyond = "reduced" if grant.clamp_ttl else "refused"
+    print(f"  ttl:      {default}at most {in_words(grant.max_ttl)}, longer ones are {beyond}")
 
 
 def _show_keys(answer: dict[str, list[SigningKey]]) -> None:
@@ -88,9 +91,9 @@ def _show_keys(answer: dict[str, list[SigningKey]]) -> None:
 
 def _deletion(key: SigningKey) -> str:
     if key.deletion == "never_safe":
-        return "tokens that never expire die with it"
+        return "never to be deleted: tokens that never expire need it"
     if key.deletion == "safe":
-        return "can be removed"
+        return "can be deleted"
     if key.deletion == "wait" and key.safe_to_delete_time is not None:
-        return f"can be removed from {at(key.safe_to_delete_time)}"
-    return "not to be removed" if key.state == "active" else "when it can be removed is not known"
+        return f"can be deleted from {at(key.safe_to_delete_time)}"
+    return "in use" if key.state == "active" else "deletion time unknown"

@@ -1,4 +1,4 @@
-"""How lifetimes and moments are written on the command line."""
+"""Parses and formats durations, times and integers."""
 
 import argparse
 import re
@@ -16,7 +16,7 @@ _UNITS: Final = {
 
 
 def duration(text: str) -> timedelta:
-    """Reads "90s", "1h30m", "250ms", "7d"."""
+    """Parses "90s", "1h30m", "250ms", "7d"."""
     if not re.fullmatch(rf"({_PARTS.pattern})+", text):
         raise argparse.ArgumentTypeError(f"{text!r}: write numbers with units, like 90s or 1h30m")
     try:
@@ -24,11 +24,11 @@ def duration(text: str) -> timedelta:
             (int(number) * _UNITS[unit] for number, unit in _PARTS.findall(text)), timedelta()
         )
     except OverflowError:
-        raise argparse.ArgumentTypeError(f"{text!r} is longer than can be counted") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is too long") from None
 
 
 def moment(text: str) -> datetime:
-    """Reads an ISO 8601 time with a time zone."""
+    """Parses an ISO 8601 time with a time zone."""
     try:
         value = datetime.fromisoformat(text)
     except ValueError:
@@ -41,14 +41,14 @@ def moment(text: str) -> datetime:
 
 
 def integer(text: str) -> int:
-    """Reads decimal digits: int() would take 1_000 and other scripts' digits too."""
+    """Parses decimal digits; int() would accept 1_000 and digits of other scripts."""
     if not re.fullmatch(r"-?[0-9]{1,30}", text):
         raise argparse.ArgumentTypeError(f"{text!r}: write an integer")
     return int(text)
 
 
 def in_words(span: timedelta) -> str:
-    """Writes a lifetime with its two largest units: "1 h 30 m"."""
+    """Formats a duration with its two largest units: "1 h 30 m"."""
     milliseconds = span // _UNITS["ms"]
     words: list[str] = []
     for unit in ("d", "h", "m", "s", "ms"):

@@ -1,19 +1,19 @@
-"""The commands, and what each is for in a few words: known without importing what they need."""
+"""The commands, their summaries and exit codes, without the imports that they need."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 HELP: Final[Mapping[str, str]] = {
     "serve": "run a token authority",
     "check-config": "check a configuration file",
-    "issue": "ask a server for a token",
-    "inspect": "explain a token, and why it is refused",
-    "whoami": "say who the server takes you for, and what you may ask for",
-    "keys": "list signing keys, and when each can be removed",
-    "doctor": "find out what is wrong between here and the server",
-    "explain": "say whether a caller would get a token, and why",
-    "audit": "check an audit trail, or search it",
-    "api-key": "make an API key for a caller",
+    "issue": "issue a token",
+    "inspect": "explain a token, and why Agora refuses it",
+    "whoami": "show your identity, grants and limits",
+    "keys": "list signing keys, and when each can be deleted",
+    "doctor": "diagnose the connection to a server",
+    "explain": "show whether a configuration allows a caller a token, and why",
+    "audit": "verify or search an audit trail",
+    "api-key": "create an API key for a caller",
 }
 MODULES: Final[Mapping[str, str]] = {
     "serve": "server",
@@ -28,14 +28,43 @@ MODULES: Final[Mapping[str, str]] = {
     "api-key": "api_key",
 }
 """The module of each command, in this package; its `add_commands` adds it."""
-EXIT_CODES: Final = """\
-exit codes:
-  0  done
-  2  the command line, a file or the request is wrong
-  3  the server does not know who asks
-  4  the caller may not have this
-  5  the server is not set up for this
-  6  a limit was reached: ask again later, or for less
-  7  no server answers, or not in time
-  1  anything else; `explain`: refused; `inspect`: not usable; `audit`: altered, or no such record
-"""
+
+
+class ExitCode(NamedTuple):
+    """What an exit code means."""
+
+    code: int
+    """The exit code."""
+    meaning: str
+    """When a command exits with it."""
+    errors: tuple[str, ...] = ()
+    """The client's exceptions that lead to it, subclasses included; see `server_options`."""
+
+
+EXIT_CODES: Final[tuple[ExitCode, ...]] = (
+    ExitCode(0, "success"),
+    ExitCode(
+        2,
+        "the command line, a file or the request is invalid",
+        ("ConfigurationError", "InvalidRequest"),
+    ),
+    ExitCode(3, "the caller could not be authenticated", ("Unauthenticated",)),
+    ExitCode(4, "the caller is not authorized", ("PermissionDenied",)),
+    ExitCode(5, "the server is not configured for the request", ("FailedPrecondition",)),
+    ExitCode(6, "a limit was exceeded: retry later, or request less", ("ResourceExhausted",)),
+    ExitCode(
+        7, "no server is reachable, or none responds in time", ("Unavailable", "DeadlineExceeded")
+    ),
+    ExitCode(
+        1,
+        "any other failure; `explain`: denied; `inspect`: not usable; `audit`: altered, or no such "
+        "record",
+    ),
+)
+"""All exit codes; client/README.md has the same table."""
+
+
+def exit_codes_text() -> str:
+    """Returns the exit codes for --help."""
+    lines = [f"  {exit_code.code}  {exit_code.meaning}" for exit_code in EXIT_CODES]
+    return "\n".join(["exit codes:", *lines, ""])

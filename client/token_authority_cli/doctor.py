@@ -1,4 +1,4 @@
-"""`token-authority doctor`: goes the way of a call step by step, and says where it ends."""
+"""`token-authority doctor`: checks each step of a call, up to the first that fails."""
 
 import argparse
 import time
@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import grpc
-
 from token_authority_cli import server_options
 from token_authority_cli.commands import HELP
 from token_authority_cli.first_token import request_for
@@ -16,49 +14,35 @@ from token_authority_cli.output import as_json, complain, error_as_json
 from token_authority_client import (
     AuthorityInfo,
     ConfigurationError,
+    ConnectionCheck,
     TokenAuthorityClient,
     TokenAuthorityError,
-    Unauthenticated,
-    Unavailable,
     Unimplemented,
 )
-from token_authority_client._diagnosis import Diagnosed
-from token_authority_client._probe import connect, greet, resolve, speaks_http2
-from token_authority_client._security import Security
-from token_authority_client._target import Endpoint, Target, parse
-from token_authority_client._transport import HEALTH_PATH, Channel
 
-_SERVING: Final = b"\x08\x01"
-"""A HealthCheckResponse of grpc.health.v1 with the status SERVING."""
-_NOT_READY: Final = "token-authority-not-ready"
-"""Trailing metadata of a health check: why the server does not serve."""
-_CAUSES: Final = {
-    "audit": "its required audit trail cannot be written",
-    "certificate": "its TLS certificate has expired",
-    "draining": "it is shutting down",
-}
 _LARGEST_SKEW_SECONDS: Final = 5.0
-_ABOUT_THE_CALLER: Final = "CLIENT_CERTIFICATE"
 
 
 class _Skipped(Exception):
-    """A step that has nothing to show here; the text says why."""
+    """A step that does not apply; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step on the way."""
+    """The result of one step."""
 
     name: str
+    """What was checked, e.g. `tls`."""
     status: str
     """ok, failed or skipped."""
     seconds: float
+    """How long the step took."""
     detail: str
-    """What was found."""
+    """What was found, or why the step failed or was skipped."""
     advice: str = ""
-    """What to do, where it failed."""
+    """What to do if the step failed."""
     exit_code: int = 0
-    """Of `doctor`, if this fails."""
+    """The exit code of `doctor` if the step failed."""
 
 
 def add_commands(commands: Any) -> None:
@@ -66,9 +50,9 @@ def add_commands(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "doctor",
         help=HELP["doctor"],
-        description="Go the way of a call step by step: the name, the connection, TLS, the "
-        "server's health, who it takes you for, the clocks, and a first token, which is not "
-        "signed. Say how long each takes, and what to do about the first that fails.",
+        description="Check each step of a call: name resolution, connection, TLS, the server's "
+        "health, your identity, the clocks, and a first token, which is not signed. Print how long "
+        "each step takes, and what to do about the first that fails.",
         allow_abbrev=False,
     )
     server_options.add_options(parser)
@@ -101,25 +85,23 @@ def _show(step: Step) -> None:
 
 
 class _Examination:
-    """What the steps learn on the way."""
+    """The steps, and what later steps need of earlier ones."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.client: TokenAuthorityClient = server_options.client(arguments)
-        self._target: Target = parse(arguments.target)
-        self._timeout = arguments.timeout.total_seconds()
-        self._security = Security(
-            self._target,
-            tls=server_options.tls(arguments),
-            credential=server_options.credential(arguments),
-            credentials=None,
+        settings = server_options.settings(arguments)
+        self._target = settings.target
+        self._check = ConnectionCheck(
+            settings.target,
+            tls=settings.tls_settings(),
+            credential=settings.credential(),
+            timeout=arguments.timeout,
         )
-        if self._security.is_due():
-            self._security.read()
         self._info: AuthorityInfo | None = None
         self._skew_seconds = 0.0
 
     def steps(self) -> list[Step]:
-        """Takes the steps, up to the first that fails."""
+        """Runs the steps, up to the first that fails."""
         taken = list[Step]()
         for name, take in (
             ("resolve", self._resolve),
@@ -137,73 +119,33 @@ class _Examination:
         return taken
 
     def _resolve(self) -> str:
-        hosts = [endpoint for endpoint in self._endpoints() if not endpoint.path]
-        if not hosts:
-            raise _Skipped("a socket has no name")
-        return ", ".join([address for endpoint in hosts for address in resolve(endpoint)])
+        return self._applicable(self._check.resolve(), "a unix socket has no name")
 
     def _connect(self) -> str:
-        for endpoint in self._endpoints():
-            connect(endpoint).close()
-        return ", ".join([str(endpoint) for endpoint in self._endpoints()])
-
-    def _endpoints(self) -> tuple[Endpoint, ...]:
-        if not self._target.endpoints:
-            raise _Skipped(f"only grpc knows what {self._target.text} stands for")
-        return self._target.endpoints
+        return self._applicable(self._check.connect(), "no address")
 
     def _greet(self) -> str:
-        found = list[str]()
-        for endpoint in self._endpoints():
-            session = greet(connect(endpoint), endpoint, self._security)
-            if session is None:
-                raise _Skipped("plaintext")
-            names = ", ".join(session.names)
-            found.append(f"{session.version}, {names} until {session.expires}")
-        return "; ".join(found)
+        return self._applicable(self._check.handshake(), "plaintext")
+
+    def _applicable(self, found: str | None, otherwise: str) -> str:
+        if self._check.is_resolved_by_grpc:
+            raise _Skipped(f"only gRPC resolves {self._target}")
+        if found is None:
+            raise _Skipped(otherwise)
+        return found
 
     def _check_health(self) -> str:
-        channel = Channel(grpc, self._target, self._security).channel
-        try:
-            check = channel.unary_unary(HEALTH_PATH)
-            answer, call = check.with_call(
-                b"", timeout=self._timeout, metadata=self._security.metadata()
-            )
-        except grpc.RpcError as error:
-            failed: Any = error
-            if failed.code() is grpc.StatusCode.UNIMPLEMENTED:
-                raise _Skipped("the server does not serve grpc.health.v1") from None
-            if failed.code() is grpc.StatusCode.UNAVAILABLE:
-                self._expect_http2()
-            advice = "look at the server's log"
-            raise Unavailable(f"{failed.code().name}: {advice}", advice=advice) from None
-        finally:
-            channel.close()
-        if answer != _SERVING:
-            raise _not_ready(call.trailing_metadata() or ())
-        return "serving"
-
-    def _expect_http2(self) -> None:
-        """Says so where something else answers: its failure looks like that of a server in trouble.
-
-        Only for what grpc could not ask: a server that is merely slow would seem to be silent.
-        """
-        if not self._security.is_plaintext:
-            return
-        for endpoint in self._target.endpoints:
-            if not speaks_http2(endpoint):
-                raise Diagnosed(
-                    "NO_GRPC",
-                    f"{endpoint} answers, and not with gRPC",
-                    "correct the port: is that admin_listen?",
-                )
+        status = self._check.health()
+        if status is None:
+            raise _Skipped("the server does not serve grpc.health.v1")
+        return status
 
     def _ask_who(self) -> str:
         asked_at = time.time()
         try:
             self._info = info = self.client.get_authority_info()
         except Unimplemented:
-            raise _Skipped("the server is older than this client, and does not say") from None
+            raise _Skipped("the server is older than this client") from None
         middle = (asked_at + time.time()) / 2
         self._skew_seconds = (
             info.server_time - datetime.fromtimestamp(middle, UTC)
@@ -213,12 +155,12 @@ class _Examination:
 
     def _compare_clocks(self) -> str:
         if self._info is None:
-            raise _Skipped("the server does not tell its time")
+            raise _Skipped("the server's time is unknown")
         skew = self._skew_seconds
-        detail = f"the server's is {abs(skew):.1f} s {'ahead' if skew >= 0 else 'behind'}"
+        detail = f"the server's clock is {abs(skew):.1f} s {'ahead' if skew >= 0 else 'behind'}"
         if abs(skew) > _LARGEST_SKEW_SECONDS:
             advice = (
-                "set both by NTP: Agora and browsers count a token's life by clocks of their own"
+                "synchronize both with NTP: Agora and browsers compare tokens with their own clocks"
             )
             raise TokenAuthorityError(f"{detail}: {advice}", advice=advice)
         return detail
@@ -226,24 +168,11 @@ class _Examination:
     def _ask_for_a_token(self) -> str:
         request = request_for(self._info)
         if request is None:
-            raise _Skipped("no grant is for a kind of token that can be tried here")
+            raise _Skipped("no grant allows a token type that doctor can try")
         decision = self.client.validate_only.issue(request)
         return f"{request.method} is allowed by grant {decision.grant}, would be signed by " + (
             decision.key_id
         )
-
-
-def _not_ready(metadata: Any) -> Unavailable:
-    """Names the cause that the server gives for not serving."""
-    named = next((value for key, value in metadata if key == _NOT_READY), "")
-    causes = [_CAUSES.get(name, name) for name in named.split(",") if name]
-    problem = (
-        f"the server does not serve: {' and '.join(causes)}"
-        if causes
-        else "the server does not serve"
-    )
-    advice = "see /readyz on its admin listener, or its log; another replica may answer"
-    return Unavailable(f"{problem}: {advice}", advice=advice)
 
 
 def _timed(name: str, take: Callable[[], str]) -> Step:
@@ -253,14 +182,7 @@ def _timed(name: str, take: Callable[[], str]) -> Step:
         detail = take()
     except _Skipped as reason:
         status, detail = "skipped", str(reason)
-    except Diagnosed as found:
-        diagnosis = found.diagnosis
-        status, detail, advice = "failed", diagnosis.problem, diagnosis.advice
-        about_caller = diagnosis.reason.startswith(_ABOUT_THE_CALLER)
-        code = server_options.exit_code((Unauthenticated if about_caller else Unavailable)(detail))
     except TokenAuthorityError as error:
         status, advice, code = "failed", error.advice, server_options.exit_code(error)
         detail = error.message.removesuffix(f": {advice}")
-    except OSError as error:
-        status, detail, code = "failed", f"{error}", server_options.exit_code(Unavailable(""))
     return Step(name, status, time.perf_counter() - started, detail, advice, code)

@@ -1,4 +1,4 @@
-"""`token-authority explain`: what a server with a configuration would decide. Asks none."""
+"""`token-authority explain`: what a server with a configuration would decide, without a server."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from token_authority_cli.commands import HELP
 from token_authority_cli.issue import COMMANDS
 from token_authority_cli.output import complain
 from token_authority_cli.server import complain_of_config, needs_server
-from token_authority_client import InvalidRequest, _batches
+from token_authority_client import InvalidRequest
 
 _EPILOG: Final = """\
 example:
@@ -26,21 +26,23 @@ def add_commands(commands: Any) -> None:
     parser: argparse.ArgumentParser = commands.add_parser(
         "explain",
         help=HELP["explain"],
-        description="Say whether a caller would get a token from a server with this configuration, "
-        "and why. Asks no server and signs nothing. Exits with 1 if it would be refused.",
+        description="Show whether a server with this configuration would issue a caller a token, "
+        "and why. Needs no server and signs nothing. Exits with 1 if the request is denied.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="a TOML file")
-    parser.add_argument("--caller", required=True, metavar="NAME", help="who would ask")
-    parser.add_argument("--json", action="store_true", help="answer with everything, as JSON")
+    parser.add_argument(
+        "--caller", required=True, metavar="NAME", help="the caller's name in the configuration"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     issue = parser.add_subparsers(metavar="issue", required=True).add_parser(
-        "issue", help="what for, as in `token-authority issue`", allow_abbrev=False
+        "issue", help="the request, as in `token-authority issue`", allow_abbrev=False
     )
     kinds = issue.add_subparsers(metavar="KIND", required=True)
     for command in COMMANDS:
-        description = f"Say whether the caller would get {command.noun}. Asks no server."
+        description = f"Show whether the caller would be issued {command.noun}."
         command.add_request_to(kinds, description).set_defaults(
             run=needs_server(_explain), request=command.request
         )
@@ -57,7 +59,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         if arguments.caller not in names:
             complain(f"there is no caller {arguments.caller!r}: one of {', '.join(names)}")
             return 2
-        entry = _batches.entry_of(arguments.request(arguments), "")
+        entry = arguments.request(arguments).to_batch_entry()
         allowed = explain(settings, arguments.caller, entry.SerializeToString())
     except config.ConfigError as error:
         return complain_of_config(error)

@@ -1,4 +1,4 @@
-"""A request that a caller should be allowed, made of its grants."""
+"""Chooses a request that the caller's grants should allow, for `token-authority doctor`."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,10 +10,10 @@ _NAME: Final = "doctor"
 
 
 def request_for(info: AuthorityInfo | None) -> TokenRequest | None:
-    """Returns a request that the first grant that can be tried covers.
+    """Returns a request that a grant of the caller should allow; None if no grant can be tried.
 
     Args:
-        info: What the server says of the caller; None: nothing, so the most common request is it.
+        info: The caller's grants; None if unknown, which leads to the most common request.
     """
     if info is None:
         return _rtc(None)
@@ -62,7 +62,7 @@ _KINDS: Final[Mapping[str, Callable[[Grant], TokenRequest]]] = {
 
 
 def _user(grant: Grant) -> dict[str, Any]:
-    """Returns a user that a grant's patterns allow."""
+    """Returns a user that a grant's patterns match."""
     for pattern in grant.users:
         kind, _, name = pattern.partition(":")
         if kind == "uid" and (name == "*" or name.isdigit()):
@@ -77,7 +77,7 @@ def _example(patterns: Iterable[str]) -> str:
 
 
 def _first(patterns: Iterable[str], candidates: tuple[str, ...]) -> str:
-    """Returns the first candidate that a pattern allows, else the first."""
+    """Returns the first candidate that a pattern matches, else the first."""
     allowed = list(patterns)
     return next(
         (name for name in candidates if any(_matches(pattern, name) for pattern in allowed)),
@@ -86,5 +86,5 @@ def _first(patterns: Iterable[str], candidates: tuple[str, ...]) -> str:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether a pattern of a grant matches; only `*` is special: it stands for any characters."""
+    """Whether a grant's pattern matches; only `*` is special and matches any characters."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL) is not None

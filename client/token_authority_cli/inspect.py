@@ -8,14 +8,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from token_authority.v1.inspection_pb2 import InspectTokenRequest, InspectTokenResponse
 from token_authority_cli.arguments import integer, moment
 from token_authority_cli.commands import HELP
 from token_authority_cli.inspection_view import Client, View
 from token_authority_cli.server import needs_server
 from token_authority_cli.server_options import add_options, answer, ask
-from token_authority_client import Inspection, InvalidRequest, _responses
-from token_authority_client._inspection import InspectionMethods
+from token_authority_client import (
+    Inspection,
+    InvalidRequest,
+    LocalInspector,
+    TokenAuthorityClient,
+)
 
 _EPILOG: Final = """\
 examples:
@@ -72,7 +75,9 @@ def _run(arguments: argparse.Namespace) -> int:
     return inspect(arguments)
 
 
-def _question(arguments: argparse.Namespace, client: InspectionMethods[ResultT]) -> ResultT:
+def _question(
+    arguments: argparse.Namespace, client: TokenAuthorityClient | LocalInspector
+) -> Inspection:
     return client.inspect_token(
         _token(arguments),
         app_id=arguments.app_id,
@@ -89,7 +94,7 @@ def _question(arguments: argparse.Namespace, client: InspectionMethods[ResultT])
 def _online(arguments: argparse.Namespace) -> int:
     inspections: list[Inspection] = []
 
-    def question(client: InspectionMethods[Inspection]) -> Inspection:
+    def question(client: TokenAuthorityClient) -> Inspection:
         inspections.append(_question(arguments, client))
         return inspections[0]
 
@@ -101,18 +106,15 @@ def _exit_code(code: int, inspections: list[Inspection]) -> int:
     return code or int(not all(inspection.usable for inspection in inspections))
 
 
-class _WithoutServer(InspectionMethods[Inspection]):
-    """Inspects in this process, without keys."""
+def _inspect_without_keys(request: bytes) -> bytes:
+    """Answers in this process, without a key."""
+    from token_authority_server.errors import Refusal  # noqa: PLC0415  # lazily, as in server
+    from token_authority_server.process.explain import inspect_without_keys  # noqa: PLC0415
 
-    def _inspect(self, message: InspectTokenRequest) -> Inspection:
-        from token_authority_server.errors import Refusal  # noqa: PLC0415  # lazily, as in server
-        from token_authority_server.process.explain import inspect_without_keys  # noqa: PLC0415
-
-        try:
-            response = inspect_without_keys(message.SerializeToString())
-        except Refusal as refusal:
-            raise InvalidRequest(refusal.message) from None
-        return _responses.inspection(InspectTokenResponse.FromString(response))
+    try:
+        return inspect_without_keys(request)
+    except Refusal as refusal:
+        raise InvalidRequest(refusal.message) from None
 
 
 @needs_server
@@ -120,7 +122,7 @@ def _offline(arguments: argparse.Namespace) -> int:
     inspections: list[Inspection] = []
 
     def question() -> Inspection:
-        inspections.append(_question(arguments, _WithoutServer()))
+        inspections.append(_question(arguments, LocalInspector(_inspect_without_keys)))
         return inspections[0]
 
     return _exit_code(answer(arguments, question, _shower(arguments)), inspections)

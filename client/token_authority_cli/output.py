@@ -1,4 +1,4 @@
-"""How answers are written: as JSON for programs, as lines for people."""
+"""Formats output: JSON for programs, lines for people."""
 
 import dataclasses
 import json
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def as_json(answer: Any) -> str:
-    """Writes a value of the client, or a dictionary of lists of them, with everything they have."""
+    """Returns a value of the client, or a dictionary of lists of them, as JSON."""
     return json.dumps(answer, default=_plain, indent=2)
 
 
 def error_as_json(error: "TokenAuthorityError") -> str:
-    """Writes why there is no answer."""
+    """Returns an error as JSON."""
     return as_json(
         {
             "error": {
@@ -34,7 +34,7 @@ def error_as_json(error: "TokenAuthorityError") -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Writes what JSON has no type for: times as RFC 3339, lifetimes as protobuf does."""
+    """Converts values without a JSON type: times as RFC 3339, durations as protobuf does."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, datetime):
@@ -45,16 +45,16 @@ def _plain(value: Any) -> Any:
 
 
 def at(time: datetime) -> str:
-    """Writes a moment to the second, in UTC."""
+    """Formats a time to the second, in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def print_lines(lines: Iterable[tuple[str, str]]) -> None:
-    """Prints names and what there is to say of them to standard error."""
+    """Prints labelled lines to standard error."""
     for name, text in lines:
         print(f"{name + ':':<10}{text}", file=sys.stderr)
 
 
 def complain(message: str) -> None:
-    """Prints what went wrong."""
+    """Prints an error to standard error."""
     print(f"token-authority: {message}", file=sys.stderr)

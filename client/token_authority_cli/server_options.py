@@ -1,80 +1,65 @@
-"""What the commands that ask a server have in common."""
+"""Options and exit codes of the commands that call a server."""
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
+import token_authority_client
 from token_authority_cli.arguments import duration
+from token_authority_cli.commands import EXIT_CODES
 from token_authority_cli.output import as_json, complain, error_as_json
 from token_authority_client import (
     DEFAULT_TARGET,
-    ApiKeyFile,
-    ConfigurationError,
-    DeadlineExceeded,
-    FailedPrecondition,
-    InvalidRequest,
-    PermissionDenied,
-    ResourceExhausted,
-    Tls,
+    ServerSettings,
     TokenAuthorityClient,
     TokenAuthorityError,
-    Unauthenticated,
-    Unavailable,
 )
 
 AnswerT = TypeVar("AnswerT")
 
 USAGE: Final = 2
-_TLS_VARIABLE: Final = "TOKEN_AUTHORITY_TLS"
-_YES: Final = frozenset({"1", "true", "yes"})
-_NO: Final = frozenset({"0", "false", "no", ""})
-_EXIT_CODES: Final[tuple[tuple[type[TokenAuthorityError], int], ...]] = (
-    (ConfigurationError, USAGE),
-    (InvalidRequest, USAGE),
-    (Unauthenticated, 3),
-    (PermissionDenied, 4),
-    (FailedPrecondition, 5),
-    (ResourceExhausted, 6),
-    (Unavailable, 7),
-    (DeadlineExceeded, 7),
-)
+_EXIT_CODES: Final[Mapping[type[TokenAuthorityError], int]] = {
+    getattr(token_authority_client, name): exit_code.code
+    for exit_code in EXIT_CODES
+    for name in exit_code.errors
+}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say which server to ask, and how to print its answer."""
-    parser.add_argument("--json", action="store_true", help="answer with everything, as JSON")
-    server = parser.add_argument_group("which server")
+    """Adds the options that select a server, and --json."""
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    server = parser.add_argument_group("server")
     _add(
         server,
         "--target",
         "ADDRESS",
-        "HOST:PORT, IP addresses with ports and commas, dns:///NAME:PORT or unix:/PATH; by default "
-        f"{DEFAULT_TARGET}",
+        "HOST:PORT, IP addresses with ports separated by commas, dns:///NAME:PORT or unix:/PATH; "
+        f"default {DEFAULT_TARGET}",
         default=DEFAULT_TARGET,
     )
-    _add(server, "--token-file", "FILE", "a file with your API key or JWT")
+    _add(server, "--token-file", "FILE", "a file that contains your API key or JWT")
     server.add_argument(
         "--tls",
         action="store_true",
-        help=f"speak TLS, with a server whose certificate is of a public CA [${_TLS_VARIABLE}=1]",
+        help=f"use TLS and trust public CAs [${ServerSettings.variable('tls')}=1]",
     )
-    _add(server, "--ca", "FILE", "speak TLS, and trust the CAs of this PEM file instead")
-    _add(server, "--cert", "FILE", "show this client certificate, a PEM file")
-    _add(server, "--key", "FILE", "its private key")
-    _add(server, "--server-name", "NAME", "the name that the server's certificate has")
+    _add(server, "--ca", "FILE", "use TLS and trust the CAs in this PEM file")
+    _add(server, "--cert", "FILE", "the client certificate (mTLS), a PEM file")
+    _add(server, "--key", "FILE", "the private key of --cert, a PEM file")
+    _add(server, "--server-name", "NAME", "the name that the server's certificate must contain")
     server.add_argument(
         "--timeout",
         type=duration,
         default=timedelta(seconds=5),
         metavar="TIME",
-        help="how long to wait for an answer; by default 5s",
+        help="how long to wait for a response; default 5s",
     )
 
 
 def _add(group: Any, option: str, what: str, text: str, default: str | None = None) -> None:
-    variable = f"TOKEN_AUTHORITY_{option.removeprefix('--').replace('-', '_').upper()}"
+    variable = ServerSettings.variable(option.removeprefix("--").replace("-", "_"))
     group.add_argument(
         option,
         default=os.environ.get(variable) or default,
@@ -83,58 +68,36 @@ def _add(group: Any, option: str, what: str, text: str, default: str | None = No
     )
 
 
-def client(arguments: argparse.Namespace) -> TokenAuthorityClient:
-    """Makes the client that the options ask for.
+def settings(arguments: argparse.Namespace) -> ServerSettings:
+    """Returns the settings that the options and the environment select.
 
     Raises:
-        ConfigurationError: They cannot be used.
+        ConfigurationError: `TOKEN_AUTHORITY_TLS` is neither yes nor no.
     """
-    try:
-        return TokenAuthorityClient(
-            arguments.target,
-            timeout=arguments.timeout,
-            tls=tls(arguments),
-            credential=credential(arguments),
-        )
-    except ValueError as error:
-        if isinstance(error, ConfigurationError):
-            raise
-        raise ConfigurationError(str(error)) from None
-
-
-def tls(arguments: argparse.Namespace) -> Tls | None:
-    """Returns the TLS settings of the options; None: plaintext.
-
-    Raises:
-        ValueError: One of --cert and --key is there without the other, or the variable for --tls
-            says neither yes nor no.
-    """
-    is_wanted = arguments.tls or _tls_by_environment()
-    settings = (arguments.ca, arguments.cert, arguments.key, arguments.server_name)
-    if not is_wanted and not any(settings):
-        return None
-    return Tls(
+    return ServerSettings(
+        target=arguments.target,
+        token_file=arguments.token_file,
+        tls=arguments.tls or ServerSettings.from_environment().tls,
         ca=arguments.ca,
-        certificate=arguments.cert,
-        private_key=arguments.key,
+        cert=arguments.cert,
+        key=arguments.key,
         server_name=arguments.server_name,
     )
 
 
-def _tls_by_environment() -> bool:
-    """Whether the variable asks for TLS. What it may mean is not guessed: either is a surprise."""
-    value = os.environ.get(_TLS_VARIABLE, "")
-    if value.lower() not in _YES | _NO:
-        raise ValueError(
-            f"{_TLS_VARIABLE} is {value!r}: write 1, true or yes for TLS, "
-            "0, false, no or nothing for none"
-        )
-    return value.lower() in _YES
+def client(arguments: argparse.Namespace) -> TokenAuthorityClient:
+    """Creates the client that the options select.
 
-
-def credential(arguments: argparse.Namespace) -> ApiKeyFile | None:
-    """Returns the credential file of the options: an API key or a JWT, which it does not matter."""
-    return None if arguments.token_file is None else ApiKeyFile(arguments.token_file)
+    Raises:
+        ConfigurationError: The options are unusable.
+    """
+    selected = settings(arguments)
+    return TokenAuthorityClient(
+        selected.target,
+        timeout=arguments.timeout,
+        tls=selected.tls_settings(),
+        credential=selected.credential(),
+    )
 
 
 def ask(
@@ -142,7 +105,7 @@ def ask(
     question: Callable[[TokenAuthorityClient], AnswerT],
     show: Callable[[AnswerT], None],
 ) -> int:
-    """Asks the server that the options name, prints its answer, and returns the exit code."""
+    """Calls the server that the options select, prints the result, and returns the exit code."""
 
     def from_server() -> AnswerT:
         with client(arguments) as asked:
@@ -154,7 +117,7 @@ def ask(
 def answer(
     arguments: argparse.Namespace, find: Callable[[], AnswerT], show: Callable[[AnswerT], None]
 ) -> int:
-    """Prints what is found, or why it is not, and returns the exit code."""
+    """Prints a result or an error, and returns the exit code."""
     try:
         found = find()
     except TokenAuthorityError as error:
@@ -171,5 +134,5 @@ def answer(
 
 
 def exit_code(error: TokenAuthorityError) -> int:
-    """Returns the exit code of a failure; `commands.EXIT_CODES` explains them."""
-    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+    """Returns the exit code of an error; `commands.EXIT_CODES` explains them."""
+    return next((_EXIT_CODES[cls] for cls in type(error).__mro__ if cls in _EXIT_CODES), 1)

@@ -1,11 +1,13 @@
-"""Client of the token authority: Agora tokens in one call, for asyncio and for threads."""
+"""Client of the token authority: issues Agora tokens in one call, for asyncio and threads."""
 
 from token_authority_client._authority import AuthorityInfo, CallerLimits, Grant, SigningKey
 from token_authority_client._client import (
-    DEFAULT_TARGET,
     AsyncTokenAuthorityClient,
+    AsyncTokenDecisions,
     TokenAuthorityClient,
+    TokenDecisions,
 )
+from token_authority_client._connection_check import ConnectionCheck
 from token_authority_client._errors import (
     ClientClosed,
     ConfigurationError,
@@ -23,8 +25,9 @@ from token_authority_client._errors import (
     Unavailable,
     Unimplemented,
 )
-from token_authority_client._requests import prepare
-from token_authority_client._security import ApiKeyFile, Credential, JwtFile, Tls
+from token_authority_client._inspection import LocalInspector
+from token_authority_client._message_builder import TokenRequest
+from token_authority_client._requests import TokenRequests, prepare
 from token_authority_client._services import (
     AccessTokenService,
     ChatService,
@@ -38,8 +41,15 @@ from token_authority_client._services import (
     StreamingService,
     SttService,
 )
+from token_authority_client._settings import (
+    DEFAULT_TARGET,
+    ApiKeyFile,
+    Credential,
+    JwtFile,
+    ServerSettings,
+    Tls,
+)
 from token_authority_client._sources import AsyncTokenSource, TokenSource
-from token_authority_client._token_request import TokenRequest
 from token_authority_client._values import (
     Advisory,
     Decision,
@@ -48,8 +58,10 @@ from token_authority_client._values import (
     Inspection,
     IssuedToken,
     RtcPrivileges,
+    RtmAccess,
     RtmLogin,
     RtmPermission,
+    RtmResourceType,
     Signature,
 )
 
@@ -59,12 +71,14 @@ __all__ = [
     "Advisory",
     "ApiKeyFile",
     "AsyncTokenAuthorityClient",
+    "AsyncTokenDecisions",
     "AsyncTokenSource",
     "AuthorityInfo",
     "CallerLimits",
     "ChatService",
     "ClientClosed",
     "ConfigurationError",
+    "ConnectionCheck",
     "ConvoAiService",
     "Credential",
     "DeadlineExceeded",
@@ -82,15 +96,19 @@ __all__ = [
     "InvalidRequest",
     "IssuedToken",
     "JwtFile",
+    "LocalInspector",
     "PermissionDenied",
     "RateLimited",
     "ResourceExhausted",
     "RtcPrivileges",
     "RtcService",
     "Rtm2Service",
+    "RtmAccess",
     "RtmLogin",
     "RtmPermission",
+    "RtmResourceType",
     "RtmService",
+    "ServerSettings",
     "Signature",
     "SigningKey",
     "StreamingService",
@@ -98,7 +116,9 @@ __all__ = [
     "Tls",
     "TokenAuthorityClient",
     "TokenAuthorityError",
+    "TokenDecisions",
     "TokenRequest",
+    "TokenRequests",
     "TokenSource",
     "TooManyInFlight",
     "Unauthenticated",
@@ -106,3 +126,8 @@ __all__ = [
     "Unimplemented",
     "prepare",
 ]
+
+# Where users import them from, which help() and tracebacks show.
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__

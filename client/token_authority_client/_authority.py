@@ -1,4 +1,4 @@
-"""What a server says of itself: who the caller is to it, and the keys it has."""
+"""AuthorityService: who the caller is, its grants and limits, and the signing keys."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from token_authority.v1 import authority_pb2
+from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._message_builder import build
 from token_authority_client._responses import KEY_STATES, moment, reading, utc
 from token_authority_client._values import KeyState
@@ -17,7 +18,7 @@ _DELETIONS: Final[Mapping[int, KeyDeletion]] = {
     authority_pb2.KEY_DELETION_WAIT: "wait",
     authority_pb2.KEY_DELETION_NEVER_SAFE: "never_safe",
 }
-# Far more keys than anyone has: a server that goes on for ever is not followed.
+# A bound for servers that never stop returning pages.
 _MAX_PAGES: Final = 10_000
 
 InfoT_co = TypeVar("InfoT_co", covariant=True)
@@ -26,82 +27,93 @@ KeysT_co = TypeVar("KeysT_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One of the caller's grants: a request is allowed if one grant covers all of it."""
+    """One of the caller's grants. A request is allowed if a single grant covers all of it."""
 
     name: str
-    """Unique among the caller's."""
+    """The grant's name, unique among the caller's grants."""
     project: str
+    """The project that it applies to."""
     tokens: tuple[str, ...]
-    """The kinds of token, e.g. `rtc`, `whiteboard.room`. In all patterns `*` stands for any
+    """Patterns of token types, e.g. `rtc`, `whiteboard.*`. In all patterns `*` matches any
     characters."""
     roles: tuple[str, ...]
+    """Patterns of roles, e.g. `publisher`."""
     channels: tuple[str, ...]
+    """Patterns of channel names."""
     users: tuple[str, ...]
-    """Like `uid:7`, `account:al*`."""
+    """Patterns of users, e.g. `uid:7`, `account:al*`."""
     rooms: tuple[str, ...]
+    """Patterns of whiteboard and classroom rooms."""
     default_ttl: timedelta | None
-    """How long a token lives where the request does not say; None: an hour, or `max_ttl` if that
-    is shorter."""
+    """The lifetime of tokens whose request has none; None: an hour, or `max_ttl` if shorter."""
     max_ttl: timedelta
+    """The longest lifetime."""
     clamp_ttl: bool
-    """Whether a longer life is cut down to `max_ttl`, instead of being refused."""
+    """Whether a longer lifetime is reduced to `max_ttl` instead of refused."""
     allow: tuple[str, ...]
-    """What has to be allowed in words, e.g. `any_user`, `list_keys`."""
+    """What must be allowed explicitly, e.g. `any_user`, `list_keys`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerLimits:
-    """How much a caller may ask for."""
+    """The caller's limits."""
 
     rates: tuple[str, ...]
-    """Tokens in a time, e.g. `200 per 1 second`; empty: as many as the server can make."""
+    """Tokens per time, e.g. `200 per 1 second`; empty: no rate limit."""
     max_in_flight: int
-    """Calls under way at once; 0: no limit of the caller's own."""
+    """The most concurrent calls of the caller; 0: no limit of its own."""
     max_batch_size: int
-    """In tokens."""
+    """The most tokens in one call."""
     max_request_bytes: int
+    """The largest request, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorityInfo:
-    """Who the server takes the caller for, what it may ask for, and how much."""
+    """The caller as the server authenticated it, its grants and its limits."""
 
     caller: str
     """The caller's name in the server's configuration."""
     identity: str
-    """What showed it, e.g. `spiffe://…`, `jwt:sub=…`, `api-key:sha256:…`, `local`."""
+    """The identity that authenticated it, e.g. `spiffe://…`, `jwt:sub=…`, `api-key:sha256:…`,
+    `local`."""
     grants: tuple[Grant, ...]
-    """In the order in which they are tried."""
+    """The caller's grants, in the order in which they are tried."""
     default_project: str
-    """The project of a request that names none; "": it has to name one."""
+    """The project of requests that name none; "": every request must name one."""
     limits: CallerLimits
+    """The caller's limits."""
     server_version: str
+    """The server's version, e.g. `0.1.0`."""
     server_time: datetime
-    """The server's clock, by which tokens are timed; UTC."""
+    """The server's clock, which determines when tokens expire; UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key of the server's, without its secret."""
+    """A signing key of the server, without its secret."""
 
     project: str
+    """The project that the key signs for."""
     key_id: str
+    """The key's name in the server's configuration."""
     product: str
-    """What it signs: `agora` (006 and 007) or `whiteboard`."""
+    """The tokens it signs: `agora` (006 and 007) or `whiteboard`."""
     app_id: str
     """The Agora App ID; "" for whiteboard keys."""
     state: KeyState
+    """Whether the key signs ("active"), only verifies, or is disabled."""
     retire_time: datetime | None
-    """Since when it does not sign; None where the configuration does not say."""
+    """When it stopped signing; None if the configuration does not say."""
     deletion: KeyDeletion
-    """Whether it can be removed: "wait" until `safe_to_delete_time`; "never_safe" where tokens that
-    never expire die with it."""
+    """Whether it can be deleted: "wait" until `safe_to_delete_time`; "never_safe" if that would
+    invalidate tokens that never expire."""
     safe_to_delete_time: datetime | None
-    """When the last token that it can have signed ends; None where that is not known."""
+    """When the last token it can have signed expires; None if unknown."""
 
 
-class AuthorityMethods(ABC, Generic[InfoT_co, KeysT_co]):
-    """What AuthorityService does."""
+class AuthorityMethods(ConcreteMethods, ABC, Generic[InfoT_co, KeysT_co]):
+    """The methods of AuthorityService."""
 
     @abstractmethod
     def _info(self) -> InfoT_co:
@@ -112,49 +124,49 @@ class AuthorityMethods(ABC, Generic[InfoT_co, KeysT_co]):
         """Fetches what `list_signing_keys` returns."""
 
     def get_authority_info(self) -> InfoT_co:
-        """Says who the server takes the caller for, what it may ask for, and how much.
+        """Returns the caller as the server authenticated it, its grants and its limits.
 
         Raises:
-            TokenAuthorityError: No answer; see its subclasses.
+            TokenAuthorityError: The call failed; see its subclasses.
         """
         return self._info()
 
     def list_signing_keys(self, *, project: str = "") -> KeysT_co:
-        """Lists signing keys: their states, and when each can be removed. Never the secrets.
+        """Lists signing keys: their states, and when each can be deleted. Never the secrets.
 
-        Takes the allowance `list_keys`.
+        The caller needs a grant that allows `list_keys`.
 
         Args:
-            project: The project's name on the server; "": every project for which the caller may
-                list keys, whatever the client's own is.
+            project: The project's name on the server; "": all projects whose keys the caller may
+                list, regardless of the client's `project`.
 
         Returns:
-            All of them, by project and then in the configuration's order.
+            The keys, by project and then in the configuration's order.
 
         Raises:
-            TokenAuthorityError: No answer; see its subclasses.
+            TokenAuthorityError: The call failed; see its subclasses.
         """
         return self._keys(project)
 
 
 CallMethod = Callable[[str, Any], Coroutine[Any, Any, Any]]
-"""Calls a method of the contract with a request, and returns its answer."""
+"""Calls a method of the contract with a request, and returns its response."""
 
 
 async def fetch_info(call: CallMethod) -> AuthorityInfo:
-    """Asks for what `AuthorityInfo` has.
+    """Fetches the caller's AuthorityInfo.
 
     Raises:
-        TokenAuthorityError: No answer.
+        TokenAuthorityError: The call failed.
     """
     return _info(await call("GetAuthorityInfo", authority_pb2.GetAuthorityInfoRequest()))
 
 
 async def fetch_keys(call: CallMethod, project: str) -> list[SigningKey]:
-    """Asks for all keys, page by page.
+    """Fetches all keys, page by page.
 
     Raises:
-        TokenAuthorityError: No answer.
+        TokenAuthorityError: A call failed.
     """
     keys, page = list[SigningKey](), ""
     for _ in range(_MAX_PAGES):

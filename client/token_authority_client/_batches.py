@@ -1,45 +1,40 @@
-"""Lists of requests as batches that a server takes, and errors that name places in the lists."""
+"""Splits lists of requests into batches, and makes errors refer to the lists."""
 
 import dataclasses
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
 from token_authority_client._errors import TokenAuthorityError
-from token_authority_client._message_builder import invalid, items
-from token_authority_client._token_request import TokenRequest
+from token_authority_client._message_builder import TokenRequest, invalid, items
 
 MAX_REQUESTS: Final = 500
-"""What one call takes: the rule of BatchIssueTokensRequest.requests."""
+"""The most requests in one call: the rule of BatchIssueTokensRequest.requests."""
 MAX_BYTES: Final = 512 * 1024
-"""Half of what a server takes unless configured otherwise (server.max_request_bytes)."""
-# What an entry adds to its batch beside itself: a tag of one byte, a length of four at most.
+"""The most bytes in one call: half the default of the server's `max_request_bytes`."""
+# The encoding of an entry adds a tag of one byte and a length of at most four.
 _FRAME_BYTES: Final = 5
 
-_MEMBERS: Final = {
-    field.message_type.full_name: field.name
-    for field in IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
-    if field.message_type
-}
-# A path where errors put them: a channel may be called requests[3] too.
+# A path where errors have paths; a channel can be named requests[3], too.
 _ENTRY: Final = re.compile(r"(^|; |,|^invalid request: )requests\[(\d+)\]")
 _PATHS: Final = ("entry", "fields", "advice")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """As much of a list as one call takes."""
+    """The part of a list of requests that one call sends."""
 
     first: int
-    """The place in the list of the first request."""
+    """The index in the list of the first request."""
     message: BatchIssueTokensRequest
+    """The call's request."""
 
     @contextmanager
-    def naming_places(self) -> Generator[None]:
-        """Makes errors count requests from the start of the list, not of this part."""
+    def list_indexes(self) -> Generator[None]:
+        """Makes errors count requests from the start of the list instead of the batch."""
         try:
             yield
         except TokenAuthorityError as error:
@@ -47,46 +42,64 @@ class Batch:
             raise
 
 
-def split(
-    requests: Iterable[TokenRequest], project: str, *, validate_only: bool
-) -> Iterator[Batch]:
-    """Yields a list of requests in parts, in order. It copies what it sends.
+def checked_requests(requests: Iterable[Any]) -> list[TokenRequest]:
+    """Returns the requests as a list.
 
     Raises:
-        InvalidRequest: Something in the list is not a TokenRequest. Raised before the first part.
+        InvalidRequest: An item is not a TokenRequest.
     """
-    first, size = 0, 0
-    entries: list[IssueTokenRequest] = []
-    for index, request in enumerate(_checked(requests)):
-        entry = entry_of(request, project)
-        entry_size = entry.ByteSize() + _FRAME_BYTES
-        if entries and (len(entries) == MAX_REQUESTS or size + entry_size > MAX_BYTES):
-            yield _batch(first, entries, validate_only)
-            first, size, entries = index, 0, []
-        entries.append(entry)
-        size += entry_size
-    if entries:
-        yield _batch(first, entries, validate_only)
-
-
-def _checked(requests: Iterable[Any]) -> list[TokenRequest]:
-    found = items("requests", requests, "requests that `prepare` made")
+    found = items("requests", requests, "requests made by `prepare`")
     for index, request in enumerate(found):
         if not isinstance(request, TokenRequest):
-            raise invalid(f"requests[{index}]", "INVALID_VALUE", "must be made by `prepare`")
+            kind = type(request).__name__
+            description = f"must be made by `prepare`; got {kind}"
+            raise invalid(f"requests[{index}]", "INVALID_VALUE", description)
     return found
 
 
-def entry_of(request: TokenRequest, project: str) -> IssueTokenRequest:
-    """Returns a request as an entry of a batch; `project` is the default."""
-    # Whether to sign is the batch's to say.
-    message = request.to_send(project, validate_only=False)
-    fields: Any = {_MEMBERS[message.DESCRIPTOR.full_name]: message}
-    return IssueTokenRequest(**fields)
+def checked_chunk_size(size: object) -> int:
+    """Returns the largest number of requests per call.
+
+    Raises:
+        InvalidRequest: It is not an integer from 1 to 500.
+    """
+    if size is None:
+        return MAX_REQUESTS
+    if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MAX_REQUESTS:
+        must_be = f"must be an integer from 1 to {MAX_REQUESTS}"
+        raise invalid("chunk_size", "INVALID_VALUE", must_be)
+    return size
 
 
-def _batch(first: int, entries: list[IssueTokenRequest], validate_only: bool) -> Batch:
+def take(
+    requests: Sequence[TokenRequest], first: int, size: int, project: str, *, validate_only: bool
+) -> Batch:
+    """Returns the next requests of a list as a batch, as many as one call may have.
+
+    Args:
+        requests: The list.
+        first: The index of the batch's first request.
+        size: The largest number of requests per call.
+        project: The project of requests that name none.
+        validate_only: Whether to ask for decisions instead of tokens.
+    """
+    entries: list[IssueTokenRequest] = []
+    total = 0
+    for request in requests[first : first + size]:
+        entry = request.to_batch_entry(project)
+        total += entry.ByteSize() + _FRAME_BYTES
+        if entries and total > MAX_BYTES:
+            break
+        entries.append(entry)
     return Batch(first, BatchIssueTokensRequest(requests=entries, validate_only=validate_only))
+
+
+def accepted_size(error: TokenAuthorityError, batch: Batch) -> int | None:
+    """Returns the batch size that the server accepts, if the batch was refused for its size."""
+    text = error.metadata.get("max_batch", "")
+    if error.reason != "BATCH_EXCEEDS_LIMIT" or not text.isdecimal():
+        return None
+    return int(text) if 0 < int(text) < len(batch.message.requests) else None
 
 
 def _renumber(error: TokenAuthorityError, first: int) -> None:

@@ -1,4 +1,4 @@
-"""The clients: one for asyncio, one that blocks. They differ in how they wait, in nothing else."""
+"""The clients: one for asyncio, one that blocks. They differ only in how they wait."""
 
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -11,21 +11,20 @@ import grpc
 from token_authority.v1.inspection_pb2 import InspectTokenRequest
 from token_authority_client import _authority, _responses
 from token_authority_client._authority import AuthorityInfo, AuthorityMethods, SigningKey
-from token_authority_client._connection import CallOptions, Connection
+from token_authority_client._call_options import CallOptions, Timeout, seconds_of
+from token_authority_client._connection import AsyncTransport, BlockingTransport, Connection
 from token_authority_client._inspection import InspectionMethods
-from token_authority_client._security import Credential, Security, Tls
+from token_authority_client._message_builder import TokenRequest
+from token_authority_client._security import Security
+from token_authority_client._settings import Credential, ServerSettings, Tls
 from token_authority_client._source_methods import SourceMethods, SourceT_co
 from token_authority_client._sources import AsyncTokenSource, TokenSource
 from token_authority_client._target import parse
 from token_authority_client._token_methods import ManyT_co, OneT_co, SentTokenMethods
-from token_authority_client._token_request import TokenRequest
-from token_authority_client._transport import AsyncTransport, BlockingTransport
 from token_authority_client._values import Decision, Inspection, IssuedToken
 
-DEFAULT_TARGET: Final = "127.0.0.1:50051"
 DEFAULT_TIMEOUT: Final = timedelta(seconds=5)
 
-ResultT = TypeVar("ResultT")
 InspectionT_co = TypeVar("InspectionT_co", covariant=True)
 InfoT_co = TypeVar("InfoT_co", covariant=True)
 KeysT_co = TypeVar("KeysT_co", covariant=True)
@@ -38,44 +37,50 @@ class BaseClient(
     SourceMethods[SourceT_co],
     Generic[OneT_co, ManyT_co, InspectionT_co, InfoT_co, KeysT_co, SourceT_co],
 ):
-    """What both clients are."""
+    """What both clients have in common."""
 
     _transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]]
-    """How it waits."""
 
     def __init__(
         self,
-        target: str = DEFAULT_TARGET,
+        target: str | None = None,
         *,
         project: str = "",
-        timeout: timedelta = DEFAULT_TIMEOUT,
+        timeout: Timeout = DEFAULT_TIMEOUT,
         tls: Tls | None = None,
         credential: Credential | None = None,
         wait_for_ready: bool = False,
         credentials: grpc.ChannelCredentials | None = None,
     ) -> None:
-        """Makes a client, which connects at its first call.
+        """Creates a client, which connects at its first call.
 
         Args:
-            target: Where the server is: "host:port", "unix:/path", "dns:///name:port" for all
-                addresses of a name, IP addresses with ports and commas between them, or any other
-                target of grpc's.
-            project: The project to ask for where a call names none; "": your default project, else
-                the only one you have grants for.
-            timeout: How long a call may take, retries included, before DeadlineExceeded.
-            tls: How to secure the connection; None: not at all, for loopback and unix sockets.
-            credential: What shows who calls: an API key, `ApiKeyFile`, `JwtFile`, or a function
-                that is called for each call and returns a credential at once. None: nothing but the
-                client certificate, if there is one.
-            wait_for_ready: Whether a call waits for a server, as long as `timeout` allows, where
-                none is there.
-            credentials: grpc's own channel credentials, instead of `tls`.
+            target: The server: "host:port", "unix:/path", "dns:///name:port" for all addresses of a
+                name, IP addresses with ports separated by commas, or any other target of gRPC.
+                None: as the environment variables of the command line say
+                (`TOKEN_AUTHORITY_TARGET`, `_TLS`, `_CA`, `_CERT`, `_KEY`, `_SERVER_NAME` and
+                `_TOKEN_FILE`), which are ignored otherwise; by default "127.0.0.1:50051".
+            project: The project of calls that name none; "": your default project on the server,
+                else the only project you have grants for.
+            timeout: How long a call may take, retries included, before DeadlineExceeded: seconds or
+                a timedelta, at most a day.
+            tls: TLS settings; None: plaintext, for loopback addresses and unix sockets.
+            credential: The caller's credential: an API key, `ApiKeyFile`, `JwtFile`, or a function
+                that is called for each call and returns a credential without blocking. None: none,
+                or only the client certificate.
+            wait_for_ready: Whether a call waits until a server is reachable or `timeout` ends.
+            credentials: gRPC's channel credentials, instead of `tls`.
 
         Raises:
-            ValueError: One of them cannot be used (a ConfigurationError where its type is wrong),
-                or the credential would travel in plaintext.
+            ConfigurationError: An argument is unusable, or the credential would be sent in
+                plaintext over a network.
         """
-        options = CallOptions(timeout, wait_for_ready)
+        if target is None:
+            settings = ServerSettings.from_environment()
+            target = settings.target
+            credential = settings.credential() if credential is None else credential
+            tls = settings.tls_settings() if tls is None and credentials is None else tls
+        options = CallOptions(seconds_of(timeout), wait_for_ready)
         where = parse(target)
         security = Security(where, tls=tls, credential=credential, credentials=credentials)
         connection = Connection(where, security, self._transport_type(where, security))
@@ -98,11 +103,14 @@ class BaseClient(
         return result
 
 
-class AsyncTokenMethods(
-    SentTokenMethods[Coroutine[Any, Any, ResultT], Coroutine[Any, Any, list[ResultT]]],
-    Generic[ResultT],
+class AsyncTokenDecisions(
+    SentTokenMethods[Coroutine[Any, Any, Decision], Coroutine[Any, Any, list[Decision]]]
 ):
-    """The methods for tokens, or for decisions about them, to be awaited."""
+    """The issuing methods, which sign nothing and return decisions, to be awaited."""
+
+
+class TokenDecisions(SentTokenMethods[Decision, list[Decision]]):
+    """The issuing methods, which sign nothing and return decisions."""
 
 
 class AsyncTokenAuthorityClient(
@@ -115,37 +123,38 @@ class AsyncTokenAuthorityClient(
         AsyncTokenSource,
     ]
 ):
-    """Asks a token authority for tokens, from asyncio.
+    """A client of a token authority for asyncio.
 
         async with AsyncTokenAuthorityClient("127.0.0.1:50051") as client:
             issued = await client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
 
-    One client serves any number of tasks of one event loop. It connects at the first call.
+    One client serves any number of tasks of one event loop. It connects at the first call. A
+    process that is forked after a first call cannot use it: create clients after the fork.
     """
 
     _transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = AsyncTransport
 
     @property
-    def validate_only(self) -> AsyncTokenMethods[Decision]:
-        """The same methods, which sign nothing and say why a request is allowed."""
-        return AsyncTokenMethods(
+    def validate_only(self) -> AsyncTokenDecisions:
+        """The issuing methods, which sign nothing and return why a request is allowed."""
+        return AsyncTokenDecisions(
             self._connection, self._options, self._project, _responses.DECISIONS
         )
 
     def token_source(self, request: TokenRequest) -> AsyncTokenSource:
-        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
-        source = AsyncTokenSource(lambda: self.issue(request))
+        """Returns a source that renews the token of a request made by `prepare`."""
+        source = AsyncTokenSource(lambda: self.issue(request), self._connection.check_process)
         self._sources.add(source)
         return source
 
     async def close(self) -> None:
-        """Closes the connection and the token sources; calls under way fail."""
+        """Closes the connection and the token sources; calls in flight fail."""
         for source in list(self._sources):
             await source.close()
         await self._connection.close()
 
     async def __aenter__(self) -> Self:
-        """Opens nothing yet: the first call connects."""
+        """Returns the client, which connects at its first call."""
         return self
 
     async def __aexit__(
@@ -158,10 +167,6 @@ class AsyncTokenAuthorityClient(
         await self.close()
 
 
-class BlockingTokenMethods(SentTokenMethods[ResultT, list[ResultT]], Generic[ResultT]):
-    """The methods for tokens, or for decisions about them, which block."""
-
-
 class TokenAuthorityClient(
     BaseClient[
         IssuedToken,
@@ -172,31 +177,30 @@ class TokenAuthorityClient(
         TokenSource,
     ]
 ):
-    """Asks a token authority for tokens, and blocks for the _responses.
+    """A client of a token authority that blocks.
 
         with TokenAuthorityClient("127.0.0.1:50051") as client:
             issued = client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
 
-    One client serves any number of threads. It connects at the first call.
+    One client serves any number of threads. It connects at the first call. A process that is
+    forked after the first call cannot use it: create another client there.
     """
 
     _transport_type: ClassVar[type[AsyncTransport] | type[BlockingTransport]] = BlockingTransport
 
     @property
-    def validate_only(self) -> BlockingTokenMethods[Decision]:
-        """The same methods, which sign nothing and say why a request is allowed."""
-        return BlockingTokenMethods(
-            self._connection, self._options, self._project, _responses.DECISIONS
-        )
+    def validate_only(self) -> TokenDecisions:
+        """The issuing methods, which sign nothing and return why a request is allowed."""
+        return TokenDecisions(self._connection, self._options, self._project, _responses.DECISIONS)
 
     def token_source(self, request: TokenRequest) -> TokenSource:
-        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
-        source = TokenSource(lambda: self.issue(request))
+        """Returns a source that renews the token of a request made by `prepare`."""
+        source = TokenSource(lambda: self.issue(request), self._connection.check_process)
         self._sources.add(source)
         return source
 
     def close(self) -> None:
-        """Closes the connection and the token sources; calls under way fail."""
+        """Closes the connection and the token sources; calls in flight fail."""
         sources = list(self._sources)
         for source in sources:
             source.stop()
@@ -205,7 +209,7 @@ class TokenAuthorityClient(
             source.close()
 
     def __enter__(self) -> Self:
-        """Opens nothing yet: the first call connects."""
+        """Returns the client, which connects at its first call."""
         return self
 
     def __exit__(

@@ -1,61 +1,147 @@
-"""Connections to a server: what a call takes, written once; `transport` has the two ways to wait.
+"""Connections: what every call does, and how the asyncio and the blocking client wait for it.
 
-What is a coroutine here never waits by itself, only by its transport: with the one that blocks it
-runs through to its end at once.
+`Connection.call` is a coroutine that suspends only inside the transport. The asyncio transport
+awaits; the blocking one never suspends, so a single step runs such a coroutine to its end.
 """
 
 import asyncio
-import re
+import os
+import sys
 import threading
-import time
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 from grpc import aio
 
-from token_authority_client import _grpc_errors, _probe, _telemetry
-from token_authority_client._diagnosis import Diagnosis
+from token_authority_client import _grpc_errors, _telemetry
+from token_authority_client._call_options import CallOptions
+from token_authority_client._channel import PATHS, Channel
 from token_authority_client._errors import ClientClosed, TokenAuthorityError
-from token_authority_client._security import Security, unusable
+from token_authority_client._probe import SharedDiagnosis
+from token_authority_client._security import Security
 from token_authority_client._target import Target
-from token_authority_client._transport import PATHS, Transport
 
-_DIAGNOSIS_SECONDS: Final = 1.0
-_REQUEST_ID: Final = re.compile(r"[!-~]{1,128}")
+_FORK_ADVICE: Final = "create the client after the fork, in each worker process"
 
-
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """What may differ from call to call."""
-
-    timeout: timedelta
-    wait_for_ready: bool = False
-    request_id: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuses what grpc would not send."""
-        _check_type(self.timeout)
-        if not timedelta(0) < self.timeout <= timedelta(days=1):
-            raise ValueError("timeout must be longer than nothing and at most a day")
-        if self.request_id and not _REQUEST_ID.fullmatch(self.request_id):
-            raise ValueError("request_id must be 1 to 128 visible ASCII characters without spaces")
+ResultT = TypeVar("ResultT")
 
 
-def _check_type(timeout: object) -> None:
-    """Refuses numbers: of what, seconds or milliseconds?"""
-    if not isinstance(timeout, timedelta):
-        raise unusable("timeout must be a timedelta", "write timedelta(seconds=5), say")
+class _Process:
+    """What gRPC does in this process, which decides whether it can be used after a fork.
+
+    gRPC survives a fork only if no thread is inside it at that moment, and its asyncio API keeps a
+    thread inside it for good. Else children hang or abort (measured: a third of them).
+    """
+
+    generation = 0
+    """The number of forks between the first process and this one."""
+    calls: Final = set[object]()
+    """Blocking calls in flight."""
+    uses_asyncio = False
+    forked_in_use = False
+    """Whether gRPC was in use when this process was forked."""
+
+    @classmethod
+    def after_fork(cls) -> None:
+        """Adjusts the state in a new child."""
+        cls.generation += 1
+        cls.forked_in_use = cls.forked_in_use or cls.uses_asyncio or bool(cls.calls)
+        cls.calls.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Process.after_fork)
+
+
+class AsyncTransport:
+    """Awaits responses, on the event loop of the first call."""
+
+    def __init__(self, target: Target, security: Security) -> None:
+        self._target = target
+        self._security = security
+        self._channel: Channel | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> Coroutine[Any, Any, ResultT]:
+        """Returns the coroutine, for the caller to await."""
+        return coroutine
+
+    async def run_blocking(self, function: Callable[[], ResultT]) -> ResultT:
+        """Calls a blocking function in a thread."""
+        return await asyncio.to_thread(function)
+
+    async def close(self) -> None:
+        """Closes the channel; calls in flight are cancelled."""
+        if self._channel is not None:
+            await self._channel.channel.close()
+
+    def open_channel(self) -> Channel:
+        """Returns the channel for the current TLS material.
+
+        Raises:
+            ClientClosed: The first call was made on another event loop.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            advice = "create a client for each event loop"
+            raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
+        if self._channel is None or self._channel.material != self._security.material:
+            # A channel belongs to the event loop that is running when it is created.
+            _Process.uses_asyncio = True
+            self._channel = Channel(aio, self._target, self._security)
+        return self._channel
+
+
+class BlockingTransport:
+    """Blocks for responses, in any number of threads."""
+
+    def __init__(self, target: Target, security: Security) -> None:
+        self._target = target
+        self._security = security
+        self._lock = threading.Lock()
+        self._channel: Channel | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Runs a coroutine that never suspends, and returns its result."""
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            result: ResultT = done.value
+            return result
+        coroutine.close()
+        raise AssertionError("coroutine suspended on the blocking transport")
+
+    async def run_blocking(self, function: Callable[[], ResultT]) -> ResultT:
+        """Calls a blocking function."""
+        return function()
+
+    async def close(self) -> None:
+        """Closes the channel; calls in flight fail."""
+        with self._lock:
+            if self._channel is not None:
+                self._channel.channel.close()
+
+    def open_channel(self) -> Channel:
+        """Returns the channel for the current TLS material."""
+        with self._lock:
+            if self._channel is None or self._channel.material != self._security.material:
+                self._channel = Channel(grpc, self._target, self._security)
+            return self._channel
+
+
+Transport = AsyncTransport | BlockingTransport
+"""How a client waits."""
 
 
 class Connection:
-    """Calls methods of the services by their names, which are unique. It connects at the first.
+    """Calls the methods of the contract by name. It connects at the first call.
 
     Args:
-        target: Where to connect to.
-        security: How.
+        target: The server.
+        security: TLS settings and credential.
         transport: How to wait.
     """
 
@@ -64,67 +150,86 @@ class Connection:
         self._security = security
         self._transport = transport
         self._closed = False
-        self._diagnosing = threading.Lock()
-        self._diagnosis: Diagnosis | None = None
-        self._diagnosed_at = -_DIAGNOSIS_SECONDS
+        self._generation: int | None = None
+        self._diagnosis = SharedDiagnosis(target, security)
 
     async def call(self, method: str, request: Any, options: CallOptions) -> Any:
-        """Returns the answer of a method.
+        """Calls a method and returns its response.
 
         Raises:
             TokenAuthorityError: The call failed.
         """
         if self._closed:
             raise _closed()
-        with _telemetry.span(PATHS[method], self._target) as trace:
-            if self._security.is_due():
-                await self._transport.run_blocking(self._security.read)
-            metadata = (*self._security.metadata(), *trace)
-            if options.request_id:
-                metadata += (("x-request-id", options.request_id),)
-            try:
-                return await self._transport.call(
-                    method,
-                    request,
-                    timeout=options.timeout.total_seconds(),
-                    metadata=metadata,
-                    wait_for_ready=options.wait_for_ready,
-                )
-            except grpc.RpcError as error:
-                failure = cast("_grpc_errors.FailedCall", error)
-            except (ValueError, aio.UsageError, asyncio.CancelledError) as error:
-                if self._ended_by_close(error):
-                    raise _closed() from None
-                raise
-            raise await self._error_of(failure)
+        self.check_process()
+        self._generation = _Process.generation
+        call = object()
+        _Process.calls.add(call)
+        try:
+            # A program that has not imported OpenTelemetry has not set up tracing.
+            if _telemetry.TRACE_MODULE not in sys.modules:
+                return await self._send(method, request, options, ())
+            with _telemetry.span(PATHS[method], self._target) as trace:
+                return await self._send(method, request, options, trace)
+        finally:
+            _Process.calls.discard(call)
+
+    async def _send(
+        self, method: str, request: Any, options: CallOptions, trace: _telemetry.Metadata
+    ) -> Any:
+        if self._security.is_due():
+            await self._transport.run_blocking(self._security.read)
+        metadata = (*self._security.metadata(), *trace)
+        if options.request_id:
+            metadata += (("x-request-id", options.request_id),)
+        try:
+            response = self._transport.open_channel().methods[method](
+                request,
+                timeout=options.seconds,
+                metadata=metadata,
+                wait_for_ready=options.wait_for_ready,
+            )
+            return await response if isinstance(self._transport, AsyncTransport) else response
+        except grpc.RpcError as error:
+            failure = cast("_grpc_errors.FailedCall", error)
+        except (ValueError, aio.UsageError, asyncio.CancelledError) as error:
+            if self._ended_by_close(error):
+                raise _closed() from None
+            raise
+        raise await self._error_of(failure)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Returns what a caller gets: the coroutine to await, or its result."""
+        """Returns the coroutine to await, or its result."""
         return self._transport.run(coroutine)
 
+    def check_process(self) -> None:
+        """Refuses to use gRPC where it would hang or abort after a fork. Takes no lock.
+
+        Raises:
+            ClientClosed: The process was forked after the client connected, or while any was in
+                use.
+        """
+        if self._generation not in {None, _Process.generation}:
+            raise _forked("the client connected before this process was forked")
+        if _Process.forked_in_use:
+            raise _forked("a client was in use when this process was forked")
+
     async def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Closes the connection; calls in flight fail."""
         self._closed = True
-        await self._transport.close()
+        if self._generation == _Process.generation:
+            await self._transport.close()
 
     async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:
         if self._closed:
             return _closed()
         cause = None
         if _grpc_errors.is_unexplained(failure):
-            cause = await self._transport.run_blocking(self._diagnose)
+            cause = await self._transport.run_blocking(self._diagnosis.find)
         return _grpc_errors.error_of(failure, self._target.text, cause)
 
-    def _diagnose(self) -> Diagnosis | None:
-        """Finds out why no server answers; calls that fail together share what was found."""
-        with self._diagnosing:
-            if time.monotonic() - self._diagnosed_at >= _DIAGNOSIS_SECONDS:
-                self._diagnosis = _probe.diagnose(self._target, self._security)
-                self._diagnosed_at = time.monotonic()
-            return self._diagnosis
-
     def _ended_by_close(self, error: BaseException) -> bool:
-        """Whether not this task was cancelled but, by `close`, its call."""
+        """Whether `close` cancelled the call, rather than someone the calling task."""
         if not self._closed or not isinstance(error, asyncio.CancelledError):
             return self._closed
         task = asyncio.current_task()
@@ -132,5 +237,9 @@ class Connection:
 
 
 def _closed() -> ClientClosed:
-    advice = "make another one"
+    advice = "create a new one"
     return ClientClosed(f"the client is closed: {advice}", advice=advice)
+
+
+def _forked(problem: str) -> ClientClosed:
+    return ClientClosed(f"{problem}: {_FORK_ADVICE}", reason="PROCESS_FORKED", advice=_FORK_ADVICE)

@@ -1,4 +1,4 @@
-"""What can be in the way to a server, in words: what is wrong and what to do about it."""
+"""Causes of failed connections: what is wrong and what to do."""
 
 import ssl
 from dataclasses import dataclass
@@ -15,19 +15,21 @@ _WRONG_NAME: Final = frozenset({62, 64})
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why a server cannot be asked, and what to do."""
+    """Why a connection fails, and what to do."""
 
     reason: str
-    """Stable, in UPPER_SNAKE_CASE."""
+    """The machine-readable reason, stable, in UPPER_SNAKE_CASE."""
     problem: str
+    """What is wrong."""
     advice: str
+    """What to do."""
 
     def __str__(self) -> str:
         return f"{self.problem}: {self.advice}"
 
 
 class Diagnosed(Exception):
-    """What stands in the way was found."""
+    """Raised when the cause is found."""
 
     def __init__(self, reason: str, problem: str, advice: str) -> None:
         super().__init__(problem)
@@ -37,31 +39,29 @@ class Diagnosed(Exception):
 def distrusted(
     error: ssl.SSLCertVerificationError, endpoint: Endpoint, name: str, security: Security
 ) -> Diagnosed:
-    """The server's certificate is not accepted here."""
+    """Returns why the server's certificate was rejected."""
     if error.verify_code in _WRONG_NAME:
         return Diagnosed(
             "TLS_NAME_MISMATCH",
             f"the certificate of {endpoint} is not for {name}",
-            "connect by a name that it has, or say which it has (server_name, --server-name)",
+            "connect to a name in the certificate, or pass one as server_name (--server-name)",
         )
     if error.verify_code in {_EXPIRED, _NOT_YET_VALID}:
         return Diagnosed(
             "TLS_CERTIFICATE_EXPIRED",
-            f"the certificate of {endpoint} is out of date ({error.verify_message})",
-            "renew it on the server, and check this machine's clock",
+            f"the certificate of {endpoint} is not valid now ({error.verify_message})",
+            "renew the certificate on the server, and check this machine's clock",
         )
-    trusted = (
-        "those named by ca" if security.material and security.material.ca else "the public ones"
-    )
+    trusted = "the CAs in ca" if security.material and security.material.ca else "public CAs"
     return Diagnosed(
         "TLS_UNKNOWN_CA",
-        f"the certificate of {endpoint} is not from a CA that is trusted here, which are {trusted}",
-        "trust the CA that issued it (ca, --ca), or check that the right server answers there",
+        f"the certificate of {endpoint} is not issued by a trusted CA (trusted: {trusted})",
+        "pass the issuing CA as ca (--ca), or check that the target is right",
     )
 
 
 def broken(error: ssl.SSLError, endpoint: Endpoint, security: Security) -> Diagnosed:
-    """TLS broke off."""
+    """Returns why the TLS handshake failed."""
     reason = error.reason or ""
     if "ALERT" in reason:
         alert = reason.split("ALERT_", 1)[-1].lower().replace("_", " ")
@@ -72,32 +72,34 @@ def broken(error: ssl.SSLError, endpoint: Endpoint, security: Security) -> Diagn
         return Diagnosed(
             "TLS_NOT_SPOKEN",
             f"{endpoint} does not speak TLS",
-            "connect without TLS if it is on this machine, or give the server a certificate",
+            "connect without TLS if the server is on this machine, or configure TLS on the server",
         )
     return Diagnosed(
-        "TLS_FAILED", f"TLS with {endpoint} fails ({reason})", "compare the settings of both sides"
+        "TLS_FAILED",
+        f"TLS with {endpoint} fails ({reason})",
+        "compare the TLS settings of client and server",
     )
 
 
 def refused(endpoint: Endpoint, security: Security, how: str) -> Diagnosed:
-    """The server broke off, after the handshake."""
+    """Returns why the server closed the connection after the handshake."""
     if security.has_client_certificate:
         return Diagnosed(
             "CLIENT_CERTIFICATE_REFUSED",
-            f"{endpoint} refuses the client certificate, {how}",
-            "check that it has not expired and is from a CA that the server trusts",
+            f"{endpoint} rejects the client certificate, {how}",
+            "check that the certificate has not expired and the server trusts its CA",
         )
     return Diagnosed(
         "CLIENT_CERTIFICATE_REQUIRED",
-        f"{endpoint} breaks off after the handshake, {how}",
-        "it may want a client certificate: give certificate and private_key (--cert, --key)",
+        f"{endpoint} closes the connection after the handshake, {how}",
+        "if it requires a client certificate, pass certificate and private_key (--cert, --key)",
     )
 
 
 def no_grpc(endpoint: Endpoint) -> Diagnosed:
-    """Something else answers there."""
+    """Returns the cause where another protocol answers."""
     return Diagnosed(
         "NO_GRPC",
-        f"{endpoint} does not speak HTTP/2, so no gRPC",
-        "check the port, and any proxy in between",
+        f"{endpoint} does not speak HTTP/2, so not gRPC either",
+        "check the port and any proxy",
     )

@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions of our own: no grpc type ever reaches the caller."""
+"""The exceptions of the client. No gRPC type reaches its users."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,28 +8,29 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """One field of a request that breaks one rule of the contract."""
+    """One field of a request that violates one rule of the contract."""
 
     field: str
-    """Path from the request message, e.g. `rtm.user_id`; a oneof by its own name."""
+    """The field's path in the request message of the contract, e.g. `rtm.user_id`; a oneof by its
+    own name. The error's message names the Python argument."""
     reason: str
-    """The rule, stable, e.g. `STRING_MAX_BYTES`."""
+    """The violated rule, stable, e.g. `STRING_MAX_BYTES`."""
     description: str
-    """What to do about it."""
+    """What is allowed."""
 
 
 class TokenAuthorityError(Exception):
-    """A call that brought no token. The text says what is wrong and what to do.
+    """The base of all exceptions of the client. Its text says what is wrong and what to do.
 
     Attributes:
         code: The gRPC status code's name, e.g. "PERMISSION_DENIED".
-        reason: Stable and machine-readable, e.g. "GRANT_MISSING"; "" where the server did not get
-            to say one.
+        reason: The machine-readable reason, stable, e.g. "GRANT_MISSING"; "" if no server answered
+            and no reason was found.
         message: What is wrong, and what to do.
-        advice: What to do, alone.
-        metadata: Every value that the message mentions, by name.
-        violations: The fields that break a rule of the contract.
-        retry_after: How long to wait before another attempt, where the server said so.
+        advice: Only what to do.
+        metadata: The values that the message mentions, by name.
+        violations: The fields that violate rules of the contract.
+        retry_after: How long to wait before the next attempt; None if the server did not say.
     """
 
     code = "UNKNOWN"
@@ -53,7 +54,7 @@ class TokenAuthorityError(Exception):
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[Callable[..., "TokenAuthorityError"], tuple[Any, ...]]:
-        """Pickles all of it: keyword-only arguments would get lost."""
+        """Pickles all attributes; the default loses keyword-only arguments."""
         return _restore, (type(self), self.message, self.__dict__)
 
 
@@ -66,85 +67,85 @@ def _restore(
 
 
 class InvalidRequest(TokenAuthorityError, ValueError):
-    """The request breaks the contract: `violations` says where. Asking again will not help."""
+    """The request violates the contract; `violations` lists the fields. A retry fails again."""
 
     code = "INVALID_ARGUMENT"
 
 
 class Unauthenticated(TokenAuthorityError):
-    """The server does not know who asks."""
+    """The caller could not be authenticated."""
 
     code = "UNAUTHENTICATED"
 
 
 class PermissionDenied(TokenAuthorityError):
-    """The caller may not have this token."""
+    """The caller is not authorized to issue this token."""
 
     code = "PERMISSION_DENIED"
 
     @property
     def nearest_grant(self) -> str:
-        """The name of the caller's grant that comes closest to the request; "" where none does."""
+        """The name of the closest grant of the caller; "" if there is none."""
         return self.metadata.get("grant", "")
 
     @property
     def missing(self) -> str:
-        """What that grant lacks; "" where the server does not say."""
+        """What that grant does not allow, e.g. `channels`; "" if the server does not say."""
         return self.metadata.get("missing", "")
 
 
 class FailedPrecondition(TokenAuthorityError):
-    """The server is not set up for this: no key, or none that is active."""
+    """The server is not configured for this request, e.g. it has no active signing key."""
 
     code = "FAILED_PRECONDITION"
 
 
 class ResourceExhausted(TokenAuthorityError):
-    """A limit was reached: too much at once, or too large."""
+    """A limit was exceeded: too many requests, or too large a request."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
 class RateLimited(ResourceExhausted):
-    """The caller has had its tokens for now: `retry_after` says when there are more."""
+    """The caller exceeded its rate limit; `retry_after` says when to retry."""
 
 
 class TooManyInFlight(ResourceExhausted):
-    """Too many calls are under way at once, of this caller or in all."""
+    """Too many calls are in flight, of this caller or in total."""
 
 
 class Unavailable(TokenAuthorityError):
-    """No server answered, or it is shutting down. Asking again may help."""
+    """No server is reachable, or it is shutting down. A retry may succeed."""
 
     code = "UNAVAILABLE"
 
 
 class DeadlineExceeded(TokenAuthorityError):
-    """No answer came in time."""
+    """The call did not complete before its deadline."""
 
     code = "DEADLINE_EXCEEDED"
 
 
 class Unimplemented(TokenAuthorityError):
-    """The server does not know the method: it is older than this client."""
+    """The server does not implement the method: it is older than this client."""
 
     code = "UNIMPLEMENTED"
 
 
 class InternalError(TokenAuthorityError):
-    """The server failed; the message has an id that its log has too."""
+    """The server failed. The message contains an ID that the server also logged."""
 
     code = "INTERNAL"
 
 
 class ClientClosed(TokenAuthorityError):
-    """The client was closed before the call."""
+    """The client was closed, or belongs to another process or event loop."""
 
     code = "CANCELLED"
 
 
 class ConfigurationError(TokenAuthorityError, ValueError):
-    """What the client was told to use, a file say, cannot be used. Nothing was sent."""
+    """A setting of the client, such as a target, file or timeout, is unusable. Nothing was sent."""
 
     code = "FAILED_PRECONDITION"
 
@@ -163,10 +164,17 @@ BY_CODE: Final[Mapping[str, type[TokenAuthorityError]]] = {
         InternalError,
     )
 }
-"""The exception for each gRPC status code; any other is a TokenAuthorityError."""
+"""The exception for each gRPC status code; for any other it is TokenAuthorityError."""
 
 BY_REASON: Final[Mapping[str, type[TokenAuthorityError]]] = {
     "RATE_LIMITED": RateLimited,
     "TOO_MANY_IN_FLIGHT": TooManyInFlight,
 }
-"""The exception for reasons that callers treat apart from others of their status code."""
+"""Exceptions for reasons that callers handle differently from others of the same code."""
+
+
+def unusable(problem: str, advice: str) -> ConfigurationError:
+    """Returns the error for an unusable setting of the client."""
+    return ConfigurationError(
+        f"{problem}: {advice}", reason="UNUSABLE_CONFIGURATION", advice=advice
+    )

@@ -1,4 +1,4 @@
-"""Failed calls as exceptions: the one place that reads grpc's words."""
+"""Converts failed gRPC calls to the client's exceptions."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from token_authority_client._argument_names import sentences
 from token_authority_client._diagnosis import Diagnosis
 from token_authority_client._errors import (
     BY_CODE,
@@ -22,10 +23,11 @@ from token_authority_client._errors import (
 )
 
 _DOMAIN: Final = "token-authority"
+_INVALID: Final = "invalid request: "
 
 
 class FailedCall(Protocol):
-    """What a failed call has, of asyncio or not."""
+    """What the errors of gRPC's asyncio and blocking APIs have in common."""
 
     def code(self) -> Any:
         """The status code."""
@@ -38,7 +40,7 @@ class FailedCall(Protocol):
 
 
 def is_unexplained(failure: FailedCall) -> bool:
-    """Whether no server has answered, so that the reason has to be looked for."""
+    """Whether no server answered, so that the cause needs a diagnosis."""
     code: grpc.StatusCode = failure.code()
     silent = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
     return code in silent and _rich_details(failure) is None
@@ -47,15 +49,15 @@ def is_unexplained(failure: FailedCall) -> bool:
 def error_of(
     failure: FailedCall, target: str, cause: Diagnosis | None = None
 ) -> TokenAuthorityError:
-    """Turns a failed call into an exception of ours.
+    """Returns the exception for a failed call.
 
     Args:
         failure: The call.
-        target: Where it went.
-        cause: Why no server answered, where that was found out; its text is the error's.
+        target: The target that was called.
+        cause: Why no server answered, if known.
     """
     if cause is not None:
-        return _caused(failure, cause)
+        return caused(cause, BY_CODE[failure.code().name])
     info = _rich_details(failure)
     if info is not None:
         return info
@@ -76,30 +78,32 @@ def error_of(
 
 
 _ADVICE: Final[Mapping[type[TokenAuthorityError], str]] = {
-    Unavailable: "is a token authority listening at {target}, and can this machine reach it?",
-    DeadlineExceeded: "is {target} reachable and not overloaded? Else allow more time",
+    Unavailable: "check that a token authority listens at {target} and this machine can reach it",
+    DeadlineExceeded: "check that {target} is reachable and not overloaded, or allow more time",
     ResourceExhausted: (
-        "ask for less at once, or raise the server's max_concurrent_rpcs or max_request_bytes"
+        "send less at once, or raise the server's max_concurrent_rpcs or max_request_bytes"
     ),
-    Unimplemented: "is there a token authority at {target}, and at least as new as this client?",
-    Unauthenticated: "check the API key, JWT or client certificate, and what is between here and "
-    "{target}",
-    PermissionDenied: "check what is between here and {target}: no token authority said this",
+    Unimplemented: "check that {target} is a token authority and not older than this client",
+    Unauthenticated: "check the API key, JWT or client certificate, and any proxy before {target}",
+    PermissionDenied: "check any proxy before {target}: a token authority did not send this",
 }
-# Of the causes, those that are about who calls.
-_ABOUT_THE_CALLER: Final = frozenset({"CLIENT_CERTIFICATE_REFUSED", "CLIENT_CERTIFICATE_REQUIRED"})
+_CALLER_CAUSES: Final = frozenset({"CLIENT_CERTIFICATE_REFUSED", "CLIENT_CERTIFICATE_REQUIRED"})
 
 
-def _caused(failure: FailedCall, cause: Diagnosis) -> TokenAuthorityError:
-    if cause.reason in _ABOUT_THE_CALLER:
-        return Unauthenticated(str(cause), reason=cause.reason, advice=cause.advice)
-    cls = BY_CODE[failure.code().name]
-    return cls(str(cause), reason=cause.reason, advice=cause.advice)
+def caused(cause: Diagnosis, cls: type[TokenAuthorityError]) -> TokenAuthorityError:
+    """Returns the exception for a diagnosed cause.
+
+    Args:
+        cause: Why no server answered.
+        cls: The exception's class, unless the cause is the client certificate.
+    """
+    error = Unauthenticated if cause.reason in _CALLER_CAUSES else cls
+    return error(str(cause), reason=cause.reason, advice=cause.advice)
 
 
 def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
-    """Reads google.rpc's details, if the server sent them: grpc's own errors have none."""
-    # Not dict(): grpcio 1.78 has a `keys` there that dict would go by, and that yields pairs.
+    """Reads the google.rpc details that the server sent; gRPC's own errors have none."""
+    # Not dict(): it would use the `keys` of grpcio 1.78's metadata, which yields pairs.
     pairs = failure.trailing_metadata() or ()
     metadata: dict[str, Any] = {key: value for key, value in pairs}  # noqa: C416
     info = error_details_pb2.ErrorInfo()
@@ -118,15 +122,22 @@ def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
     code = failure.code().name
     cls = BY_CODE.get(code, TokenAuthorityError)
     special = BY_REASON.get(info.reason, cls)
+    violations = [
+        FieldViolation(violation.field, violation.reason, violation.description)
+        for violation in request.field_violations
+    ]
+    text, advice = status.message, info.metadata.get("advice", "")
+    if violations and text.startswith(_INVALID):
+        count = info.metadata.get("violation_count", "")
+        advice = sentences(violations, int(count) if count.isdecimal() else len(violations))
+        text = f"{_INVALID}{advice}"
+        info.metadata["advice"] = advice
     error = (special if issubclass(special, cls) else cls)(
-        status.message,
+        text,
         reason=info.reason,
-        advice=info.metadata.get("advice", ""),
+        advice=advice,
         metadata=info.metadata,
-        violations=[
-            FieldViolation(violation.field, violation.reason, violation.description)
-            for violation in request.field_violations
-        ],
+        violations=violations,
         retry_after=retry_after or None,
     )
     error.code = code

@@ -1,13 +1,15 @@
-"""The method that explains a token, written once for both clients, like those of `requests`."""
+"""The method that explains a token, written once for all clients."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 from token_authority.v1 import inspection_pb2
+from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._message_builder import build, invalid, one_of, timestamp
-from token_authority_client._values import IssuedToken, Product
+from token_authority_client._responses import inspection
+from token_authority_client._values import Inspection, IssuedToken, Product
 
 _PRODUCTS: Final[Mapping[str, int]] = {
     "rtc": inspection_pb2.PRODUCT_RTC,
@@ -19,7 +21,7 @@ _PRODUCTS: Final[Mapping[str, int]] = {
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class InspectionMethods(ABC, Generic[ResultT_co]):
+class InspectionMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
     """The methods of InspectionService."""
 
     @abstractmethod
@@ -104,6 +106,21 @@ def _product(name: str | None) -> int | None:
 
 
 def _check_type(token: object) -> None:
-    """Rejects an IssuedToken, of which only a part is the token."""
+    """Refuses the result of `issue_…_token`, of which the token is one attribute."""
     if isinstance(token, IssuedToken):
-        raise invalid("token", "INVALID_VALUE", "must be text: pass issued.token")
+        raise invalid("token", "INVALID_VALUE", "must be a str; got IssuedToken: pass issued.token")
+
+
+class LocalInspector(InspectionMethods[Inspection]):
+    """Explains tokens without a server, for `token-authority inspect --offline`.
+
+    Args:
+        inspect: Takes an encoded InspectTokenRequest and returns an encoded InspectTokenResponse.
+    """
+
+    def __init__(self, inspect: Callable[[bytes], bytes]) -> None:
+        self._inspector = inspect
+
+    def _inspect(self, message: inspection_pb2.InspectTokenRequest) -> Inspection:
+        response = self._inspector(message.SerializeToString())
+        return inspection(inspection_pb2.InspectTokenResponse.FromString(response))

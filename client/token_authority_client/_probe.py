@@ -1,56 +1,76 @@
-"""Finds out why no server answers, by sockets and TLS of Python's own: grpc's words say too little.
+"""Diagnoses why no server answers, with Python's own sockets and TLS: gRPC's errors say too little.
 
-Only calls that have failed come here, and whoever wants to know (`token-authority doctor`). It
-blocks, for a second at most.
+It runs after a call has failed, and for `token-authority doctor`. It blocks for at most a second.
 """
 
 import errno
-import os
-import pkgutil
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from token_authority_client import _diagnosis
 from token_authority_client._diagnosis import Diagnosed, Diagnosis
-from token_authority_client._security import Security, TlsMaterial
+from token_authority_client._security import Security
 from token_authority_client._target import Endpoint, Target
+from token_authority_client._tls_context import tls_context
 
 LIMIT_SECONDS: Final = 1.0
-# How a connection of HTTP/2 begins, with settings that set nothing (RFC 9113, 3.4).
+# The connection preface of HTTP/2 with an empty SETTINGS frame (RFC 9113, 3.4).
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSession:
-    """What a handshake came to."""
+    """The result of a TLS handshake."""
 
     version: str
+    """Such as `TLSv1.3`."""
     cipher: str
+    """The cipher suite."""
     names: tuple[str, ...] = field(default=())
-    """The names in the server's certificate; empty where it was not checked."""
+    """The names in the server's certificate; empty if it was not verified."""
     expires: str = ""
-    """Until when the server's certificate is valid."""
+    """When the server's certificate expires."""
+
+
+class SharedDiagnosis:
+    """Diagnoses a target at most once a second, for all calls that fail in that time."""
+
+    def __init__(self, target: Target, security: Security) -> None:
+        self._target = target
+        self._security = security
+        self._lock = threading.Lock()
+        self._diagnosis: Diagnosis | None = None
+        self._diagnosed_at = -LIMIT_SECONDS
+
+    def find(self) -> Diagnosis | None:
+        """Returns what prevents a connection; None if nothing was found. Blocks for a second."""
+        with self._lock:
+            if time.monotonic() - self._diagnosed_at >= LIMIT_SECONDS:
+                self._diagnosis = diagnose(self._target, self._security)
+                self._diagnosed_at = time.monotonic()
+            return self._diagnosis
 
 
 def diagnose(target: Target, security: Security) -> Diagnosis | None:
-    """Returns what stands in the way to a server; None if nothing was found. Takes a second."""
+    """Returns what prevents a connection; None if nothing was found. Blocks for a second."""
     found: list[Diagnosis] = []
 
-    def look() -> None:
+    def probe() -> None:
         try:
             for endpoint in target.endpoints:
                 greet(connect(endpoint), endpoint, security)
         except Diagnosed as diagnosed:
             found.append(diagnosed.diagnosis)
         except OSError:
-            # Nothing that we have words for.
+            # A cause without a diagnosis.
             pass
 
-    # Resolvers take no deadline.
-    thread = threading.Thread(target=look, daemon=True, name="token-authority-probe")
+    # Name resolution accepts no timeout.
+    thread = threading.Thread(target=probe, daemon=True, name="token-authority-probe")
     thread.start()
     thread.join(LIMIT_SECONDS)
     return found[0] if found else None
@@ -60,7 +80,7 @@ def resolve(endpoint: Endpoint) -> list[str]:
     """Returns the addresses of a name.
 
     Raises:
-        Diagnosed: It has none.
+        Diagnosed: The name has no address.
     """
     try:
         rows = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
@@ -68,16 +88,16 @@ def resolve(endpoint: Endpoint) -> list[str]:
         raise Diagnosed(
             "NAME_NOT_FOUND",
             f"the name {endpoint.host} has no address",
-            "check its spelling, and that this machine's DNS knows it",
+            "check its spelling and this machine's DNS",
         ) from None
     return list(dict.fromkeys([str(row[4][0]) for row in rows]))
 
 
 def connect(endpoint: Endpoint) -> socket.socket:
-    """Returns a connection.
+    """Opens a connection.
 
     Raises:
-        Diagnosed: It cannot be made.
+        Diagnosed: The connection failed.
     """
     if endpoint.path:
         return _connect_unix(endpoint)
@@ -94,7 +114,7 @@ def connect(endpoint: Endpoint) -> socket.socket:
         raise Diagnosed(
             "NO_ROUTE",
             f"{endpoint} does not answer ({_words(error)})",
-            "check host and port, and that no firewall or network policy is in between",
+            "check host and port, firewalls and network policies",
         ) from None
 
 
@@ -106,7 +126,7 @@ def _connect_unix(endpoint: Endpoint) -> socket.socket:
         connection.close()
         advice = "start the token authority with this socket, or correct the path"
         if error.errno in {errno.EACCES, errno.EPERM}:
-            advice = "run as a user or group that may open it"
+            advice = "run as a user or group with permission to open it"
         raise Diagnosed(
             "NOTHING_LISTENS", f"{endpoint} cannot be opened ({_words(error)})", advice
         ) from None
@@ -115,18 +135,21 @@ def _connect_unix(endpoint: Endpoint) -> socket.socket:
 
 
 def greet(connection: socket.socket, endpoint: Endpoint, security: Security) -> TlsSession | None:
-    """Opens a connection as grpc would, closes it, and returns what TLS came to, if it is spoken.
+    """Performs the handshakes of TLS and HTTP/2, and closes the connection.
+
+    Returns:
+        The TLS session; None for plaintext.
 
     Raises:
-        Diagnosed: The server does not go along.
-        OSError: It does not, for reasons unknown.
+        Diagnosed: A handshake failed.
+        OSError: A handshake failed for a reason without a diagnosis.
     """
     with connection:
         if security.is_plaintext:
             _greet_in_plaintext(connection, endpoint)
             return None
         name = security.server_name or endpoint.host
-        context = _context(security.material)
+        context = tls_context(security.material)
         try:
             with context.wrap_socket(connection, server_hostname=name) as wrapped:
                 session = _session(wrapped)
@@ -147,16 +170,16 @@ def _greet_in_plaintext(connection: socket.socket, endpoint: Endpoint) -> None:
     if _speaks_tls(endpoint):
         raise Diagnosed(
             "TLS_REQUIRED",
-            f"{endpoint} speaks TLS, and no plaintext",
-            "ask for TLS: tls=Tls(ca=…) in Python, --tls or --ca on the command line",
+            f"{endpoint} requires TLS",
+            "pass tls=Tls(ca=…) (--tls or --ca)",
         )
 
 
 def speaks_http2(endpoint: Endpoint) -> bool:
-    """Whether HTTP/2 is spoken there, in plaintext. A server that takes its time does not, here.
+    """Whether a server answers with plaintext HTTP/2 within a quarter of a second.
 
     Raises:
-        Diagnosed: No connection can be made.
+        Diagnosed: The connection failed.
     """
     with connect(endpoint) as connection:
         return _is_settings(_answer_to_preface(connection))
@@ -172,12 +195,12 @@ def _answer_to_preface(connection: socket.socket) -> bytes:
 
 
 def _is_settings(answer: bytes) -> bool:
-    """Whether it is a frame of settings, by its type: the fourth byte."""
+    """Whether a frame is a SETTINGS frame, by its type in the fourth byte."""
     return answer[3:4] == b"\x04"
 
 
 def _speaks_tls(endpoint: Endpoint) -> bool:
-    context = _context(None)
+    context = tls_context(None)
     try:
         with (
             connect(endpoint) as connection,
@@ -186,47 +209,6 @@ def _speaks_tls(endpoint: Endpoint) -> bool:
             return True
     except (OSError, Diagnosed, ValueError):
         return False
-
-
-def _context(material: TlsMaterial | None) -> ssl.SSLContext:
-    """Returns a context that trusts as grpc does; without material, anyone."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["h2"])
-    if material is None:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    roots = material.ca or pkgutil.get_data("grpc", "_cython/_credentials/roots.pem")
-    if roots is None:
-        context.load_default_certs()
-        return context
-    try:
-        # The roots of grpcio 1.78 have comments that are not ASCII.
-        context.load_verify_locations(cadata=roots.decode("ascii", "ignore"))
-    except (ssl.SSLError, ValueError):
-        raise Diagnosed(
-            "TLS_CA_UNUSABLE", "ca holds no certificate that can be read", "check that PEM file"
-        ) from None
-    if material.certificate and material.private_key and hasattr(os, "memfd_create"):
-        _show_certificate(context, material.certificate + b"\n" + material.private_key)
-    return context
-
-
-def _show_certificate(context: ssl.SSLContext, pem: bytes) -> None:
-    """Gives the context a client certificate; ssl takes files only, and this one has no disk."""
-    file = os.memfd_create("token-authority-probe")
-    try:
-        os.write(file, pem)
-        context.load_cert_chain(f"/proc/self/fd/{file}")
-    except ssl.SSLError:
-        raise Diagnosed(
-            "CLIENT_CERTIFICATE_UNUSABLE",
-            "the client's certificate and private key do not go together",
-            "check that the key is the certificate's",
-        ) from None
-    finally:
-        os.close(file)
 
 
 def _session(wrapped: ssl.SSLSocket) -> TlsSession:
@@ -241,7 +223,7 @@ def _session(wrapped: ssl.SSLSocket) -> TlsSession:
 
 
 def _greet_over_tls(wrapped: ssl.SSLSocket, endpoint: Endpoint, security: Security) -> None:
-    """Exchanges the first bytes: only then does TLS 1.3 tell whether it takes our certificate."""
+    """Exchanges the first bytes: in TLS 1.3 the server verifies our certificate only then."""
     wrapped.settimeout(LIMIT_SECONDS / 2)
     if wrapped.selected_alpn_protocol() != "h2":
         raise _diagnosis.no_grpc(endpoint)
@@ -255,7 +237,7 @@ def _greet_over_tls(wrapped: ssl.SSLSocket, endpoint: Endpoint, security: Securi
     except OSError:
         answer = b""
     if not answer:
-        raise _diagnosis.refused(endpoint, security, "without a word")
+        raise _diagnosis.refused(endpoint, security, "without an alert")
 
 
 def _words(error: OSError) -> str:

@@ -1,8 +1,8 @@
-"""When to fetch the next token, and whether the last one will do. No clock, no waiting, no network.
+"""The renewal schedule of a token: no clock, waiting or network.
 
-Times are seconds of one monotonic clock, which its callers read. How long a token lives is counted
-from when it was asked for, by the difference of the server's own times: so no clock needs to be set
-right, and what is left is never overestimated.
+Times are seconds of one monotonic clock, which callers read. A token's lifetime is the difference
+of the server's own times, counted from before the request: no clock needs to be correct, and the
+remaining lifetime is never overestimated.
 """
 
 import math
@@ -14,36 +14,36 @@ from token_authority_client._errors import TokenAuthorityError
 from token_authority_client._values import IssuedToken
 
 JITTER: Final = 0.1
-"""By how much of its time a token may be renewed early, so that many are not renewed at once."""
-# A token that lives shorter than this is let end, rather than asked for in a loop.
+"""The fraction by which a renewal may be early, so that many clients do not renew at once."""
+# Tokens with a shorter lifetime expire, instead of being requested in a loop.
 _SHORTEST_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 class Renewal:
-    """The state of one token that is kept fresh.
+    """The renewal state of one token.
 
     Args:
-        chance: Returns a number from 0 up to 1.
+        random_fraction: Returns a random number in [0, 1).
     """
 
-    def __init__(self, chance: Callable[[], float] = random.random) -> None:
-        self._chance = chance
+    def __init__(self, random_fraction: Callable[[], float] = random.random) -> None:
+        self._fraction = random_fraction
         self._token: IssuedToken | None = None
         self._ends_at = -math.inf
         self._failures = 0
         self.error: Exception | None = None
-        """Why the last attempt brought no token; None if it brought one."""
+        """The last attempt's error; None if it succeeded."""
         self.due_at: float | None = None
-        """When to fetch the next token; None: not before somebody asks for it."""
+        """When to fetch the next token; None: at the next request for one."""
 
     def usable(self, now: float, min_seconds: float) -> IssuedToken | None:
-        """Returns the last token if it lives on, for so many seconds at least."""
+        """Returns the last token if it stays valid for at least `min_seconds`."""
         remaining = self._ends_at - now
         return self._token if remaining > 0 and remaining >= min_seconds else None
 
     def succeeded(self, token: IssuedToken, asked_at: float) -> bool:
-        """Notes a token, asked for at `asked_at`; returns whether there was one before."""
+        """Stores a token that was requested at `asked_at`; returns whether it replaces another."""
         is_renewal = self._token is not None
         self._token, self.error, self._failures = token, None, 0
         if token.expire_time is None:
@@ -51,18 +51,18 @@ class Renewal:
             return is_renewal
         life = (token.expire_time - token.issue_time).total_seconds()
         wanted = (token.renew_time or token.expire_time) - token.issue_time
-        # The server wants tokens of half a minute renewed at once, which would never end.
+        # Below half a minute, the server's renew_time is the issue time: renewal would never pause.
         wait = max(wanted.total_seconds(), life / 2)
         self._ends_at = asked_at + life
-        self.due_at = asked_at + max(wait * (1 - JITTER * self._chance()), _SHORTEST_SECONDS)
+        self.due_at = asked_at + max(wait * (1 - JITTER * self._fraction()), _SHORTEST_SECONDS)
         return is_renewal
 
     def failed(self, error: Exception, now: float) -> None:
-        """Notes that there was no token, and plans another attempt if there ever was one."""
+        """Stores an error, and schedules another attempt if there was a token before."""
         self.error = error
         if self._token is None:
             return
-        pause = min(2.0**self._failures, _LONGEST_PAUSE_SECONDS) * (0.5 + self._chance() / 2)
+        pause = min(2.0**self._failures, _LONGEST_PAUSE_SECONDS) * (0.5 + self._fraction() / 2)
         if isinstance(error, TokenAuthorityError) and error.retry_after is not None:
             pause = max(pause, error.retry_after.total_seconds())
         self._failures = min(self._failures + 1, 10)

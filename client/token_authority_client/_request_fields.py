@@ -1,4 +1,4 @@
-"""The values that go into requests, as parts of their messages."""
+"""Values that requests contain, such as services and permissions, as messages of the contract."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields as fields_of
@@ -15,15 +15,17 @@ from token_authority.v1 import (
     whiteboard_pb2,
 )
 from token_authority_client._message_builder import (
-    VALID_TEXT,
     Fields,
     build,
+    channel_fields,
+    checked_text,
     duration,
     flag,
     invalid,
     items,
     named,
     one_of,
+    user_fields,
 )
 from token_authority_client._services import (
     AccessTokenService,
@@ -49,29 +51,25 @@ _CHANNEL_AND_USER: Final = ("channel", "any_channel", "uid", "user_account", "an
 _RTC_RIGHTS: Final = ("join_channel", "publish_audio", "publish_video", "publish_data")
 
 
-def channel(path: str, name: str | None, any_channel: bool) -> Fields:
-    """Returns the member of the oneof `channel`."""
-    one_of(f"{path}channel", channel=name, any_channel=any_channel or None)
-    return {"channel_name": name, "any_channel": flag(f"{path}any_channel", any_channel)}
-
-
-def user(path: str, uid: int | None, user_account: str | None, any_user: bool) -> Fields:
-    """Returns the member of the oneof `user`."""
-    one_of(f"{path}user", uid=uid, user_account=user_account, any_user=any_user or None)
-    return {"uid": uid, "user_account": user_account, "any_user": flag(f"{path}any_user", any_user)}
-
-
 def privileges(path: str, value: object) -> rtc_pb2.RtcPrivileges:
     """Returns RtcPrivileges as a message."""
     if not isinstance(value, RtcPrivileges):
-        raise invalid(path.removesuffix("."), "INVALID_VALUE", "must be RtcPrivileges")
+        raise invalid(
+            path.removesuffix("."),
+            "INVALID_VALUE",
+            f"must be an RtcPrivileges; got {type(value).__name__}",
+        )
     return build(rtc_pb2.RtcPrivileges, path, **_rights(path, value, *_RTC_RIGHTS))
 
 
 def rtm_login(path: str, value: object) -> rtc_pb2.RtmLogin:
     """Returns an RtmLogin as a message."""
     if not isinstance(value, RtmLogin):
-        raise invalid(path.removesuffix("."), "INVALID_VALUE", "must be an RtmLogin")
+        raise invalid(
+            path.removesuffix("."),
+            "INVALID_VALUE",
+            f"must be an RtmLogin; got {type(value).__name__}",
+        )
     ttl = duration(f"{path}ttl", value.ttl)
     return build(rtc_pb2.RtmLogin, path, user_id=value.user_id, ttl=ttl)
 
@@ -88,7 +86,11 @@ def rtm_permissions(path: str, values: Iterable[RtmPermission]) -> rtm_pb2.RtmPe
 
 def _permission(path: str, value: object) -> rtm_pb2.RtmPermission:
     if not isinstance(value, RtmPermission):
-        raise invalid(path.removesuffix("."), "INVALID_VALUE", "must be an RtmPermission")
+        raise invalid(
+            path.removesuffix("."),
+            "INVALID_VALUE",
+            f"must be an RtmPermission; got {type(value).__name__}",
+        )
     message = build(
         rtm_pb2.RtmPermission,
         path,
@@ -96,10 +98,7 @@ def _permission(path: str, value: object) -> rtm_pb2.RtmPermission:
         resource_type=named(f"{path}resource_type", value.resource_type, _RESOURCE_TYPES),
     )
     for index, name in enumerate(items(f"{path}resources", value.resources, "names")):
-        try:
-            message.resources.append(name)
-        except (TypeError, ValueError):
-            raise invalid(f"{path}resources[{index}]", "INVALID_VALUE", VALID_TEXT) from None
+        message.resources.append(checked_text(f"{path}resources[{index}]", name))
     return message
 
 
@@ -154,17 +153,17 @@ def services(path: str, values: Iterable[AccessTokenService]) -> list[Message]:
 
 
 def _service(path: str, value: object) -> access_token_pb2.AccessTokenService:
-    part = _SERVICE_MESSAGES.get(type(value))
-    if part is None:
-        known = ", ".join(service.__name__ for service in _SERVICE_MESSAGES)
+    service = _SERVICE_MESSAGES.get(type(value))
+    if service is None:
+        known = ", ".join(known.__name__ for known in _SERVICE_MESSAGES)
         raise invalid(path, "INVALID_VALUE", f"must be one of {known}")
-    inner = f"{path}.{part.name}."
-    message = build(part.message_type, inner, **part.fields(inner, value))
-    return access_token_pb2.AccessTokenService(**cast("Any", {part.name: message}))
+    inner = f"{path}.{service.name}."
+    message = build(service.message_type, inner, **service.fields(inner, value))
+    return access_token_pb2.AccessTokenService(**cast("Any", {service.name: message}))
 
 
 class _ServiceMessage(NamedTuple):
-    """How a service becomes a member of AccessTokenService."""
+    """How a service is written as a member of AccessTokenService."""
 
     name: str
     message_type: Callable[..., Message]
@@ -172,12 +171,12 @@ class _ServiceMessage(NamedTuple):
 
 
 def _in_channel(*rights: str) -> Callable[[str, Any], Fields]:
-    """Reads a service that has a channel, a user and rights."""
+    """Returns the reader of a service with a channel, a user and privileges."""
 
     def fields(path: str, value: RtcService | StreamingService | FcdnService) -> Fields:
         return {
-            **channel(path, value.channel, value.any_channel),
-            **user(path, value.uid, value.user_account, value.any_user),
+            **channel_fields(path, value.channel, value.any_channel),
+            **user_fields(path, value.uid, value.user_account, value.any_user),
             **_rights(path, value, *rights),
         }
 
@@ -185,7 +184,7 @@ def _in_channel(*rights: str) -> Callable[[str, Any], Fields]:
 
 
 def _rights(path: str, value: object, *rights: str) -> Fields:
-    """Reads the lifetimes of rights, which messages call `…_ttl`."""
+    """Returns the lifetimes of privileges, whose fields are named `…_ttl`."""
     return {
         f"{right}_ttl": duration(f"{path}{right}_ttl", getattr(value, right)) for right in rights
     }

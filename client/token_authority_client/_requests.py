@@ -1,8 +1,7 @@
-"""The methods of the clients, written once: arguments in, request message out.
+"""The issuing methods, written once: Python arguments in, request message out.
 
-What a client does with the message (await an answer, block for it, only ask whether it would be
-allowed, keep it for later) is up to the subclass. Nothing is checked here that the contract's rules
-say: the server enforces those, and answers with all violations at once.
+What happens with the message is up to the subclass: it is sent now, sent for a decision only, or
+kept. The contract's rules are not checked here; the server reports all violations at once.
 """
 
 from abc import ABC, abstractmethod
@@ -20,17 +19,17 @@ from token_authority.v1 import (
     whiteboard_pb2,
 )
 from token_authority_client import _request_fields
+from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._message_builder import (
-    Fields,
+    TokenRequest,
     build,
-    duration,
-    flag,
+    channel_fields,
+    expiration,
     named,
     one_of,
-    timestamp,
+    user_fields,
 )
 from token_authority_client._services import AccessTokenService
-from token_authority_client._token_request import TokenRequest
 from token_authority_client._values import RtcPrivileges, RtmLogin, RtmPermission
 
 ResultT_co = TypeVar("ResultT_co", covariant=True)
@@ -50,12 +49,12 @@ _FORMATS: Final = {
 }
 
 
-class TokenMethods(ABC, Generic[ResultT_co]):
-    """One method for each kind of token."""
+class TokenMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
+    """One issuing method per family of tokens."""
 
     @abstractmethod
     def issue(self, request: TokenRequest) -> ResultT_co:
-        """Does with a request what the methods below do with theirs."""
+        """Handles a request; all methods below pass theirs to it."""
 
     def issue_whiteboard_token(
         self,
@@ -72,18 +71,17 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         """Issues an Interactive Whiteboard token for one of a room, a task or the whole project.
 
         Args:
-            role: What its holder may do.
+            role: The role in the room or task.
             room: The room's UUID.
-            task: The file-conversion task's UUID.
-            sdk: An SDK token, which opens everything: for servers only.
-            ttl: How long it lives: 1 ms to 10 years, whole milliseconds. Unset: an hour.
-            expire_time: Or when it ends; with a time zone.
-            non_expiring: Or never: it lives as long as the key pair that signed it.
-            project: The project's name on the server; "": the client's, else your default project,
-                else the only one you have grants for.
+            task: Or the file-conversion task's UUID.
+            sdk: Or an SDK token, which grants access to all rooms and tasks: for servers only.
+            ttl: The lifetime: 1 ms to 10 years, whole milliseconds. Default: an hour.
+            expire_time: Or when it expires; an aware datetime.
+            non_expiring: Or never: it is valid as long as the key pair that signed it.
+            project: The project's name on the server; "": the client's `project`.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         message = build(
             whiteboard_pb2.IssueWhiteboardTokenRequest,
@@ -91,7 +89,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             project=project,
             role=named("role", role, _WHITEBOARD_ROLES),
             **_request_fields.whiteboard_scope("", room, task, sdk),
-            **_expiration(ttl, expire_time, non_expiring),
+            **expiration(ttl, expire_time, non_expiring),
         )
         return self.issue(TokenRequest("IssueWhiteboardToken", message))
 
@@ -107,43 +105,42 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         privileges: RtcPrivileges | None = None,
         ttl: timedelta | None = None,
         expire_time: datetime | None = None,
-        format: Literal["006", "007"] | None = None,  # noqa: A002  # the contract's word
+        format: Literal["006", "007"] | None = None,  # noqa: A002  # the contract's name
         rtm: RtmLogin | None = None,
         project: str = "",
     ) -> ResultT_co:
-        """Issues an RTC token: name a channel, a user, and a role or privileges.
+        """Issues an RTC token for a channel and a user, with a role or privileges.
 
         Args:
             channel: The channel's name, exactly as the client joins it: 1 to 64 bytes.
-            any_channel: Or every channel; 007 only, never with `any_user`.
-            uid: The integer uid of the user, 1 to 4294967295.
-            user_account: Or the string account, 1 to 255 bytes.
-            any_user: Or whoever holds the token.
-            role: What its holder may do.
-            privileges: Or each right with a lifetime of its own.
-            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: the longest privilege, else
-                an hour.
-            expire_time: Or when it ends; with a time zone.
-            format: How to encode it; unset: 007.
+            any_channel: Or a wildcard for all channels; 007 only, never with `any_user`.
+            uid: The user's integer uid, 1 to 4294967295.
+            user_account: Or the user's string account, 1 to 255 bytes.
+            any_user: Or a wildcard for all users.
+            role: What the user may do.
+            privileges: Or one lifetime per privilege.
+            ttl: The lifetime: 1 s to 24 h, whole seconds. Default: the longest privilege, else an
+                hour.
+            expire_time: Or when it expires; an aware datetime.
+            format: The token's format. Default: 007.
             rtm: An RTM login in the same token; 007 only.
-            project: The project's name on the server; "": the client's, else your default project,
-                else the only one you have grants for.
+            project: The project's name on the server; "": the client's `project`.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         one_of("rights", role=role, privileges=privileges)
         message = build(
             rtc_pb2.IssueRtcTokenRequest,
             "",
             project=project,
-            **_request_fields.channel("", channel, any_channel),
-            **_request_fields.user("", uid, user_account, any_user),
+            **channel_fields("", channel, any_channel),
+            **user_fields("", uid, user_account, any_user),
             role=None if role is None else named("role", role, _RTC_ROLES),
             privileges=None
             if privileges is None
             else _request_fields.privileges("privileges.", privileges),
-            **_expiration(ttl, expire_time),
+            **expiration(ttl, expire_time),
             format=None if format is None else named("format", format, _FORMATS),
             rtm=None if rtm is None else _request_fields.rtm_login("rtm.", rtm),
         )
@@ -156,24 +153,23 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         permissions: Iterable[RtmPermission] | None = None,
         ttl: timedelta | None = None,
         expire_time: datetime | None = None,
-        format: Literal["006", "007"] | None = None,  # noqa: A002  # the contract's word
+        format: Literal["006", "007"] | None = None,  # noqa: A002  # the contract's name
         project: str = "",
     ) -> ResultT_co:
-        """Issues an RTM (Signaling) token: a login, with resource permissions where given.
+        """Issues an RTM (Signaling) token for a login, optionally with resource permissions.
 
         Args:
-            user_id: The user who logs in: 1 to 64 printable ASCII characters except
-                "*", no space in front.
-            permissions: What the user may reach, at most one for each pair of access and resource
-                type; 007 only. Empty: nothing. Unset: whatever the project allows any user.
-            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
-            expire_time: Or when it ends; with a time zone.
-            format: How to encode it; unset: 007.
-            project: The project's name on the server; "": the client's, else your default project,
-                else the only one you have grants for.
+            user_id: The user who logs in: 1 to 64 printable ASCII characters except "*", no leading
+                space.
+            permissions: The resources that the user may access, at most one per pair of access and
+                resource type; 007 only. Empty: none. Default: as the project's settings allow.
+            ttl: The lifetime: 1 s to 24 h, whole seconds. Default: an hour.
+            expire_time: Or when it expires; an aware datetime.
+            format: The token's format. Default: 007.
+            project: The project's name on the server; "": the client's `project`.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         message = build(
             rtm_pb2.IssueRtmTokenRequest,
@@ -183,7 +179,7 @@ class TokenMethods(ABC, Generic[ResultT_co]):
             permissions=None
             if permissions is None
             else _request_fields.rtm_permissions("permissions.", permissions),
-            **_expiration(ttl, expire_time),
+            **expiration(ttl, expire_time),
             format=None if format is None else named("format", format, _FORMATS),
         )
         return self.issue(TokenRequest("IssueRtmToken", message))
@@ -197,26 +193,25 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         expire_time: datetime | None = None,
         project: str = "",
     ) -> ResultT_co:
-        """Issues a Chat token for one of a user and the app.
+        """Issues a Chat token for a user or for the app.
 
         Args:
             user_id: The Chat user ID: 1 to 64 of a-z, 0-9, "_", "-" and ".". Upper-case letters and
                 the UUID that Chat assigned at registration are accepted too.
-            app: Or the app, which may call Chat's REST API with all rights: for servers only.
-            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
-            expire_time: Or when it ends; with a time zone.
-            project: The project's name on the server; "": the client's, else your default project,
-                else the only one you have grants for.
+            app: Or the app, with full access to Chat's REST API: for servers only.
+            ttl: The lifetime: 1 s to 24 h, whole seconds. Default: an hour.
+            expire_time: Or when it expires; an aware datetime.
+            project: The project's name on the server; "": the client's `project`.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         message = build(
             chat_pb2.IssueChatTokenRequest,
             "",
             project=project,
             **_request_fields.chat_subject("", user_id, app),
-            **_expiration(ttl, expire_time),
+            **expiration(ttl, expire_time),
         )
         return self.issue(TokenRequest("IssueChatToken", message))
 
@@ -233,29 +228,27 @@ class TokenMethods(ABC, Generic[ResultT_co]):
     ) -> ResultT_co:
         """Issues a Flexible Classroom (education, aPaaS) token.
 
-        For a user in a room, name user, room and role: the token logs in to RTM and Chat too. For a
-        user outside any room, name the user alone. For the app, set `app` alone.
+        For a user in a room, pass user, room and role: the token also logs in to RTM and Chat. For
+        a user outside rooms, pass only the user. For the app, pass only `app`.
 
         Args:
-            user_uuid: The user: 1 to 64 printable ASCII characters except
-                "*", no space in front.
+            user_uuid: The user: 1 to 64 printable ASCII characters except "*", no leading space.
             room_uuid: The room, likewise.
-            role: The user's role in the room, 0 to 32767, of Agora's open set. There is no default.
-            app: The app, which may call the REST API with all rights: for servers only.
-            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: an hour.
-            expire_time: Or when it ends; with a time zone.
-            project: The project's name on the server; "": the client's, else your default project,
-                else the only one you have grants for.
+            role: The user's role in the room, 0 to 32767 (Agora defines the values). No default.
+            app: The app, with full access to the REST API: for servers only.
+            ttl: The lifetime: 1 s to 24 h, whole seconds. Default: an hour.
+            expire_time: Or when it expires; an aware datetime.
+            project: The project's name on the server; "": the client's `project`.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         message = build(
             education_pb2.IssueEducationTokenRequest,
             "",
             project=project,
             **_request_fields.education_subject("", user_uuid, room_uuid, role, app),
-            **_expiration(ttl, expire_time),
+            **expiration(ttl, expire_time),
         )
         return self.issue(TokenRequest("IssueEducationToken", message))
 
@@ -270,43 +263,33 @@ class TokenMethods(ABC, Generic[ResultT_co]):
         """Issues one 007 token for any composition of services.
 
         Args:
-            services: 1 to 32, in any order: RtcService, RtmService, …. Several of one class are all
+            services: 1 to 32 services such as RtcService, in any order. Several of one class are
                 kept, in their order.
-            ttl: How long it lives: 1 s to 24 h, whole seconds. Unset: the longest lifetime of a
-                service; where none has one, an hour, or 24 hours for FPA alone.
-            expire_time: Or when it ends; with a time zone.
-            project: The project's name on the server; "": the client's, else your default project,
-                else the only one you have grants for.
+            ttl: The lifetime: 1 s to 24 h, whole seconds. Default: the longest lifetime of a
+                service; if none has one, an hour, or 24 hours for FPA alone.
+            expire_time: Or when it expires; an aware datetime.
+            project: The project's name on the server; "": the client's `project`.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         message = build(
             access_token_pb2.IssueAccessTokenRequest,
             "",
             project=project,
             services=_request_fields.services("services", services),
-            **_expiration(ttl, expire_time),
+            **expiration(ttl, expire_time),
         )
         return self.issue(TokenRequest("IssueAccessToken", message))
 
 
-class _Preparation(TokenMethods[TokenRequest]):
+class TokenRequests(TokenMethods[TokenRequest]):
+    """The issuing methods, which send nothing and return requests."""
+
     def issue(self, request: TokenRequest) -> TokenRequest:
+        """Returns the request."""
         return request
 
 
-prepare: Final[TokenMethods[TokenRequest]] = _Preparation()
-"""The methods of the clients, which send nothing: they return requests for `issue_many`."""
-
-
-def _expiration(
-    ttl: timedelta | None, expire_time: datetime | None, non_expiring: bool = False
-) -> Fields:
-    """Returns the member of the oneof `expiration`."""
-    one_of("expiration", ttl=ttl, expire_time=expire_time, non_expiring=non_expiring or None)
-    return {
-        "ttl": duration("ttl", ttl),
-        "expire_time": timestamp("expire_time", expire_time),
-        "non_expiring": flag("non_expiring", non_expiring),
-    }
+prepare: Final = TokenRequests()
+"""Makes requests for `issue`, `issue_many` and `token_source`: the clients' methods, unsent."""

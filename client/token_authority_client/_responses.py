@@ -1,4 +1,4 @@
-"""Answers as values. What cannot be read is InternalError."""
+"""Converts responses to values; an unreadable response is InternalError."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,9 +24,9 @@ from token_authority_client._values import (
     TokenFormat,
 )
 
-_UPDATE: Final = "check what answers there, and that this client is not older than the server"
-_STRANGE: Final = f"the server's answer cannot be read: {_UPDATE}"
-# What reading a strange message can raise: None for one that was not decoded, times out of range.
+_UPDATE: Final = "check that the target is a token authority, and update this client"
+_STRANGE: Final = f"the server's response cannot be read: {_UPDATE}"
+# Raised for undecoded messages (None) and for times out of range.
 _UNREADABLE: Final = (AttributeError, OverflowError, ValueError)
 _FORMATS: Final[Mapping[int, TokenFormat]] = {
     issued_token_pb2.TOKEN_FORMAT_V006: "006",
@@ -55,10 +55,10 @@ ResultT = TypeVar("ResultT")
 
 @contextmanager
 def reading() -> Generator[None]:
-    """Turns what reading a strange answer raises into InternalError.
+    """Converts exceptions of reading a response to InternalError.
 
     Raises:
-        InternalError: The answer cannot be read.
+        InternalError: The response is unreadable.
     """
     try:
         yield
@@ -67,40 +67,40 @@ def reading() -> Generator[None]:
 
 
 def issued_token(response: Any) -> IssuedToken:
-    """Reads the token of an Issue answer.
+    """Reads the token of an issuing method's response.
 
     Raises:
-        InternalError: The answer has no token, or cannot be read.
+        InternalError: The response has no token, or is unreadable.
     """
     with reading():
         return _issued_token(response.issued_token)
 
 
 def issued_tokens(response: Any, count: int) -> list[IssuedToken]:
-    """Reads the tokens of a batch's answer.
+    """Reads the tokens of a batch's response.
 
     Raises:
-        InternalError: The answer has not `count` tokens, or cannot be read.
+        InternalError: The response does not have `count` tokens, or is unreadable.
     """
     with reading():
         return [_issued_token(message) for message in _all(response.issued_tokens, count)]
 
 
 def decision(response: Any) -> Decision:
-    """Reads the decision of an answer to validate_only.
+    """Reads the decision of a validate_only response.
 
     Raises:
-        InternalError: The answer has no decision, or cannot be read.
+        InternalError: The response has no decision, or is unreadable.
     """
     with reading():
         return _decision(response.decision)
 
 
 def decisions(response: Any, count: int) -> list[Decision]:
-    """Reads the decisions of a batch's answer to validate_only.
+    """Reads the decisions of a batch's validate_only response.
 
     Raises:
-        InternalError: The answer has not `count` decisions, or cannot be read.
+        InternalError: The response does not have `count` decisions, or is unreadable.
     """
     with reading():
         return [_decision(message) for message in _all(response.decisions, count)]
@@ -108,13 +108,14 @@ def decisions(response: Any, count: int) -> list[Decision]:
 
 @dataclass(frozen=True, slots=True)
 class IssueMode(Generic[ResultT]):
-    """What to ask for, and how to read it."""
+    """Whether requests are signed or only validated, and how to read the responses."""
 
     validate_only: bool
+    """Whether requests ask for decisions instead of tokens."""
     one: Callable[[Any], ResultT]
-    """Reads the answer of an Issue method."""
+    """Reads the response of an issuing method."""
     many: Callable[[Any, int], list[ResultT]]
-    """Reads the answer of BatchIssueTokens, to so many requests."""
+    """Reads the response of BatchIssueTokens to a number of requests."""
 
 
 TOKENS: Final = IssueMode(False, issued_token, issued_tokens)
@@ -122,10 +123,10 @@ DECISIONS: Final = IssueMode(True, decision, decisions)
 
 
 def inspection(response: Any) -> Inspection:
-    """Reads the answer of InspectToken.
+    """Reads the response of InspectToken.
 
     Raises:
-        InternalError: It cannot be read.
+        InternalError: The response is unreadable.
     """
     with reading():
         message: inspection_pb2.InspectTokenResponse = response
@@ -212,10 +213,10 @@ def _advisories(messages: Iterable[issued_token_pb2.Advisory]) -> tuple[Advisory
 
 
 def moment(message: Any, name: str) -> datetime | None:
-    """Reads a time; None where it is unset."""
+    """Reads a time; None if it is unset."""
     return utc(getattr(message, name)) if message.HasField(name) else None
 
 
 def utc(timestamp: Timestamp) -> datetime:
-    """Reads a time that is always set."""
+    """Reads a time as an aware datetime."""
     return timestamp.ToDatetime(tzinfo=UTC)

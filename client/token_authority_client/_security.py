@@ -1,7 +1,7 @@
-"""What secures a connection and shows who calls: TLS settings and credentials, from files or not.
+"""TLS material and the credential of a connection.
 
-Files are read again while they are in use, at most once a second, so that what rotates them
-(Kubernetes, cert-manager, Vault) need tell nobody. What cannot be read any more is kept.
+Files are read again at most once a second while calls are made, so rotation (Kubernetes,
+cert-manager, Vault) needs no restart. While a file is unreadable, its last content stays in use.
 """
 
 import re
@@ -15,66 +15,21 @@ from typing import Final
 
 import grpc
 
-from token_authority_client._errors import ConfigurationError
+from token_authority_client._errors import ConfigurationError, unusable
+from token_authority_client._settings import ApiKeyFile, Credential, JwtFile, PemSource, Tls
 from token_authority_client._target import Target
 
 _REREAD_SECONDS: Final = 1.0
 _JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 _PEM: Final = b"-----BEGIN "
-
-PemSource = str | PathLike[str] | bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """TLS to the server. Without arguments: it must have a certificate of a public CA.
-
-    Each is the path of a PEM file (`str` or `Path`) or its content (`bytes`). Files are read again
-    when they change; new connections use what is in them, those that are open stay.
-
-    Raises:
-        ValueError: One of `certificate` and `private_key` is there without the other.
-    """
-
-    ca: PemSource | None = None
-    """The CAs to trust; None: those that grpcio brings along, not those of the machine."""
-    certificate: PemSource | None = None
-    """The client's certificate and what follows up to the CA, for servers that ask for one."""
-    private_key: PemSource | None = field(default=None, repr=False)
-    """Its private key."""
-    server_name: str | None = None
-    """The name that the server's certificate must have; None: the target's."""
-
-    def __post_init__(self) -> None:
-        """Refuses half a pair."""
-        if (self.certificate is None) != (self.private_key is None):
-            raise ValueError(
-                "a client certificate takes both certificate and private_key (--cert and --key)"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeyFile:
-    """A file with an API key, read again when it changes."""
-
-    path: str | PathLike[str]
-
-
-@dataclass(frozen=True, slots=True)
-class JwtFile:
-    """A file with a JWT, e.g. a projected token of Kubernetes, read again when it changes."""
-
-    path: str | PathLike[str]
-
-
-Credential = str | ApiKeyFile | JwtFile | Callable[[], str]
-"""An API key, where to read one or a JWT, or a function that returns one at once for each call."""
+_FILE_PREFIXES: Final = ("/", "./", "../", "~/")
+_FILE_SUFFIXES: Final = (".txt", ".key", ".pem", ".jwt", ".token")
 
 
 @dataclass(frozen=True, slots=True)
 class TlsMaterial:
-    """What `Tls` stands for, read."""
+    """The contents of the files that `Tls` names."""
 
     ca: bytes | None
     certificate: bytes | None
@@ -82,22 +37,22 @@ class TlsMaterial:
     server_name: str | None
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Returns what grpc makes a channel of."""
+        """Returns gRPC's channel credentials."""
         return grpc.ssl_channel_credentials(self.ca, self.private_key, self.certificate)
 
 
 class Security:
-    """How one client secures its connections.
+    """TLS and credential of one client.
 
     Args:
-        target: Where it connects to.
-        tls: TLS settings; None: plaintext, unless there are `credentials`.
-        credential: What shows who calls; None: nothing, or the client certificate.
-        credentials: grpc's own, instead of `tls`.
+        target: The server.
+        tls: TLS settings; None: plaintext, unless `credentials` are given.
+        credential: The caller's credential; None: none, or only the client certificate.
+        credentials: gRPC's channel credentials, instead of `tls`.
 
     Raises:
-        ConfigurationError: One of them is not of its type, or the API key cannot be sent.
-        ValueError: These do not go together, or would show the credential to the network.
+        ConfigurationError: An argument has the wrong type, they contradict each other, the API key
+            cannot be sent, or the credential would be sent in plaintext over a network.
     """
 
     def __init__(
@@ -110,16 +65,17 @@ class Security:
     ) -> None:
         _check_types(tls, credential)
         if tls is not None and credentials is not None:
-            raise ValueError("give tls or credentials, not both")
+            raise unusable("tls and credentials were both given", "pass one of them")
         if tls is not None and tls.server_name is None and len(target.endpoints) > 1:
-            raise ValueError(
-                "several addresses have no one name to check: say it in Tls(server_name=…)"
+            raise unusable(
+                "the name to verify is ambiguous with several addresses",
+                "pass Tls(server_name=…) (--server-name)",
             )
         self.is_plaintext: bool = tls is None and credentials is None
         if credential is not None and self.is_plaintext and not target.is_local:
-            raise ValueError(
-                f"a credential would travel to {target.text} for anyone to read: pass tls=Tls(…), "
-                "or connect by a loopback address or a unix socket"
+            raise unusable(
+                f"the credential would be sent to {target.text} in plaintext",
+                "pass tls=Tls(…) (--tls or --ca), or connect to a loopback address or unix socket",
             )
         self._tls = tls
         self._credential = credential
@@ -128,16 +84,16 @@ class Security:
         self._next_reading: float | None = None
         self._bearer = _api_key(credential) if isinstance(credential, str) else ""
         self.material: TlsMaterial | None = None
-        """What TLS is made of; None without `tls`."""
+        """The TLS files' content; None without `tls` and before the first `read`."""
         self.server_name: str | None = tls.server_name if tls is not None else None
 
     @property
     def has_client_certificate(self) -> bool:
-        """Whether the client shows a certificate of its own, as far as is known."""
+        """Whether `tls` has a client certificate; what `credentials` contain is unknown."""
         return self._tls is not None and self._tls.certificate is not None
 
     def is_due(self) -> bool:
-        """Whether `read` must be called before the next call. Reads nothing itself."""
+        """Whether `read` must run before the next call."""
         if self._next_reading is not None:
             return time.monotonic() >= self._next_reading
         return self._tls is not None or isinstance(self._credential, ApiKeyFile | JwtFile)
@@ -146,7 +102,7 @@ class Security:
         """Reads the files. It blocks.
 
         Raises:
-            ConfigurationError: One cannot be used, and never could.
+            ConfigurationError: A file is unusable and there is no earlier content.
         """
         with self._lock:
             if not self.is_due():
@@ -156,17 +112,18 @@ class Security:
             self._next_reading = time.monotonic() + _REREAD_SECONDS
 
     def channel_credentials(self) -> grpc.ChannelCredentials | None:
-        """Returns what to make a channel of; None: a plaintext one."""
+        """Returns the credentials for a channel; None: a plaintext channel."""
         return self.material.credentials() if self.material is not None else self._credentials
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Returns what shows who calls.
+        """Returns the metadata that authenticates a call.
 
         Raises:
-            ConfigurationError: The function for it returns no credential.
+            ConfigurationError: The credential function returned no credential.
         """
         if callable(self._credential):
-            return _authorization(_usable("what the credential function returns", self._credential))
+            what = "the credential that the function returned"
+            return _authorization(_usable(what, self._credential))
         return _authorization(self._bearer) if self._bearer else ()
 
     def _read_tls(self) -> TlsMaterial | None:
@@ -194,7 +151,7 @@ class Security:
         try:
             text = _usable(what, lambda: _text(what, credential.path))
             if isinstance(credential, JwtFile) and not _JWT.fullmatch(text):
-                raise unusable(f"{what} holds no JWT", "check which file that is")
+                raise unusable(f"{what} does not contain a JWT", "check the path")
         except ConfigurationError:
             if not self._bearer:
                 raise
@@ -203,23 +160,32 @@ class Security:
 
 
 def _check_types(tls: object, credential: object) -> None:
-    """Refuses what would fail at the first call only, or be left out in silence."""
+    """Refuses types that would fail only at the first call, or be ignored."""
     if tls is not None and not isinstance(tls, Tls):
-        raise unusable("tls must be Tls(…)", "Tls() trusts public CAs, Tls(ca=…) one of yours")
+        raise unusable(
+            f"tls must be a Tls; got {type(tls).__name__}",
+            "pass Tls() for public CAs, or Tls(ca='ca.pem')",
+        )
     is_known = isinstance(credential, str | ApiKeyFile | JwtFile) or callable(credential)
     if credential is not None and not is_known:
         raise unusable(
-            "credential must be text or say where it is",
-            "give an API key as str, ApiKeyFile(path), JwtFile(path), or a function that returns "
-            "one",
+            f"credential has the wrong type, {type(credential).__name__}",
+            "pass an API key as str, ApiKeyFile(path), JwtFile(path), or a function that returns "
+            "a credential",
         )
 
 
 def _api_key(text: str) -> str:
+    # By its spelling only: the event loop must not wait for a disk.
+    if text.lower().endswith(_FILE_SUFFIXES) or text.startswith(_FILE_PREFIXES):
+        raise unusable(
+            "credential is a file name, but a str must be the API key itself",
+            "pass ApiKeyFile(path) or JwtFile(path) to read it from a file",
+        )
     try:
         return _checked("the API key", text)
     except ValueError as error:
-        advice = "strip the line break, or use ApiKeyFile(path)"
+        advice = "strip the line break, or pass ApiKeyFile(path)"
         raise unusable(str(error), advice) from None
 
 
@@ -228,7 +194,7 @@ def _authorization(bearer: str) -> tuple[tuple[str, str], ...]:
 
 
 def _checked(what: str, credential: object) -> str:
-    """Returns a credential if it can be sent; what it is, is never said."""
+    """Returns a credential that can be sent as metadata; errors never contain it."""
     if not isinstance(credential, str) or not _VISIBLE_ASCII.fullmatch(credential):
         raise ValueError(f"{what} must be visible ASCII characters without spaces, and not empty")
     return credential
@@ -240,7 +206,7 @@ def _usable(what: str, find: Callable[[], object]) -> str:
     except ValueError as error:
         if isinstance(error, ConfigurationError):
             raise
-        raise unusable(str(error), "check where it comes from") from None
+        raise unusable(str(error), "check its source") from None
 
 
 def _text(what: str, path: str | PathLike[str]) -> str:
@@ -251,7 +217,7 @@ def _bytes(what: str, path: str | PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        advice = "check that it is there and may be read"
+        advice = "check its path and permissions"
         raise unusable(f"{what} cannot be read ({error.strerror})", advice) from None
 
 
@@ -264,12 +230,5 @@ def _pem(name: str, source: PemSource | None) -> bytes | None:
         what = f"the {name} file {source}"
         content = _bytes(what, source)
     if _PEM not in content:
-        raise unusable(f"{what} is not PEM", f"it must have a line like {_PEM.decode()}…")
+        raise unusable(f"{what} is not PEM", f"check that it contains a line {_PEM.decode()}…")
     return content
-
-
-def unusable(problem: str, advice: str) -> ConfigurationError:
-    """Returns the error for what the client was told to use and cannot."""
-    return ConfigurationError(
-        f"{problem}: {advice}", reason="UNUSABLE_CONFIGURATION", advice=advice
-    )

@@ -1,4 +1,4 @@
-"""The parts of which `issue_access_token` composes a token: one class for each service of Agora.
+"""Services for `issue_access_token`: one class per Agora service.
 
 Lifetimes are whole seconds, 1 s to 24 h, and at most the token's.
 """
@@ -12,28 +12,32 @@ from token_authority_client._values import RtmPermission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InChannel:
-    """A channel and a user: one of each group has to be set, and not `any_…` in both."""
+    """A channel and a user: one argument of each is required, and wildcards not for both."""
 
     channel: str | None = None
     """The channel's name, exactly as the client joins it: 1 to 64 bytes."""
     any_channel: bool = False
-    """Or every channel."""
+    """Or a wildcard for all channels."""
     uid: int | None = None
-    """The integer uid of the user, 1 to 4294967295."""
+    """The user's integer uid, 1 to 4294967295."""
     user_account: str | None = None
-    """Or the string account, 1 to 255 bytes."""
+    """Or the user's string account, 1 to 255 bytes."""
     any_user: bool = False
-    """Or whoever holds the token."""
+    """Or a wildcard for all users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtcService(_InChannel):
-    """RTC: a channel, a user, and the lifetime of at least one right. None: not granted."""
+    """RTC: a channel, a user, and the lifetime of at least one privilege. None: not granted."""
 
     join_channel: timedelta | None = None
+    """How long the user can join the channel."""
     publish_audio: timedelta | None = None
+    """How long the user can publish audio."""
     publish_video: timedelta | None = None
+    """How long the user can publish video."""
     publish_data: timedelta | None = None
+    """How long the user can publish data streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,81 +47,85 @@ class RtmService:
     user_id: str
     """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     login: timedelta | None = None
-    """How long logging in works. None: as long as the token lives."""
+    """How long the user can log in. None: the token's lifetime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamingService(_InChannel):
-    """Streaming: a channel, a user, and the lifetime of at least one right. None: not granted."""
+    """Streaming: a channel, a user, and the lifetime of at least one privilege."""
 
     publish_mixed: timedelta | None = None
+    """How long the user can publish a mixed stream. None: not granted."""
     publish_raw: timedelta | None = None
+    """How long the user can publish a raw stream. None: not granted."""
 
 
 @dataclass(frozen=True, slots=True)
 class FpaService:
-    """FPA: a login without a lifetime of its own."""
+    """FPA: a login with the token's lifetime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatService:
-    """Chat: one of a user and the app."""
+    """Chat: a user or the app."""
 
     user_id: str | None = None
     """The Chat user ID: 1 to 64 of a-z, 0-9, "_", "-" and "."."""
     app: bool = False
-    """Or the app, with all rights: for servers only."""
+    """Or the app, with full access: for servers only."""
     ttl: timedelta | None = None
-    """How long it works. None: as long as the token lives."""
+    """The service's lifetime. None: the token's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FcdnService(_InChannel):
-    """FCDN: a channel, a user, and the lifetime of at least one right. None: not granted."""
+    """FCDN: a channel, a user, and the lifetime of at least one privilege."""
 
     publish: timedelta | None = None
+    """How long the user can publish. None: not granted."""
     play: timedelta | None = None
+    """How long the user can play. None: not granted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EducationService:
-    """Flexible Classroom: a user in a room, a user alone, or the app.
+    """Flexible Classroom: a user in a room, a user outside rooms, or the app.
 
-    The RTM and Chat logins that an education token brings along are parts of their own here.
+    The RTM and Chat logins that `issue_education_token` includes are separate services here.
     """
 
     user_uuid: str | None = None
     """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     room_uuid: str | None = None
-    """The room, likewise; with a user and a role."""
+    """The room, with a user and a role: 1 to 64 printable ASCII characters, no leading space."""
     role: int | None = None
-    """The user's role in the room, 0 to 32767, of Agora's open set."""
+    """The user's role in the room, 0 to 32767; Agora defines the values."""
     app: bool = False
-    """Or the app, with all rights: for servers only."""
+    """Or the app, with full access: for servers only."""
     ttl: timedelta | None = None
-    """How long it works. None: as long as the token lives."""
+    """The service's lifetime. None: the token's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rtm2Service:
-    """RTM (Signaling) with resource permissions: a login that reaches what they name."""
+    """RTM (Signaling): a login with resource permissions."""
 
     user_id: str
     """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     permissions: Sequence[RtmPermission] = ()
-    """What the user may reach: at most one for each pair of access and resource type."""
+    """The resources that the user may access: at most one per pair of access and resource type."""
     login: timedelta | None = None
-    """How long logging in works. None: as long as the token lives."""
+    """How long the user can log in. None: the token's lifetime."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvoAiService:
-    """Conversational AI. Agora gives it no rights."""
+    """Conversational AI, which has no privileges."""
 
 
 @dataclass(frozen=True, slots=True)
 class SttService:
-    """Speech to text. Agora gives it no rights."""
+    """Speech to text, which has no privileges."""
 
 
 AccessTokenService = (
@@ -132,4 +140,4 @@ AccessTokenService = (
     | ConvoAiService
     | SttService
 )
-"""Any of them."""
+"""A service of a token."""

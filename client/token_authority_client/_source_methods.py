@@ -1,76 +1,74 @@
-"""The methods that make token sources: one for each that issues tokens, with its arguments."""
+"""The methods that create token sources: one per issuing method, with the same arguments."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
-from token_authority_client._requests import TokenMethods, prepare
-from token_authority_client._token_request import TokenRequest
+from token_authority_client._concrete_methods import ConcreteMethods
+from token_authority_client._message_builder import TokenRequest
+from token_authority_client._requests import TokenRequests, prepare
 
 P = ParamSpec("P")
 SourceT = TypeVar("SourceT")
 SourceT_co = TypeVar("SourceT_co", covariant=True)
 
 
-Issuing = Callable[Concatenate[TokenMethods[TokenRequest], P], TokenRequest]
-
-
 def _arguments_of(
-    issue: Issuing[P],
-) -> Callable[
-    [Callable[["SourceMethods[SourceT]", TokenRequest], SourceT]],
-    Callable[Concatenate["SourceMethods[SourceT]", P], SourceT],
-]:
-    """Gives a method of a request the arguments of the method that makes such requests."""
+    issue: Callable[Concatenate[TokenRequests, P], TokenRequest],
+) -> Callable[[Callable[[Any, TokenRequest], SourceT]], Callable[Concatenate[Any, P], SourceT]]:
+    """Replaces a method's `request` by the arguments of the method that makes such requests."""
 
     def decorate(
-        method: Callable[["SourceMethods[SourceT]", TokenRequest], SourceT],
-    ) -> Callable[Concatenate["SourceMethods[SourceT]", P], SourceT]:
-        def make_source(
-            self: "SourceMethods[SourceT]", /, *arguments: P.args, **named: P.kwargs
-        ) -> SourceT:
+        method: Callable[[Any, TokenRequest], SourceT],
+    ) -> Callable[Concatenate[Any, P], SourceT]:
+        def create(self: Any, /, *arguments: P.args, **named: P.kwargs) -> SourceT:
             return method(self, issue(prepare, *arguments, **named))
 
-        # Its name and documentation are those of `method`, its signature is that of `issue`.
-        return update_wrapper(update_wrapper(make_source, method), issue, assigned=())
+        result = method.__annotations__["return"]
+        create = update_wrapper(create, method)
+        create.__dict__["__signature__"] = inspect.signature(issue).replace(
+            return_annotation=result
+        )
+        return create
 
     return decorate
 
 
-class SourceMethods(ABC, Generic[SourceT_co]):
-    """One method for each kind of token, with the arguments of the one that issues it."""
+class SourceMethods(ConcreteMethods, ABC, Generic[SourceT_co]):
+    """One method per family of tokens, with the arguments of the one that issues it."""
 
     @abstractmethod
     def token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps a token fresh: a source of tokens for a request that `prepare` made."""
+        """Returns a source that renews the token of a request made by `prepare`."""
 
-    @_arguments_of(TokenMethods[TokenRequest].issue_whiteboard_token)
+    @_arguments_of(TokenRequests.issue_whiteboard_token)
     def whiteboard_token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps an Interactive Whiteboard token fresh: `issue_whiteboard_token` as a source."""
+        """Returns a source of whiteboard tokens; for the arguments see `issue_whiteboard_token`."""
         return self.token_source(request)
 
-    @_arguments_of(TokenMethods[TokenRequest].issue_rtc_token)
+    @_arguments_of(TokenRequests.issue_rtc_token)
     def rtc_token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps an RTC token fresh: `issue_rtc_token` as a source."""
+        """Returns a source of RTC tokens; for the arguments see `issue_rtc_token`."""
         return self.token_source(request)
 
-    @_arguments_of(TokenMethods[TokenRequest].issue_rtm_token)
+    @_arguments_of(TokenRequests.issue_rtm_token)
     def rtm_token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps an RTM (Signaling) token fresh: `issue_rtm_token` as a source."""
+        """Returns a source of RTM (Signaling) tokens; for the arguments see `issue_rtm_token`."""
         return self.token_source(request)
 
-    @_arguments_of(TokenMethods[TokenRequest].issue_chat_token)
+    @_arguments_of(TokenRequests.issue_chat_token)
     def chat_token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps a Chat token fresh: `issue_chat_token` as a source."""
+        """Returns a source of Chat tokens; for the arguments see `issue_chat_token`."""
         return self.token_source(request)
 
-    @_arguments_of(TokenMethods[TokenRequest].issue_education_token)
+    @_arguments_of(TokenRequests.issue_education_token)
     def education_token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps a Flexible Classroom token fresh: `issue_education_token` as a source."""
+        """Returns a source of education tokens; for the arguments see `issue_education_token`."""
         return self.token_source(request)
 
-    @_arguments_of(TokenMethods[TokenRequest].issue_access_token)
+    @_arguments_of(TokenRequests.issue_access_token)
     def access_token_source(self, request: TokenRequest) -> SourceT_co:
-        """Keeps a 007 token for several services fresh: `issue_access_token` as a source."""
+        """Returns a source of 007 tokens; for the arguments see `issue_access_token`."""
         return self.token_source(request)

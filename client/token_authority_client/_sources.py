@@ -1,4 +1,4 @@
-"""Tokens that are kept fresh: ask a source for one whenever it is needed, and never for its end."""
+"""Token sources: tokens expire; a source renews them in the background."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._errors import ClientClosed, TokenAuthorityError, unusable
 from token_authority_client._renewal import Renewal
 from token_authority_client._values import IssuedToken
 
@@ -20,18 +20,23 @@ OnRenewal = Callable[[IssuedToken], object]
 
 
 class _Source:
-    """What both sources are."""
+    """What both sources have in common.
 
-    def __init__(self) -> None:
+    Args:
+        check_process: Raises ClientClosed in a forked process that cannot use the client.
+    """
+
+    def __init__(self, check_process: Callable[[], None]) -> None:
+        self._check_process = check_process
         self._renewal = Renewal()
         self._callbacks: list[OnRenewal] = []
         self._closed = False
 
     def on_renewal(self, callback: OnRenewal) -> None:
-        """Has a function called with each token that takes the place of another.
+        """Registers a function that is called with each new token after the first.
 
-        With asyncio it is called on the event loop, else in the source's thread; it must not block
-        for long. If it raises, that is logged, and nothing else happens.
+        It is called on the event loop, or else in the source's thread, so it must not block for
+        long. If it raises, the type of its exception is logged.
         """
         self._callbacks.append(callback)
 
@@ -46,45 +51,53 @@ class _Source:
         if token is not None:
             return token
         if self._renewal.error is not None:
-            # One error may be raised in many places, each with a way of its own.
+            # Several callers may raise the same error: tracebacks must not accumulate.
             raise self._renewal.error.with_traceback(None)
-        raise ValueError("min_remaining is longer than new tokens live: ask for a longer ttl")
+        raise unusable(
+            "min_remaining is longer than the lifetime of new tokens", "request a longer ttl"
+        )
 
-    def _tell(self, token: IssuedToken) -> None:
+    def _notify(self, token: IssuedToken) -> None:
         for callback in self._callbacks:
             try:
                 callback(token)
-            except Exception as error:  # noqa: BLE001  # not ours, and must not stop the renewal
-                # Its text may hold the token.
+            except Exception as error:  # noqa: BLE001  # users' code must not stop the renewal
+                # The exception's text may contain the token.
                 _LOGGER.error("a callback of on_renewal raised %s", type(error).__name__)  # noqa: TRY400
 
 
 class AsyncTokenSource(_Source):
-    """A token that is kept fresh, for any number of tasks of one event loop.
+    """Renews a token for any number of tasks of one event loop.
 
         async with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
             token = await source.get()
 
-    The first `get` fetches a token. From then on the next one is fetched in the background, some
-    time before `renew_time`; while no server can be asked, `get` returns the last token until it
-    has ended. Closing the source or its client ends that.
+    The first `get` fetches a token; then the source fetches the next one in the background,
+    shortly before `renew_time`. While no server is reachable, `get` returns the last token until it
+    expires. Closing the source or its client stops the renewal.
     """
 
-    def __init__(self, fetch: Callable[[], Coroutine[Any, Any, IssuedToken]]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        fetch: Callable[[], Coroutine[Any, Any, IssuedToken]],
+        check_process: Callable[[], None],
+    ) -> None:
+        super().__init__(check_process)
         self._fetch = fetch
-        self._flight: asyncio.Task[None] | None = None
+        self._fetching: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
 
     async def get(self, *, min_remaining: timedelta = _ANY) -> IssuedToken:
-        """Returns a token that lives on, for `min_remaining` at least.
+        """Returns a token that stays valid for at least `min_remaining`.
 
-        However many ask at once, one call is made.
+        Concurrent calls share one request to the server.
 
         Raises:
-            TokenAuthorityError: There is no such token, and none could be had; see its subclasses.
-            ValueError: A new token lives shorter than `min_remaining`.
+            TokenAuthorityError: There is no such token, and none was issued; see its subclasses.
+            ConfigurationError: `min_remaining` is longer than the lifetime of new tokens.
         """
+        # Before any lock, which another thread may have held at a fork.
+        self._check_process()
         min_seconds = min_remaining.total_seconds()
         token = self._usable(min_seconds)
         if token is not None:
@@ -93,16 +106,16 @@ class AsyncTokenSource(_Source):
         return self._after_fetching(min_seconds)
 
     async def close(self) -> None:
-        """Ends the renewal; who waits for a token gets ClientClosed."""
+        """Stops the renewal; pending `get` calls raise ClientClosed."""
         self._closed = True
-        tasks = {task for task in (self._renewing, self._flight) if task is not None}
+        tasks = {task for task in (self._renewing, self._fetching) if task is not None}
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
     async def __aenter__(self) -> Self:
-        """Fetches nothing yet: the first `get` does."""
+        """Returns the source, which fetches a token at the first `get`."""
         return self
 
     async def __aexit__(
@@ -115,62 +128,64 @@ class AsyncTokenSource(_Source):
         await self.close()
 
     async def _fetched(self) -> None:
-        """Waits for the one fetch under way; whoever stops waiting does not stop it."""
-        if self._flight is None or self._flight.done():
-            self._flight = asyncio.create_task(self._fetch_once())
-        await asyncio.wait({self._flight})
+        """Waits for the fetch in flight; cancelling one waiter does not cancel it."""
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch_once())
+        await asyncio.wait({self._fetching})
 
     async def _fetch_once(self) -> None:
         asked_at = time.monotonic()
         try:
             token = await self._fetch()
-        except Exception as error:  # noqa: BLE001  # kept, and raised to those who wait
+        except Exception as error:  # noqa: BLE001  # stored, and raised by `get`
             self._renewal.failed(error, time.monotonic())
             return
         is_renewal = self._renewal.succeeded(token, asked_at)
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._renew())
         if is_renewal:
-            self._tell(token)
+            self._notify(token)
 
     async def _renew(self) -> None:
         while (due_at := self._renewal.due_at) is not None:
             pause = due_at - time.monotonic()
             if pause > 0:
-                # Looked at again afterwards: a token may have come in the meantime.
+                # `due_at` may have changed in the meantime.
                 await asyncio.sleep(pause)
             else:
                 await self._fetched()
 
 
 class TokenSource(_Source):
-    """A token that is kept fresh, for any number of threads; it has a thread of its own.
+    """Renews a token for any number of threads, in a thread of its own.
 
         with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
             token = source.get()
 
-    The first `get` fetches a token. From then on the next one is fetched in the background, some
-    time before `renew_time`; while no server can be asked, `get` returns the last token until it
-    has ended. Closing the source or its client ends that.
+    The first `get` fetches a token; then the source fetches the next one in the background,
+    shortly before `renew_time`. While no server is reachable, `get` returns the last token until it
+    expires. Closing the source or its client stops the renewal.
     """
 
-    def __init__(self, fetch: Callable[[], IssuedToken]) -> None:
-        super().__init__()
+    def __init__(self, fetch: Callable[[], IssuedToken], check_process: Callable[[], None]) -> None:
+        super().__init__(check_process)
         self._fetch = fetch
         self._changed = threading.Condition()
-        self._flying = False
-        self._flights = 0
+        self._is_fetching = False
+        self._fetches = 0
         self._renewing: threading.Thread | None = None
 
     def get(self, *, min_remaining: timedelta = _ANY) -> IssuedToken:
-        """Returns a token that lives on, for `min_remaining` at least.
+        """Returns a token that stays valid for at least `min_remaining`.
 
-        However many ask at once, one call is made.
+        Concurrent calls share one request to the server.
 
         Raises:
-            TokenAuthorityError: There is no such token, and none could be had; see its subclasses.
-            ValueError: A new token lives shorter than `min_remaining`.
+            TokenAuthorityError: There is no such token, and none was issued; see its subclasses.
+            ConfigurationError: `min_remaining` is longer than the lifetime of new tokens.
         """
+        # Before any lock, which another thread may have held at a fork.
+        self._check_process()
         min_seconds = min_remaining.total_seconds()
         with self._changed:
             token = self._usable(min_seconds)
@@ -181,20 +196,24 @@ class TokenSource(_Source):
             return self._after_fetching(min_seconds)
 
     def close(self) -> None:
-        """Ends the renewal; who waits for a token gets ClientClosed."""
+        """Stops the renewal; pending `get` calls raise ClientClosed."""
         self.stop()
         thread = self._renewing
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     def stop(self) -> None:
-        """Does as `close`, without waiting for a call under way."""
+        """Stops the renewal like `close`, without waiting for a call in flight."""
+        try:
+            self._check_process()
+        except ClientClosed:
+            return
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def __enter__(self) -> Self:
-        """Fetches nothing yet: the first `get` does."""
+        """Returns the source, which fetches a token at the first `get`."""
         return self
 
     def __exit__(
@@ -207,31 +226,31 @@ class TokenSource(_Source):
         self.close()
 
     def _fetched(self) -> None:
-        """Waits for the one fetch under way, or makes it."""
+        """Waits for the fetch in flight, or starts one."""
         with self._changed:
-            if self._flying:
-                flights = self._flights
-                self._changed.wait_for(lambda: self._flights != flights or self._closed)
+            if self._is_fetching:
+                fetches = self._fetches
+                self._changed.wait_for(lambda: self._fetches != fetches or self._closed)
                 return
-            self._flying = True
+            self._is_fetching = True
         token = self._fetch_once()
         if token is not None:
-            self._tell(token)
+            self._notify(token)
 
     def _fetch_once(self) -> IssuedToken | None:
-        """Fetches a token; returns it if it takes the place of another."""
+        """Fetches a token; returns it if it replaces another."""
         asked_at = time.monotonic()
         token: IssuedToken | None = None
-        # What stands if this is interrupted (Ctrl-C).
-        failure: Exception | None = TokenAuthorityError("the fetch was interrupted: ask again")
+        # The failure if this thread is interrupted (Ctrl-C).
+        failure: Exception | None = TokenAuthorityError("the fetch was interrupted: try again")
         try:
             token, failure = self._fetch(), None
-        except Exception as error:  # noqa: BLE001  # kept, and raised to those who wait
+        except Exception as error:  # noqa: BLE001  # stored, and raised by `get`
             failure = error
         finally:
             with self._changed:
-                self._flying = False
-                self._flights += 1
+                self._is_fetching = False
+                self._fetches += 1
                 is_renewal = self._note(token, failure, asked_at)
                 self._changed.notify_all()
         return token if is_renewal else None
@@ -257,12 +276,12 @@ class TokenSource(_Source):
                     return
                 pause = due_at - time.monotonic()
                 if pause > 0:
-                    # Looked at again afterwards: a token may have come in the meantime.
+                    # `due_at` may have changed in the meantime.
                     self._changed.wait(pause)
                     continue
             self._fetched()
 
 
 def _closed() -> ClientClosed:
-    advice = "make another one"
+    advice = "create a new one"
     return ClientClosed(f"the token source is closed: {advice}", advice=advice)

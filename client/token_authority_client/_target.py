@@ -1,4 +1,4 @@
-"""Where servers are: a target as it was written, as grpc takes it, and as sockets connect to it."""
+"""Targets: as the user wrote them, as gRPC reads them, and as sockets connect to them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,30 +7,35 @@ from ipaddress import IPv4Address, ip_address
 from typing import Final
 from urllib.parse import unquote
 
+from token_authority_client._errors import unusable
+
 _HOST_AND_PORT: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/,\[\]]+):(?P<port>\d{1,5})"
 )
+_HOST: Final = re.compile(r"[\w.-]+")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+-]*):(.*)", re.DOTALL)
 _DNS: Final = re.compile(r"(?://([^/]*)/)?(.*)", re.DOTALL)
 _WEB: Final = frozenset({"http", "https", "grpc", "grpcs", "tcp"})
 _SHAPE: Final = (
-    "write HOST:PORT, several IP addresses with commas, dns:///NAME:PORT for all addresses of a "
-    "name, or unix:/PATH"
+    "write HOST:PORT, several IP addresses and ports separated by commas, dns:///NAME:PORT for all "
+    "addresses of a name, or unix:/PATH"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One place to connect to: a host and a port, or the path of a unix socket."""
+    """One address: a host and a port, or the path of a unix socket."""
 
     host: str
+    """The host's name or IP address; "" for a unix socket."""
     port: int
+    """1 to 65535; 0 for a unix socket."""
     path: str = ""
-    """The unix socket's path; "": it is none. An abstract one starts with NUL."""
+    """The unix socket's path, starting with NUL if it is abstract; "" for a host."""
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Whether traffic stays on this machine."""
         if self.path or self.host == "localhost":
             return True
         try:
@@ -46,17 +51,18 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One server, or several that answer alike."""
+    """One server, or several replicas."""
 
     text: str
-    """As it was written."""
+    """The target as the user wrote it."""
     for_grpc: str
+    """The target in gRPC's syntax."""
     endpoints: tuple[Endpoint, ...]
-    """Empty where only grpc knows, e.g. for `xds:`."""
+    """The addresses; empty for schemes that only gRPC resolves, e.g. `xds:`."""
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Whether traffic stays on this machine."""
         return bool(self.endpoints) and all(endpoint.is_local for endpoint in self.endpoints)
 
 
@@ -64,13 +70,13 @@ def parse(text: str) -> Target:
     """Reads a target.
 
     Raises:
-        ValueError: It is none; the text says what to write.
+        ConfigurationError: It is not a target.
     """
     scheme, rest = _split(text)
     if scheme in _WEB:
-        raise ValueError(
-            f"the target {text!r} is a URL: write HOST:PORT without {scheme}://; "
-            "whether TLS is spoken is set apart"
+        raise unusable(
+            f"the target {text!r} is a URL",
+            f"write HOST:PORT without {scheme}://, and pass tls=Tls(…) (--tls or --ca) for TLS",
         )
     read = _READERS.get(scheme)
     return Target(text, text, ()) if read is None else read(text, rest)
@@ -78,12 +84,12 @@ def parse(text: str) -> Target:
 
 def _split(text: str) -> tuple[str, str]:
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' code
-        raise ValueError(f"the target must be text: {_SHAPE}")  # noqa: TRY004
+        raise unusable(f"the target must be a str; got {type(text).__name__}", _SHAPE)
     found = _SCHEME.fullmatch(text)
     if found is None or _HOST_AND_PORT.fullmatch(text):
         return "", text
     scheme, rest = found.groups()
-    # Schemes that we do not know are grpc's to know, if they look like one.
+    # gRPC may know other schemes, e.g. xds.
     is_scheme = scheme in _READERS or rest.startswith("//")
     return (scheme, rest) if is_scheme else ("", text)
 
@@ -98,7 +104,7 @@ def _abstract(text: str, rest: str) -> Target:
 
 def _socket(text: str, path: str) -> Target:
     if not path.strip("\0"):
-        raise ValueError(f"the target {text!r} names no socket: write unix:/PATH")
+        raise unusable(f"the target {text!r} has no path", "write unix:/PATH")
     return Target(text, text, (Endpoint("", 0, unquote(path)),))
 
 
@@ -107,7 +113,7 @@ def _dns(text: str, rest: str) -> Target:
     assert found is not None, "it matches anything"
     server, name = found.groups("")
     endpoint = _endpoint(text, name)
-    # What a name server of its own says "localhost" is, is not ours to know.
+    # Another name server may resolve even "localhost" to another machine.
     return Target(text, text, () if server else (endpoint,))
 
 
@@ -129,21 +135,23 @@ def _endpoints(text: str, rest: str) -> tuple[Endpoint, ...]:
 def _endpoint(text: str, part: str) -> Endpoint:
     found = _HOST_AND_PORT.fullmatch(part)
     if found is None or not 0 < int(found["port"]) < 65536:
-        raise ValueError(f"the target {text!r} cannot be used: {_SHAPE}")
+        if _HOST.fullmatch(part):
+            raise unusable(f"the target {text!r} has no port", f"write {text}:50051, say")
+        raise unusable(f"the target {text!r} is not an address", _SHAPE)
     return Endpoint(found["host"].strip("[]"), int(found["port"]))
 
 
 def _family(text: str, endpoints: tuple[Endpoint, ...]) -> str:
-    """Returns grpc's scheme for a list of addresses."""
+    """Returns gRPC's scheme for a list of addresses."""
     try:
         addresses = [ip_address(endpoint.host) for endpoint in endpoints]
     except ValueError:
         addresses = []
     families = {isinstance(address, IPv4Address) for address in addresses}
     if len(families) != 1:
-        raise ValueError(
-            f"the target {text!r} cannot be used: a list takes IPv4 addresses or IPv6 addresses; "
-            "several servers with one DNS name are dns:///NAME:PORT"
+        raise unusable(
+            f"the target {text!r} lists other things than IPv4 addresses or IPv6 addresses",
+            "list addresses of one family, or write dns:///NAME:PORT for all addresses of a name",
         )
     return "ipv4" if families.pop() else "ipv6"
 

@@ -1,7 +1,7 @@
-"""Spans of OpenTelemetry for calls, where the program traces; else this costs a dictionary lookup.
+"""OpenTelemetry spans for calls, in programs that trace.
 
-Names and attributes are those of the semantic conventions for gRPC clients. No span ever has a
-token, a credential or a request.
+Names and attributes follow the semantic conventions for gRPC clients. No span contains a token, a
+credential or a request.
 """
 
 import sys
@@ -13,26 +13,21 @@ from token_authority_client._errors import TokenAuthorityError
 from token_authority_client._target import Target
 
 Metadata = tuple[tuple[str, str], ...]
-_TRACE: Final = "opentelemetry.trace"
+TRACE_MODULE: Final = "opentelemetry.trace"
+"""Imported by every program that traces, so the client never imports it first."""
 _SCOPE: Final = "token_authority_client"
 
 
 @contextmanager
 def span(path: str, target: Target) -> Generator[Metadata]:
-    """Traces a call; yields the metadata that carry the trace to the server.
-
-    A program that has not imported OpenTelemetry's API has set up no tracing: so it is looked for,
-    never imported first.
+    """Traces a call; yields the metadata that propagates the trace to the server.
 
     Args:
-        path: The method as it travels, "/package.Service/Method".
-        target: Where the call goes.
+        path: The full path of the method, "/package.Service/Method".
+        target: The server.
     """
-    trace: Any = sys.modules.get(_TRACE)
-    if trace is None:
-        yield ()
-        return
-    from opentelemetry import propagate  # noqa: PLC0415  # see above
+    trace: Any = sys.modules[TRACE_MODULE]
+    from opentelemetry import propagate  # noqa: PLC0415  # only programs that trace have it
 
     name = path.removeprefix("/")
     attributes: dict[str, Any] = {"rpc.system.name": "grpc", "rpc.method": name, **_server(target)}
@@ -41,7 +36,7 @@ def span(path: str, target: Target) -> Generator[Metadata]:
         name,
         kind=trace.SpanKind.CLIENT,
         attributes=attributes,
-        # The message may name channels and users.
+        # An exception's message may contain channel and user names.
         record_exception=False,
         set_status_on_exception=False,
     ) as current:

@@ -1,28 +1,29 @@
-"""What the clients do with a request, written once for both ways to wait."""
+"""What the clients do with requests, written once for asyncio and blocking calls."""
 
 import copy
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any, Generic, Self, TypeVar
 
 from token_authority_client import _batches
-from token_authority_client._connection import CallOptions, Connection
+from token_authority_client._call_options import CallOptions, Timeout, seconds_of
+from token_authority_client._connection import Connection
+from token_authority_client._errors import InvalidRequest
+from token_authority_client._message_builder import TokenRequest
 from token_authority_client._requests import TokenMethods
 from token_authority_client._responses import IssueMode
-from token_authority_client._token_request import TokenRequest
 
 OneT_co = TypeVar("OneT_co", covariant=True)
 ManyT_co = TypeVar("ManyT_co", covariant=True)
 
 
 class SentTokenMethods(TokenMethods[OneT_co], Generic[OneT_co, ManyT_co]):
-    """The methods for tokens, or for decisions about them.
+    """The methods that issue tokens, or with `validate_only` return decisions.
 
     Args:
-        connection: Where to send requests.
-        options: How.
+        connection: The connection to the server.
+        options: The options of calls.
         project: The project of requests that name none.
-        mode: What to ask for.
+        mode: Whether to issue or only validate.
     """
 
     def __init__(
@@ -36,61 +37,67 @@ class SentTokenMethods(TokenMethods[OneT_co], Generic[OneT_co, ManyT_co]):
     def with_options(
         self,
         *,
-        timeout: timedelta | None = None,
+        timeout: Timeout | None = None,
         wait_for_ready: bool | None = None,
         request_id: str | None = None,
     ) -> Self:
-        """Returns the same client, whose calls differ in what is given; it shares the connection.
+        """Returns a copy of the client with other options; it shares the connection.
 
             client.with_options(request_id=incoming_id).issue_rtc_token(…)
 
         Args:
-            timeout: How long a call may take, retries included.
-            wait_for_ready: Whether to wait for a server, as long as `timeout` allows, where there
-                is none.
-            request_id: Goes along as `x-request-id`, for the server's log and audit trail: 1 to 128
+            timeout: How long a call may take, retries included: seconds or a timedelta.
+            wait_for_ready: Whether a call waits until a server is reachable or `timeout` ends.
+            request_id: Sent as `x-request-id` for the server's log and audit trail: 1 to 128
                 visible ASCII characters.
 
         Raises:
-            ValueError: One of them cannot be used.
+            ConfigurationError: An option is unusable.
         """
         now = self._options
         view = copy.copy(self)
-        view._options = CallOptions(  # noqa: SLF001  # our own
-            timeout=now.timeout if timeout is None else timeout,
+        view._options = CallOptions(  # noqa: SLF001  # of the same class
+            seconds=now.seconds if timeout is None else seconds_of(timeout),
             wait_for_ready=now.wait_for_ready if wait_for_ready is None else wait_for_ready,
             request_id=now.request_id if request_id is None else request_id,
         )
         return view
 
     def issue(self, request: TokenRequest) -> OneT_co:
-        """Sends one request that `prepare` made; see `issue_many` for several.
+        """Sends one request made by `prepare`; see `issue_many` for several.
 
         Raises:
-            TokenAuthorityError: No token; see its subclasses.
+            TokenAuthorityError: The token was not issued; see its subclasses.
         """
         result: OneT_co = self._run(self._issue(request))
         return result
 
-    def issue_many(self, requests: Iterable[TokenRequest]) -> ManyT_co:
-        """Sends any number of requests, of any kinds, that `prepare` made.
+    def issue_many(
+        self, requests: Iterable[TokenRequest], *, chunk_size: int | None = None
+    ) -> ManyT_co:
+        """Sends any number of requests made by `prepare`, of any families.
 
             requests = [prepare.issue_rtc_token(channel="c", uid=n, role="publisher") for n in …]
             tokens = client.issue_many(requests)
 
-        Up to 500 requests of 512 KiB in all travel in one call, which issues all of their tokens or
-        none. A longer list takes several calls, one after the other, each within the client's
-        timeout: when one of them fails, what those before it brought is not returned, and what
-        comes after it is not asked for.
+        One call issues all of its tokens or none. A list of more than `chunk_size` requests or
+        512 KiB takes several calls, one after the other, each within the client's timeout. If one
+        of them fails, no tokens are returned, and no further call is made. If the server accepts
+        only smaller batches from the caller (`CallerLimits.max_batch_size`), the list is split
+        accordingly.
+
+        Args:
+            requests: The requests.
+            chunk_size: The most requests in one call: 1 to 500. Default: 500.
 
         Returns:
-            One answer for each request, in their order.
+            One result per request, in the same order.
 
         Raises:
-            TokenAuthorityError: Not all of them; see its subclasses. Its violations count from the
+            TokenAuthorityError: A call failed; see its subclasses. Its violations count from the
                 start of the list: `requests[503].rtc.uid`.
         """
-        result: ManyT_co = self._run(self._issue_many(requests))
+        result: ManyT_co = self._run(self._issue_many(requests, chunk_size))
         return result
 
     def _run(self, coroutine: Any) -> Any:
@@ -104,11 +111,25 @@ class SentTokenMethods(TokenMethods[OneT_co], Generic[OneT_co, ManyT_co]):
         message = request.to_send(self._project, validate_only=mode.validate_only)
         return mode.one(await self._call(request.method, message))
 
-    async def _issue_many(self, requests: Iterable[TokenRequest]) -> list[Any]:
+    async def _issue_many(
+        self, requests: Iterable[TokenRequest], chunk_size: int | None
+    ) -> list[Any]:
         mode, results = self._mode, list[Any]()
-        parts = _batches.split(requests, self._project, validate_only=mode.validate_only)
-        for part in parts:
-            with part.naming_places():
-                answer = await self._call("BatchIssueTokens", part.message)
-            results += mode.many(answer, len(part.message.requests))
+        all_requests = _batches.checked_requests(requests)
+        size = _batches.checked_chunk_size(chunk_size)
+        while len(results) < len(all_requests):
+            batch = _batches.take(
+                all_requests, len(results), size, self._project, validate_only=mode.validate_only
+            )
+            try:
+                with batch.list_indexes():
+                    response = await self._call("BatchIssueTokens", batch.message)
+            except InvalidRequest as error:
+                # Nothing was issued, so the same requests can be sent in smaller batches.
+                accepted = _batches.accepted_size(error, batch)
+                if accepted is None:
+                    raise
+                size = accepted
+            else:
+                results += mode.many(response, len(batch.message.requests))
         return results

@@ -1,11 +1,11 @@
-"""What goes into requests and comes out of answers: small frozen values, no protobuf."""
+"""The values of requests and responses: frozen dataclasses without protobuf."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-# Where an answer may say "unknown", the server is newer than this client.
+# "unknown": a value that a newer server sent.
 TokenFormat = Literal["006", "007", "netless", "unknown"]
 SignatureVerdict = Literal["valid", "invalid", "unknown_key", "unverifiable", "unknown"]
 KeyState = Literal["active", "verify_only", "disabled", "unknown"]
@@ -19,84 +19,90 @@ RtmResourceType = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Advisory:
-    """Something that worked and may still surprise."""
+    """A non-fatal warning about an issued token."""
 
     reason: str
-    """Stable, e.g. `SUBSCRIBER_NOT_ENFORCED`."""
+    """The machine-readable reason, stable, e.g. `SUBSCRIBER_NOT_ENFORCED`."""
     description: str
-    """What to expect, and what to do."""
+    """What to expect and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A token, and what there is to know about it. Its repr does not show the token."""
+    """An issued token. Its repr does not contain the token itself."""
 
     token: str = field(repr=False)
-    """The token: a credential. Hand it to the one client it is for; never log it."""
+    """The token, a credential: send it only to the client it was issued for, and never log it."""
     token_id: str
-    """Its fingerprint, safe to log: the server's log and audit trail have the same."""
+    """The token's fingerprint, safe to log; the server's log and audit trail contain it too."""
     format: TokenFormat
-    """How it is encoded."""
+    """The token's format."""
     key_id: str
-    """The name of the key that signed."""
+    """The name of the signing key."""
     app_id: str
     """The Agora App ID; "" for whiteboard tokens, which have none."""
     issue_time: datetime
-    """When it was issued, by the server's clock; UTC."""
+    """When the token was issued, by the server's clock; UTC."""
     expire_time: datetime | None
-    """When joining or logging in with it stops to work; None if it never does."""
+    """When joining or logging in with the token stops working; UTC. None: never."""
     renew_time: datetime | None
-    """When to fetch the next one; None if it never expires."""
+    """When to fetch the next token; UTC. None if the token never expires."""
     advisories: tuple[Advisory, ...]
-    """What worked but will surprise."""
+    """Non-fatal warnings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Why a request is allowed, and what would be issued for it."""
+    """Why a request is allowed, and what would be issued."""
 
     caller: str
-    """Whom the server took you for."""
+    """The caller's name in the server's configuration."""
     grant: str
-    """The grant that covers the request."""
+    """The name of the grant that allows the request."""
     ttl: timedelta | None
-    """How long the token would live; None for one that never expires."""
+    """The token's lifetime; None if it would never expire."""
     max_ttl: timedelta
-    """The longest life that could be asked for."""
+    """The longest lifetime that the grant allows."""
     key_id: str
-    """The key that would sign."""
+    """The name of the key that would sign."""
     advisories: tuple[Advisory, ...]
-    """The advisories the token would come with."""
+    """The warnings that the token would have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtcPrivileges:
-    """One lifetime for each right, in whole seconds, 1 s to 24 h. None: not granted."""
+    """One lifetime per privilege: whole seconds, 1 s to 24 h. None: not granted."""
 
     join_channel: timedelta
+    """How long the user can join the channel."""
     publish_audio: timedelta | None = None
+    """How long the user can publish audio."""
     publish_video: timedelta | None = None
+    """How long the user can publish video."""
     publish_data: timedelta | None = None
+    """How long the user can publish data streams."""
 
 
 @dataclass(frozen=True, slots=True)
 class RtmLogin:
-    """An RTM (Signaling) login in the same token as the RTC channel."""
+    """An RTM (Signaling) login in an RTC token."""
 
     user_id: str
     """1 to 64 printable ASCII characters except `*`, not starting with a space."""
     ttl: timedelta | None = None
-    """Whole seconds, 1 s to 24 h, at most the token's life. None: the token's."""
+    """The login's lifetime: whole seconds, 1 s to 24 h, at most the token's. None: the token's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtmPermission:
-    """What an RTM user may do with resources of one type."""
+    """Access of an RTM user to resources of one type."""
 
     access: RtmAccess
+    """Whether the user can read or write."""
     resource_type: RtmResourceType
+    """The type of the resources."""
     resources: Sequence[str]
-    """Their names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
+    """The resources' names, exactly as the client uses them: at most 100, each 1 to 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +110,20 @@ class DecodedField:
     """One value in a token."""
 
     path: str
-    """Its place, e.g. `services[0].channel_name`."""
+    """The value's path, e.g. `services[0].channel_name`."""
     value: str
-    """The value as the token has it; numbers in decimal."""
+    """The value as encoded; numbers in decimal."""
     meaning: str
-    """Explains the value where it is not clear by itself; else ""."""
+    """An explanation; "" if none is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The key that signed a token."""
+    """The result of verifying a token's signature."""
 
     verdict: SignatureVerdict
-    """Whether the signature is valid; "unknown_key" if the server has no key for the token's App ID
-    or access key, "unverifiable" if it cannot be checked."""
+    """Whether a key of the server made the signature; "unknown_key" if the server has no key for
+    the token's App ID or access key, "unverifiable" if it cannot be checked."""
     project: str
     """The project of the key; "" unless the signature is valid."""
     key_id: str
@@ -128,12 +134,12 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reason for a refusal, or something that will surprise."""
+    """A problem of an inspected token."""
 
     reason: str
-    """Stable, in UPPER_SNAKE_CASE."""
+    """The machine-readable reason, stable, in UPPER_SNAKE_CASE."""
     severity: FindingSeverity
-    """Error: enough for a refusal. Warning: it works, or may work, and will surprise."""
+    """Error: Agora refuses the token. Warning: the token may work, with unexpected results."""
     problem: str
     """What is wrong."""
     advice: str
@@ -142,33 +148,34 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """The explanation of a token: its content, its signer and the findings; not the token."""
+    """The content, signature and problems of a token, without the token itself."""
 
     format: TokenFormat | None
-    """How it is encoded; None for a text without a token."""
+    """The token's format; None if the text is not a token."""
     kind: str
-    """What it is for, e.g. `rtc` or `whiteboard.room`; "" for a text without a token."""
+    """The token type, e.g. `rtc` or `whiteboard.room`; "" if the text is not a token."""
     token_id: str
-    """Its fingerprint, as in IssuedToken."""
+    """The token's fingerprint, as in IssuedToken."""
     fields: tuple[DecodedField, ...]
-    """Its values in their order."""
+    """The values in the token, in their order."""
     omitted_field_count: int
-    """How many more values it has than `fields`, which has 1000 at most."""
+    """The number of values beyond the 1000 that `fields` contains at most."""
     issue_time: datetime | None
-    """When it was issued; UTC. None where it does not tell."""
+    """When the token was issued; UTC. None if it does not contain that."""
     expire_time: datetime | None
-    """When joining or logging in with it stops. None for never, or where that is not known."""
+    """When joining or logging in with the token stops working; UTC. None: never, or unknown."""
     expired: bool
-    """Whether that was over at the time it was used."""
+    """Whether the token had expired when it was used."""
     time_summary: str
     """The times as a sentence."""
     signature: Signature
+    """The result of verifying the signature."""
     findings: tuple[Finding, ...]
-    """Errors first; the first one is the cause to begin with. Empty if there are none."""
+    """The problems found, errors first; the first one is the cause to begin with."""
     others: tuple["Inspection", ...] = ()
     """The other tokens in the text, up to 9."""
 
     @property
     def usable(self) -> bool:
-        """Whether nothing was found for which Agora would refuse the token."""
+        """Whether no problem was found for which Agora would refuse the token."""
         return not any(finding.severity == "error" for finding in self.findings)

@@ -1,5 +1,5 @@
-"""For the tests of programs that ask a token authority: `fake.FakeTokenAuthority`, and a plugin.
+"""For tests of programs that use a token authority: `fake.FakeTokenAuthority` and a pytest plugin.
 
-The plugin gives pytest the fixture `token_authority`. pytest imports this package at every start,
-so nothing is imported here.
+The plugin provides the fixture `token_authority`. pytest imports this package at every start, so
+nothing is imported here.
 """

@@ -1,9 +1,9 @@
-"""The real server, in a thread of this process, with keys that are made up for it."""
+"""The real server, in a thread of this process, with throwaway keys."""
 
 import asyncio
 import importlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,21 +13,37 @@ _START_SECONDS = 30
 
 
 class FakeTokenAuthority:
-    """A token authority of one's own: real answers, and tokens that nothing outside accepts.
+    """A token authority for tests: a real server, whose tokens nothing outside accepts.
 
         with FakeTokenAuthority() as authority, authority.client() as client:
             issued = client.issue_rtc_token(channel="lesson-1", uid=7, role="publisher")
             assert client.inspect_token(issued.token).signature.verdict == "valid"
 
-    It listens on a free port of the loopback until it is stopped, has one project, "dev", and takes
-    anyone for its one caller, who may ask for everything. It can be stopped and started again, to
-    see what a program does meanwhile: port and keys stay.
+    It listens on a free port of the loopback interface and has one project, "dev". Every client is
+    its one caller, "developer", who may issue everything unless `grants` say otherwise. Stop and
+    start it to test how a program handles an outage: port and keys stay the same.
+
+        denying = FakeTokenAuthority(grants=[{"tokens": ["chat"], "users": ["*"]}])
+        limited = FakeTokenAuthority(rate_limit="3/hour")
+
+    Args:
+        grants: The caller's grants, each with the keys of `[[callers.grants]]` in the server's
+            configuration; `name` and `project` have defaults. Other requests raise
+            PermissionDenied. None: everything is granted.
+        rate_limit: The caller's rate limits, e.g. "3/hour", beyond which requests raise
+            RateLimited. None: no limit.
 
     Raises:
         RuntimeError: The server is not installed.
+        ValueError: A grant or the rate limit is invalid.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        grants: Sequence[Mapping[str, Any]] | None = None,
+        rate_limit: str | None = None,
+    ) -> None:
         try:
             importlib.import_module("token_authority_server.process.serve")
         except ModuleNotFoundError as error:
@@ -35,7 +51,7 @@ class FakeTokenAuthority:
                 f"FakeTokenAuthority needs the server, whose package {error.name} is not "
                 "installed: pip install 'agora-token-authority[server]'"
             ) from None
-        self._settings = _settings()
+        self._settings = _settings(grants, rate_limit)
         self._address = "127.0.0.1:0"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -43,7 +59,7 @@ class FakeTokenAuthority:
 
     @property
     def target(self) -> str:
-        """Where it listens, for clients.
+        """The address, for clients.
 
         Raises:
             RuntimeError: It was never started.
@@ -53,18 +69,18 @@ class FakeTokenAuthority:
         return self._address
 
     def client(self, **options: Any) -> TokenAuthorityClient:
-        """Returns a client of it that blocks; `options` are those of the client's class."""
+        """Returns a TokenAuthorityClient; `options` are those of its class."""
         return TokenAuthorityClient(self.target, **options)
 
     def async_client(self, **options: Any) -> AsyncTokenAuthorityClient:
-        """Returns a client of it for asyncio; `options` are those of the client's class."""
+        """Returns an AsyncTokenAuthorityClient; `options` are those of its class."""
         return AsyncTokenAuthorityClient(self.target, **options)
 
     def start(self) -> None:
-        """Starts it, unless it runs."""
+        """Starts the server, unless it runs."""
         if self._loop is not None:
             return
-        # Reads files, which an event loop must not wait for.
+        # Not on the event loop: this reads files.
         assembly = _assembly(self._settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -78,13 +94,13 @@ class FakeTokenAuthority:
             raise
 
     def stop(self) -> None:
-        """Stops it at once, if it runs; calls under way fail."""
+        """Stops the server at once, if it runs; calls in flight fail."""
         if self._loop is not None:
             self._run(self._server.stop(notice_seconds=0, grace_seconds=0))
             self._end()
 
     def __enter__(self) -> Self:
-        """Starts it."""
+        """Starts the server."""
         self.start()
         return self
 
@@ -94,7 +110,7 @@ class FakeTokenAuthority:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stops it."""
+        """Stops the server."""
         self.stop()
 
     def _end(self) -> None:
@@ -115,11 +131,27 @@ class FakeTokenAuthority:
         (self._address,) = await self._server.start([self._address])
 
 
-def _settings() -> Any:
-    """Returns what `serve --dev` serves: whoever is on this machine may have everything."""
+def _settings(grants: Sequence[Mapping[str, Any]] | None, rate_limit: str | None) -> Any:
+    """Returns the settings of `serve --dev`, with these grants and limits."""
     from token_authority_server.config import dev_settings  # noqa: PLC0415  # an extra
+    from token_authority_server.config.callers import CallerSettings  # noqa: PLC0415
 
-    return dev_settings(["127.0.0.1:0"], {})
+    settings = dev_settings(["127.0.0.1:0"], {})
+    (developer,) = settings.callers
+    caller: dict[str, Any] = {
+        "name": developer.name,
+        "identities": developer.identities,
+        "grants": developer.grants,
+    }
+    if grants is not None:
+        caller["grants"] = [
+            {"name": f"grant-{number}", "project": "dev", **grant}
+            for number, grant in enumerate(grants, 1)
+        ]
+    if rate_limit is not None:
+        caller["rate_limit"] = rate_limit
+    row = CallerSettings.model_validate(caller, strict=False)
+    return settings.model_copy(update={"callers": (row,)})
 
 
 def _assembly(settings: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `token_authority`. Until it is used, it imports pytest alone."""
+"""The pytest plugin: the fixture `token_authority`. Until its first use, it imports only pytest."""
 
 from collections.abc import Generator
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def token_authority() -> "Generator[FakeTokenAuthority]":
-    """A token authority for the whole run: its `target`, and `client()` or `async_client()`.
+    """A token authority for the whole run, with `target`, `client()` and `async_client()`.
 
-    Who stops it has to start it again.
+    A test that stops it must start it again.
     """
     from token_authority_testing.fake import FakeTokenAuthority  # noqa: PLC0415  # when used
 

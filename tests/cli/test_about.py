@@ -64,19 +64,20 @@ async def test_who_am_i() -> None:
         assert (ran.code, ran.err) == (0, "")
         assert ran.out == (
             "caller:   lessons\n"
-            "shown by: spiffe://example.org/lessons\n"
+            "identity: spiffe://example.org/lessons\n"
             "project:  classroom\n"
-            "limits:   200 per 1 second; 8 calls at once, batches of 200, requests of 1000 bytes\n"
+            "limits:   200 per 1 second; 8 concurrent calls, batches of 200, "
+            "requests of 1000 bytes\n"
             "server:   0.1.0, at 2023-11-14 22:13:20 UTC\n"
             "grant teach: rtc, rtm in classroom\n"
             "  roles:    publisher\n"
             "  channels: lesson-*\n"
             "  users:    uid:*\n"
             "  allow:    list_keys\n"
-            "  life:     1 m unless asked, at most 1 h, longer ones are refused\n"
+            "  ttl:      default 1 m, at most 1 h, longer ones are refused\n"
             "grant board: whiteboard.room in classroom\n"
             "  rooms:    r-*\n"
-            "  life:     at most 1 m, longer ones are cut down\n"
+            "  ttl:      at most 1 m, longer ones are reduced\n"
         )
         ran = await run("whoami", "--target", target, "--json")
     told = json.loads(ran.out)
@@ -95,11 +96,11 @@ async def test_the_keys() -> None:
         ran = await run("keys", "--target", target)
         assert (ran.code, ran.err) == (0, "")
         assert ran.out == (
-            "classroom: agora key new of App ID 970C: active, not to be removed\n"
-            "classroom: agora key old: verify_only, can be removed from 2023-11-14 23:13:20 UTC\n"
-            "p: whiteboard key a: verify_only, can be removed\n"
-            "p: whiteboard key b: disabled, tokens that never expire die with it\n"
-            "p: whiteboard key c: disabled, when it can be removed is not known\n"
+            "classroom: agora key new of App ID 970C: active, in use\n"
+            "classroom: agora key old: verify_only, can be deleted from 2023-11-14 23:13:20 UTC\n"
+            "p: whiteboard key a: verify_only, can be deleted\n"
+            "p: whiteboard key b: disabled, never to be deleted: tokens that never expire need it\n"
+            "p: whiteboard key c: disabled, deletion time unknown\n"
         )
         ran = await run("keys", "--project", "classroom", "--target", target, "--json")
     assert [key["key_id"] for key in json.loads(ran.out)["signing_keys"]] == ["new", "old", *"abc"]

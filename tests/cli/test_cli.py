@@ -123,7 +123,7 @@ async def test_no_server_is_code_7_in_one_line() -> None:
     [
         ("--ttl", "60", "write numbers with units"),
         ("--ttl", "-1s", "expected one argument"),
-        ("--ttl", "9" * 30 + "d", "longer than can be counted"),
+        ("--ttl", "9" * 30 + "d", "is too long"),
         ("--expire-time", "2030-01-31T18:00:00", "write a time with its zone"),
         ("--expire-time", "tomorrow", "write a time with its zone"),
         ("--role", "owner", "invalid choice"),
@@ -142,8 +142,8 @@ async def test_a_value_that_cannot_be_read_is_code_2(option: str, value: str, ad
     [
         ([], "--role is required, or --join-ttl"),
         (["--publish-audio-ttl", "1m"], "--join-ttl is required"),
-        (["--role", "publisher", "--join-ttl", "1m"], "--role gives every right a lifetime"),
-        (["--role", "publisher", "--rtm-ttl", "1m"], "--rtm-ttl goes with --rtm-user"),
+        (["--role", "publisher", "--join-ttl", "1m"], "--role cannot be combined with --join-ttl"),
+        (["--role", "publisher", "--rtm-ttl", "1m"], "--rtm-ttl requires --rtm-user"),
     ],
 )
 async def test_rights_that_do_not_fit_together_are_code_2(options: list[str], advice: str) -> None:
@@ -271,7 +271,7 @@ async def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Pa
             *command(), "check-config", path, stdout=full, stderr=subprocess.PIPE
         )
     _, stderr = await asyncio.wait_for(process.communicate(), 30)
-    assert stderr == b"token-authority: cannot write the answer: No space left on device\n"
+    assert stderr == b"token-authority: cannot write the output: No space left on device\n"
     assert process.returncode == 1
 
 

@@ -82,7 +82,7 @@ async def test_every_step_over_tls(tmp_path: Path) -> None:
         assert all(step["seconds"] >= 0 for step in steps.values())
         ran, steps = await doctor("--target", target)
         assert (ran.code, list(steps)[-1]) == (7, "tls")
-        assert "speaks TLS" in steps["tls"]["detail"]
+        assert "requires TLS" in steps["tls"]["detail"]
         assert "--ca" in steps["tls"]["advice"]
 
 
@@ -148,14 +148,14 @@ async def test_a_server_that_does_not_serve_yet() -> None:
     async with healthy(health_pb2.HealthCheckResponse.NOT_SERVING) as target:
         ran, steps = await doctor("--target", target)
     assert (ran.code, list(steps)[-1]) == (7, "health")
-    assert "does not serve" in steps["health"]["detail"]
+    assert "is not serving" in steps["health"]["detail"]
 
 
 async def test_a_server_that_is_something_else() -> None:
     async with healthy(SERVING) as target:
         ran, steps = await doctor("--target", target)
     assert (ran.code, list(steps)[-1]) == (1, "token")
-    assert "is there a token authority at" in steps["token"]["advice"]
+    assert "is a token authority and not older" in steps["token"]["advice"]
 
 
 @pytest.mark.parametrize("answer", [b"<!DOCTYPE HTML>\n<html>", b""], ids=["a page", "nothing"])
@@ -169,8 +169,8 @@ async def test_a_port_where_something_else_than_grpc_answers(answer: bytes) -> N
         port = other.sockets[0].getsockname()[1]
         ran, steps = await doctor("--target", f"127.0.0.1:{port}")
     assert (ran.code, list(steps)[-1]) == (7, "health")
-    assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, and not with gRPC"
-    assert steps["health"]["advice"] == "correct the port: is that admin_listen?"
+    assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, but not with gRPC"
+    assert steps["health"]["advice"] == "correct the port: it may be that of admin_listen"
 
 
 async def test_options_that_cannot_be_used_are_code_2() -> None:

@@ -124,5 +124,5 @@ async def test_the_help_for_a_kind_does_not_say_that_a_server_is_asked() -> None
     for command in COMMANDS:
         ran = await run("explain", "issue", command.name, "--help")
         text = " ".join(ran.out.split())
-        assert f"Say whether the caller would get {command.noun}. Asks no server." in text
-        assert "Ask a server" not in text
+        assert f"Show whether the caller would be issued {command.noun}." in text
+        assert "Issue a" not in text

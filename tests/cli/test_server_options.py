@@ -128,11 +128,14 @@ async def test_tls_a_client_certificate_and_a_key_by_options_and_by_environment(
     ("options", "problem"),
     [
         (["--target", "http://localhost:1"], "write HOST:PORT without http://"),
-        (["--target", "nowhere"], "write HOST:PORT"),
+        (["--target", "nowhere"], "has no port: write nowhere:50051, say"),
         (["--cert", "c.pem"], "--cert and --key"),
         (["--ca", "/nowhere/ca.pem"], "the ca file /nowhere/ca.pem cannot be read"),
         (["--token-file", "/nowhere/key"], "the API key file /nowhere/key cannot be read"),
-        (["--token-file", "key", "--target", "ta.example.com:1"], "would travel to"),
+        (
+            ["--token-file", "key", "--target", "ta.example.com:1"],
+            "sent to ta.example.com:1 in plaintext",
+        ),
         (["--timeout", "25h"], "at most a day"),
     ],
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from support import granting
 from support.clients import Either, answering
@@ -21,11 +22,12 @@ from token_authority_client import (
     InternalError,
     InvalidRequest,
     PermissionDenied,
+    RateLimited,
     RtmPermission,
     TokenRequest,
     prepare,
 )
-from token_authority_client._batches import MAX_BYTES, MAX_REQUESTS, split
+from token_authority_client._batches import MAX_BYTES, MAX_REQUESTS, Batch, take
 
 HOUR = timedelta(hours=1)
 
@@ -118,6 +120,15 @@ async def test_large_requests_travel_in_smaller_parts(either: Either, server: Ru
     assert len(batches(server)) == 4
 
 
+def split(requests: list[TokenRequest]) -> list[Batch]:
+    parts = list[Batch]()
+    sent = 0
+    while sent < len(requests):
+        parts.append(take(requests, sent, MAX_REQUESTS, "classroom", validate_only=False))
+        sent += len(parts[-1].message.requests)
+    return parts
+
+
 def test_no_part_is_larger_than_it_may_be_nor_smaller_than_it_need_be() -> None:
     middling = [prepare.issue_rtm_token(user_id="x" * 1100) for _ in range(1000)]
     requests = [
@@ -125,7 +136,7 @@ def test_no_part_is_larger_than_it_may_be_nor_smaller_than_it_need_be() -> None:
         *middling,
         *[large(seed) for seed in range(40)],
     ]
-    parts = list(split(requests, "classroom", validate_only=False))
+    parts = split(requests)
     sizes = [part.message.ByteSize() for part in parts]
     counts = [len(part.message.requests) for part in parts]
     assert max(sizes) <= MAX_BYTES
@@ -139,7 +150,7 @@ def test_no_part_is_larger_than_it_may_be_nor_smaller_than_it_need_be() -> None:
 
 def test_a_request_larger_than_a_part_travels_alone() -> None:
     huge = prepare.issue_rtm_token(user_id="x" * MAX_BYTES)
-    parts = split([rtc(), huge, rtc()], "", validate_only=False)
+    parts = split([rtc(), huge, rtc()])
     assert [len(part.message.requests) for part in parts] == [1, 1, 1]
 
 
@@ -158,7 +169,7 @@ async def test_errors_count_from_the_start_of_the_list(either: Either, server: R
     assert [violation.field for violation in error.violations] == fields
     assert error.metadata["fields"] == ",".join(fields)
     for words in (str(error), error.message, error.advice, error.metadata["advice"]):
-        assert "requests[503].rtc.uid must be from 1" in words
+        assert "requests[503].uid must be from 1" in words
         assert "requests[3]" not in words
     # What comes after it is not asked for.
     assert len(batches(server)) == 1 + 2
@@ -306,3 +317,69 @@ async def test_a_server_with_a_lower_limit_takes_parts_of_half_a_mebibyte() -> N
         AsyncTokenAuthorityClient(server.address) as client,
     ):
         assert len(await client.issue_many([large(seed) for seed in range(70)])) == 70
+
+
+async def test_chunk_size_is_the_most_requests_of_one_call(either: Either, server: Running) -> None:
+    assert len(await either.issue_many([rtc() for _ in range(7)], chunk_size=3)) == 7
+    assert len(batches(server)) == 3
+
+
+@pytest.mark.parametrize("size", [0, -1, 501, 2.0, True, "3"])
+async def test_a_chunk_size_out_of_range_is_refused(either: Either, size: Any) -> None:
+    with pytest.raises(InvalidRequest, match="chunk_size must be an integer from 1 to 500"):
+        await either.issue_many([rtc()], chunk_size=size)
+
+
+async def test_a_list_larger_than_the_rate_limit_is_split_and_then_rate_limited(
+    client_type: Any,
+) -> None:
+    who = granting.callers(granting.caller(granting.grant(), rate_limit="50/hour"))
+    async with running(who=who) as server:
+        either = Either(client_type(server.address))
+        assert (await either.get_authority_info()).limits.max_batch_size == 50
+        with pytest.raises(RateLimited) as caught:
+            await either.issue_many([rtc() for _ in range(150)])
+        assert caught.value.retry_after
+        await either.close()
+
+
+def refusing_more_than(max_batch: str, sizes: list[int]) -> Any:
+    """Answers batches; refuses those of more than five tokens, and names another maximum."""
+
+    async def call(encoded: bytes, context: Any) -> bytes:
+        count = len(BatchIssueTokensRequest.FromString(encoded).requests)
+        sizes.append(count)
+        if count > 5:
+            info = error_details_pb2.ErrorInfo(
+                reason="BATCH_EXCEEDS_LIMIT",
+                domain="token-authority",
+                metadata={"max_batch": max_batch},
+            )
+            status = status_pb2.Status(code=3, message="too many")
+            status.details.add().Pack(info)
+            metadata = (("grpc-status-details-bin", status.SerializeToString()),)
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too many", metadata)
+        tokens = [IssuedToken(token="7")] * count
+        return BatchIssueTokensResponse(issued_tokens=tokens).SerializeToString()
+
+    return call
+
+
+async def test_batches_are_no_larger_than_the_server_accepts(client_type: Any) -> None:
+    sizes = list[int]()
+    async with answering(refusing_more_than("5", sizes)) as target:
+        either = Either(client_type(target))
+        assert len(await either.issue_many([rtc()] * 12)) == 12
+        await either.close()
+    assert sizes == [12, 5, 5, 2]
+
+
+@pytest.mark.parametrize("max_batch", ["0", "12", "x", "", "-1"])
+async def test_a_maximum_that_would_not_help_is_not_tried(client_type: Any, max_batch: str) -> None:
+    sizes = list[int]()
+    async with answering(refusing_more_than(max_batch, sizes)) as target:
+        either = Either(client_type(target))
+        with pytest.raises(InvalidRequest, match="too many"):
+            await either.issue_many([rtc()] * 12)
+        await either.close()
+    assert sizes == [12]

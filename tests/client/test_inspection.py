@@ -241,6 +241,8 @@ async def test_an_empty_text_is_an_invalid_request(either: Either) -> None:
 
 async def test_an_issued_token_is_told_where_its_text_is(either: Either) -> None:
     issued = await either.issue_rtc_token(**RTC, project="classroom")
-    with pytest.raises(InvalidRequest, match=r"token must be text: pass issued\.token") as caught:
+    with pytest.raises(
+        InvalidRequest, match=r"token must be a str; got IssuedToken: pass issued\.token"
+    ) as caught:
         await either.inspect_token(issued)
     assert issued.token not in str(caught.value)

@@ -115,7 +115,7 @@ async def test_a_token_with_too_little_left_is_replaced(either: Either, server: 
     source = source_of(either, **RTC, ttl=timedelta(hours=1))
     await source.get(min_remaining=timedelta(minutes=59))
     assert issued(server) == 1
-    with pytest.raises(ValueError, match="ask for a longer ttl"):
+    with pytest.raises(ValueError, match="request a longer ttl"):
         await source.get(min_remaining=timedelta(hours=2))
     assert issued(server) == 2
 

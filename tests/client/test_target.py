@@ -1,5 +1,6 @@
 import pytest
 
+from token_authority_client import ConfigurationError
 from token_authority_client._target import parse
 
 
@@ -44,7 +45,7 @@ def test_targets(text: str, for_grpc: str, endpoints: list[str] | None, is_local
         ("http://localhost:50051", "write HOST:PORT without http://"),
         ("https://ta.example.com", "write HOST:PORT without https://"),
         ("grpc://localhost:50051", "write HOST:PORT without grpc://"),
-        ("localhost", "write HOST:PORT"),
+        ("localhost", "has no port: write localhost:50051, say"),
         ("localhost:", "write HOST:PORT"),
         ("localhost:0", "write HOST:PORT"),
         ("localhost:65536", "write HOST:PORT"),
@@ -55,10 +56,10 @@ def test_targets(text: str, for_grpc: str, endpoints: list[str] | None, is_local
         ("a:1,b:2", r"dns:///NAME:PORT"),
         ("127.0.0.1:1,[::1]:1", r"IPv4 addresses or IPv6 addresses"),
         ("unix:", "write unix:/PATH"),
-        ("dns:///ta.example.com", "write HOST:PORT"),
-        (50051, "must be text"),
+        ("dns:///ta.example.com", "has no port: write dns:///ta.example.com:50051, say"),
+        (50051, "must be a str; got int: write HOST:PORT"),
     ],
 )
 def test_what_is_no_target_is_told_what_is(text: str, advice: str) -> None:
-    with pytest.raises(ValueError, match=advice):
+    with pytest.raises(ConfigurationError, match=advice):
         parse(text)

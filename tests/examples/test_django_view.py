@@ -56,9 +56,30 @@ def test_a_channel_that_agora_does_not_allow_is_400() -> None:
     assert get("x" * 65, User(pk=7)).status_code == 400
 
 
-def test_no_server_is_503(token_authority: FakeTokenAuthority) -> None:
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [({"grants": [{"tokens": ["chat"], "users": ["*"]}]}, 403), ({"rate_limit": "1/hour"}, 429)],
+)
+def test_a_denial_and_a_rate_limit_are_4xx_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, options: Any, status: int
+) -> None:
+    with FakeTokenAuthority(**options) as authority:
+        monkeypatch.setenv("TOKEN_AUTHORITY_TARGET", authority.target)
+        get("lesson-1", User(pk=7))
+        answer = get("lesson-1", User(pk=7))
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert ("Retry-After" in answer.headers) == (status == 429)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert "no RTC token" in caplog.text
+
+
+def test_no_server_is_503(
+    token_authority: FakeTokenAuthority, caplog: pytest.LogCaptureFixture
+) -> None:
     token_authority.stop()
     try:
         assert get("lesson-1", User(pk=7)).status_code == 503
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert "nothing listens" in caplog.text
     finally:
         token_authority.start()

@@ -7,7 +7,13 @@ import pytest
 
 from examples.fastapi_endpoint import app, signed_in_uid, token_authority
 from support.decoding import decode
-from token_authority_client import PermissionDenied, RateLimited, TokenAuthorityError, Unavailable
+from token_authority_client import (
+    ConfigurationError,
+    PermissionDenied,
+    RateLimited,
+    TokenAuthorityError,
+    Unavailable,
+)
 from token_authority_testing.fake import FakeTokenAuthority
 
 
@@ -54,7 +60,11 @@ async def test_a_channel_that_agora_does_not_allow_is_400(browser: httpx.AsyncCl
     ],
 )
 async def test_a_refusal_is_a_status(
-    browser: httpx.AsyncClient, error: TokenAuthorityError, status: int, retry_after: str | None
+    browser: httpx.AsyncClient,
+    caplog: pytest.LogCaptureFixture,
+    error: TokenAuthorityError,
+    status: int,
+    retry_after: str | None,
 ) -> None:
     class Refusing:
         async def issue_rtc_token(self, **_: Any) -> None:
@@ -65,3 +75,17 @@ async def test_a_refusal_is_a_status(
     assert answer.status_code == status
     assert answer.headers.get("Retry-After") == retry_after
     assert answer.text == ""
+    (line,) = [record for record in caplog.records if "no RTC token" in record.getMessage()]
+    assert line.levelname == ("WARNING" if status < 500 else "ERROR")
+    assert f"secret [{error.code} " in line.getMessage()
+
+
+async def test_the_credential_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_AUTHORITY_TARGET", "ta.example.com:50051")
+    monkeypatch.setenv("TOKEN_AUTHORITY_TOKEN_FILE", "key.txt")
+    with pytest.raises(ConfigurationError, match="in plaintext"):
+        async with app.router.lifespan_context(app):
+            pass
+    monkeypatch.setenv("TOKEN_AUTHORITY_TLS", "1")
+    async with app.router.lifespan_context(app):
+        pass

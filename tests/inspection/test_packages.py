@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
-from token_authority_server.families import Moment
 
 from differential.drawing import Call
 from differential.node import Node, node
@@ -16,6 +15,7 @@ from inspection.tokens import DAY, HOUR, NOW, ROOM, inspect
 from inspection.trials import CHAT_UUID, uuid_1
 from support.installing import npm_install
 from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, CHANCE, NONCE, NOW_MS, SECRET_KEY
+from token_authority_server.families import Moment
 from token_authority_server.inspection import Inspection, Severity
 
 IDS: Final = [APP_ID, CERTIFICATE]

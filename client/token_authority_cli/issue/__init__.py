@@ -1,4 +1,4 @@
-"""`token-authority issue …`: asks a server for a token."""
+"""`token-authority issue …`: issues a token."""
 
 from importlib import import_module
 from typing import Any, Final
@@ -15,12 +15,12 @@ COMMANDS: Final[tuple[Command, ...]] = tuple(
 
 
 def add_commands(commands: Any) -> None:
-    """Adds `issue` with a command for each kind."""
+    """Adds `issue` with one command per family of tokens."""
     issue = commands.add_parser(
         "issue",
         help=HELP["issue"],
-        description="Ask a server for a token. The token goes to standard output, all else that "
-        "there is to know about it to standard error.",
+        description="Issue a token. The token is printed to standard output, everything else about "
+        "it to standard error.",
         allow_abbrev=False,
     )
     kinds = issue.add_subparsers(metavar="KIND", required=True)

@@ -19,7 +19,7 @@ _PACKAGE: Final = AccessTokenService.DESCRIPTOR.file.package
 
 
 def _members(message: Descriptor) -> str:
-    """Lists the members of a message as JSON spells them, those of our messages within."""
+    """Lists the members of a message with their JSON names, nested messages included."""
     found: dict[str, list[str]] = {}
     for field in message.fields:
         inner = field.message_type
@@ -31,7 +31,7 @@ def _members(message: Descriptor) -> str:
 
 
 def _services() -> Iterator[str]:
-    """Yields a paragraph for each service: its name and its members."""
+    """Yields a paragraph per service: its name and its members."""
     for service in AccessTokenService.DESCRIPTOR.fields:
         assert service.message_type
         text = f"  {service.json_name:<10} {_members(service.message_type)}".rstrip()
@@ -44,9 +44,9 @@ with its members:
 
 {services}
 
-Members with | between them exclude one another. Lifetimes are written like "3600s", enums in full
+Members separated by | exclude each other. Lifetimes are written like "3600s", enums in full
 like RTM_RESOURCE_TYPE_USER and RTM_ACCESS_READ; anyChannel, anyUser, app and services without
-members are {{}}. The options override what FILE says of project and end.
+members are {{}}. The options override the project and expiration in FILE.
 
 examples:
   token-authority issue access-token services.json --ttl 1h
@@ -64,18 +64,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file",
         metavar="FILE",
-        help="the services it is for, as JSON (see below); -: standard input",
+        help="the services as JSON (see below); -: standard input",
     )
     add_expiration(
         parser,
-        "1s to 24h; by default the longest lifetime in FILE, else 1h (24h for FPA alone)",
+        "1s to 24h; default: the longest lifetime in FILE, else 1h (24h for FPA alone)",
     )
 
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:
     message = _read(arguments)
     if message.validate_only:
-        _refuse(arguments, "leave validateOnly out, and say --validate-only")
+        _refuse(arguments, "remove validateOnly, and pass --validate-only")
     options: Any = prepare.issue_access_token(
         services=(),
         ttl=arguments.ttl,
@@ -83,7 +83,7 @@ def _request(arguments: argparse.Namespace) -> TokenRequest:
         project=arguments.project,
     ).message
     if options.WhichOneof("expiration"):
-        # Else a ttl in the file would be merged with this one.
+        # A ttl in the file would be merged with this one.
         message.ClearField("expiration")
     message.MergeFrom(options)
     return TokenRequest("IssueAccessToken", message)

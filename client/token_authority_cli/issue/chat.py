@@ -14,18 +14,16 @@ examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    subject = parser.add_argument_group("whom it is for").add_mutually_exclusive_group(
-        required=True
-    )
+    subject = parser.add_argument_group("subject").add_mutually_exclusive_group(required=True)
     subject.add_argument(
         "--user",
         metavar="ID",
         help="a user, by the Chat user ID: a-z, 0-9, _, - and .",
     )
     subject.add_argument(
-        "--app", action="store_true", help="the app, with all rights; for servers only"
+        "--app", action="store_true", help="the app, with full access; for servers only"
     )
-    add_expiration(parser, "1s to 24h; by default 1h")
+    add_expiration(parser, "1s to 24h; default 1h")
 
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:

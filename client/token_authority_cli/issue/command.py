@@ -1,4 +1,4 @@
-"""What the commands for the kinds of token have in common."""
+"""What the commands for the families of tokens have in common."""
 
 import argparse
 from collections.abc import Callable
@@ -16,28 +16,29 @@ class Command:
     """`token-authority issue NAME`."""
 
     name: str
+    """The command's name, e.g. `rtc`."""
     noun: str
     """What it issues, e.g. "an RTC token"."""
     epilog: str
     """Examples."""
     add_options: Callable[[argparse.ArgumentParser], None]
-    """Adds the options of this kind."""
+    """Adds the options of this family."""
     request: Callable[[argparse.Namespace], TokenRequest]
-    """Reads them."""
+    """Returns the request of the parsed options."""
 
     def add_to(self, kinds: Any) -> None:
-        """Adds the command; argparse keeps the type of its subparsers to itself."""
-        parser = self.add_request_to(kinds, f"Ask a server for {self.noun}.")
+        """Adds the command to argparse's subparsers, whose type is private."""
+        parser = self.add_request_to(kinds, f"Issue {self.noun}.")
         parser.add_argument(
             "--validate-only",
             action="store_true",
-            help="only say whether it would be issued, and why",
+            help="print whether the token would be issued, and why, without issuing it",
         )
         server_options.add_options(parser)
         parser.set_defaults(run=self._run)
 
     def add_request_to(self, kinds: Any, description: str) -> argparse.ArgumentParser:
-        """Adds the command with what to ask for, but not whom; `request` reads it."""
+        """Adds the command with the options of the request, but none of a server."""
         parser: argparse.ArgumentParser = kinds.add_parser(
             self.name,
             help=self.noun,
@@ -50,8 +51,8 @@ class Command:
             "--project",
             default="",
             metavar="NAME",
-            help="the project, as the server's configuration names it; by default the caller's "
-            "default project, or else the only one it has grants for",
+            help="the project's name on the server; default: the caller's default project, else "
+            "the only project it has grants for",
         )
         self.add_options(parser)
         parser.set_defaults(parser=parser)
@@ -68,15 +69,15 @@ class Command:
 
 
 def add_expiration(parser: argparse.ArgumentParser, limits: str) -> Any:
-    """Adds the options for the end of a token; returns their group, for more."""
-    end = parser.add_argument_group("when it ends").add_mutually_exclusive_group()
+    """Adds the options for the expiration; returns their group, to add more."""
+    end = parser.add_argument_group("expiration").add_mutually_exclusive_group()
     end.add_argument(
-        "--ttl", type=duration, metavar="TIME", help=f"after this long, like 90s or 1h30m: {limits}"
+        "--ttl", type=duration, metavar="TIME", help=f"the lifetime, e.g. 90s or 1h30m: {limits}"
     )
     end.add_argument(
         "--expire-time",
         type=moment,
         metavar="WHEN",
-        help="or at this time, like 2030-01-31T18:00:00Z",
+        help="or the expiration time, e.g. 2030-01-31T18:00:00Z",
     )
     return end

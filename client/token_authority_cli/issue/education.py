@@ -8,7 +8,7 @@ from token_authority_cli.issue.command import Command, add_expiration
 from token_authority_client import TokenRequest, prepare
 
 _EPILOG: Final = """\
-A token for a user in a room logs in to RTM and Chat too.
+A token for a user in a room also logs in to RTM and Chat.
 
 examples:
   token-authority issue education --user alice --room lesson-1 --role 1
@@ -18,30 +18,34 @@ examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    subject = parser.add_argument_group("whom it is for")
+    subject = parser.add_argument_group("subject")
     subject.add_argument("--user", metavar="UUID", help="a user")
-    subject.add_argument("--room", metavar="UUID", help="in this room; with --user and --role")
+    subject.add_argument(
+        "--room", metavar="UUID", help="the user's room; requires --user and --role"
+    )
     subject.add_argument(
         "--role",
         type=integer,
         metavar="N",
-        help="the user's role in the room, 0 to 32767, as the classroom's client knows it",
+        help="the user's role in the room, 0 to 32767, as the classroom's client defines it",
     )
     subject.add_argument(
-        "--app", action="store_true", help="or the app, with all rights; for servers only"
+        "--app", action="store_true", help="or the app, with full access; for servers only"
     )
-    add_expiration(parser, "1s to 24h; by default 1h")
+    add_expiration(parser, "1s to 24h; default 1h")
 
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:
     error = arguments.parser.error
     in_room = [arguments.room is not None, arguments.role is not None]
     if arguments.app and (arguments.user is not None or any(in_room)):
-        error("--app stands alone: leave --user, --room and --role out")
+        error("--app cannot be combined with --user, --room or --role")
     if not arguments.app and arguments.user is None:
-        error("--user is required, or --app")
+        error("--user or --app is required")
     if any(in_room) and not all(in_room):
-        error("--room and --role go together: give both, or neither for a user outside any room")
+        error(
+            "--room and --role require each other: pass both, or neither for a user outside rooms"
+        )
     return prepare.issue_education_token(
         user_uuid=arguments.user,
         room_uuid=arguments.room,

@@ -17,37 +17,46 @@ examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    channel = parser.add_argument_group("where it works").add_mutually_exclusive_group(
-        required=True
+    channel = parser.add_argument_group("channel").add_mutually_exclusive_group(required=True)
+    channel.add_argument(
+        "--channel", metavar="NAME", help="the channel's name, exactly as the client joins it"
     )
-    channel.add_argument("--channel", metavar="NAME", help="one channel, as the client spells it")
-    channel.add_argument("--any-channel", action="store_true", help="every channel; 007 only")
-    user = parser.add_argument_group("whom it is for").add_mutually_exclusive_group(required=True)
-    user.add_argument("--uid", type=integer, metavar="N", help="an integer uid, 1 to 4294967295")
-    user.add_argument("--user-account", metavar="NAME", help="a string user account")
-    user.add_argument("--any-user", action="store_true", help="whoever holds it")
+    channel.add_argument(
+        "--any-channel", action="store_true", help="a wildcard for all channels; 007 only"
+    )
+    user = parser.add_argument_group("user").add_mutually_exclusive_group(required=True)
+    user.add_argument(
+        "--uid", type=integer, metavar="N", help="the user's integer uid, 1 to 4294967295"
+    )
+    user.add_argument("--user-account", metavar="NAME", help="the user's string account")
+    user.add_argument("--any-user", action="store_true", help="a wildcard for all users")
     _add_rights(parser)
-    add_expiration(parser, "1s to 24h; by default the longest right, else 1h")
-    parser.add_argument("--format", choices=("006", "007"), help="how to encode it; default 007")
+    add_expiration(parser, "1s to 24h; default: the longest privilege, else 1h")
+    parser.add_argument("--format", choices=("006", "007"), help="the token's format; default 007")
 
 
 def _add_rights(parser: argparse.ArgumentParser) -> None:
-    rights = parser.add_argument_group("what its holder may do")
+    rights = parser.add_argument_group("privileges")
     rights.add_argument(
         "--role",
         choices=("publisher", "subscriber"),
-        help="publisher joins and publishes, subscriber joins",
+        help="a publisher may join and publish, a subscriber may join",
     )
     for right in ("join", "publish-audio", "publish-video", "publish-data"):
         rights.add_argument(
             f"--{right}-ttl",
             type=duration,
             metavar="TIME",
-            help=f"or, without --role: may {right.replace('-', ' ')} for this long, 1s to 24h",
+            help=f"or, without --role: how long the user may {right.replace('-', ' ')}, 1s to 24h",
         )
-    rights.add_argument("--rtm-user", metavar="ID", help="may log in to RTM as this user; 007 only")
     rights.add_argument(
-        "--rtm-ttl", type=duration, metavar="TIME", help="for this long; by default as the token"
+        "--rtm-user", metavar="ID", help="the RTM user that may log in with the token; 007 only"
+    )
+    rights.add_argument(
+        "--rtm-ttl",
+        type=duration,
+        metavar="TIME",
+        help="the lifetime of the RTM login; default: the token's",
     )
 
 
@@ -78,12 +87,14 @@ def _privileges(arguments: argparse.Namespace) -> RtcPrivileges | None:
     }
     if all(ttl is None for ttl in ttls.values()):
         if arguments.role is None:
-            error("--role is required, or --join-ttl for rights with lifetimes of their own")
+            error("--role is required, or --join-ttl for separate lifetimes")
         return None
     if arguments.role is not None:
-        error("--role gives every right a lifetime: leave it out, or the --…-ttl options")
+        error(
+            "--role cannot be combined with --join-ttl and --publish-…-ttl: pass one or the others"
+        )
     if arguments.join_ttl is None:
-        error("--join-ttl is required: without the right to join no other is of use")
+        error("--join-ttl is required: a user who cannot join cannot publish")
     return RtcPrivileges(**ttls)
 
 
@@ -91,7 +102,7 @@ def _rtm_login(arguments: argparse.Namespace) -> RtmLogin | None:
     if arguments.rtm_user is not None:
         return RtmLogin(arguments.rtm_user, arguments.rtm_ttl)
     if arguments.rtm_ttl is not None:
-        arguments.parser.error("--rtm-ttl goes with --rtm-user")
+        arguments.parser.error("--rtm-ttl requires --rtm-user")
     return None
 
 

@@ -5,14 +5,19 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, get_args
 
 from token_authority_cli.issue.command import Command, add_expiration
-from token_authority_client import RtmPermission, TokenRequest, prepare
-from token_authority_client._values import RtmAccess, RtmResourceType
+from token_authority_client import (
+    RtmAccess,
+    RtmPermission,
+    RtmResourceType,
+    TokenRequest,
+    prepare,
+)
 
 _ACCESSES: Final[dict[str, RtmAccess]] = {name: name for name in get_args(RtmAccess)}
 _TYPES: Final[dict[str, RtmResourceType]] = {name: name for name in get_args(RtmResourceType)}
 
 _EPILOG: Final = f"""\
-Without --allow the user reaches whatever the project allows any user. With it, only what it names:
+Without --allow the user may access what the project allows; with it, only these resources:
 ACCESS is one of {", ".join(_ACCESSES)};
 TYPE is one of {", ".join(_TYPES)}.
 
@@ -32,7 +37,7 @@ class _Allowed(NamedTuple):
 
 
 def _allowed(text: str) -> _Allowed:
-    """Reads "read:message_channel:lobby"; the name may have colons of its own."""
+    """Parses "read:message_channel:lobby"; the name may contain colons."""
     access, _, rest = text.partition(":")
     resource_type, colon, name = rest.partition(":")
     if access not in _ACCESSES:
@@ -46,17 +51,17 @@ def _allowed(text: str) -> _Allowed:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, metavar="ID", help="the RTM user who logs in")
-    reach = parser.add_argument_group("what the user may reach").add_mutually_exclusive_group()
+    reach = parser.add_argument_group("resource permissions").add_mutually_exclusive_group()
     reach.add_argument(
         "--allow",
         action="append",
         type=_allowed,
         metavar="ACCESS:TYPE:NAME",
-        help="a resource, like read:message_channel:lobby; any number of times; 007 only",
+        help="a resource, e.g. read:message_channel:lobby; repeatable; 007 only",
     )
     reach.add_argument("--allow-nothing", action="store_true", help="no resource; 007 only")
-    add_expiration(parser, "1s to 24h; by default 1h")
-    parser.add_argument("--format", choices=("006", "007"), help="how to encode it; default 007")
+    add_expiration(parser, "1s to 24h; default 1h")
+    parser.add_argument("--format", choices=("006", "007"), help="the token's format; default 007")
 
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:
@@ -72,7 +77,7 @@ def _request(arguments: argparse.Namespace) -> TokenRequest:
 
 
 def _permissions(allowed: Iterable[_Allowed]) -> list[RtmPermission]:
-    """Puts the resources of one access and type into one permission, as the contract wants it."""
+    """Groups the resources by access and type, as the contract requires."""
     names: dict[tuple[RtmAccess, RtmResourceType], list[str]] = {}
     for one in allowed:
         names.setdefault((one.access, one.resource_type), []).append(one.name)

@@ -1,4 +1,4 @@
-"""A token, or a decision about one, for people."""
+"""Prints tokens and decisions as text."""
 
 from token_authority_cli.arguments import in_words
 from token_authority_cli.output import at, print_lines
@@ -8,7 +8,7 @@ Answer = IssuedToken | Decision
 
 
 def show(answer: Answer) -> None:
-    """Prints the token alone to standard output, so that a shell can take it."""
+    """Prints only the token to standard output, so that a shell can capture it."""
     if isinstance(answer, IssuedToken):
         print(answer.token, flush=True)
         print_lines(_about(answer))

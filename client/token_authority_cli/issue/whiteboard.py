@@ -14,18 +14,22 @@ examples:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    scope = parser.add_argument_group("what it opens").add_mutually_exclusive_group(required=True)
+    scope = parser.add_argument_group("scope").add_mutually_exclusive_group(required=True)
     scope.add_argument("--room", metavar="UUID", help="one room")
     scope.add_argument("--task", metavar="UUID", help="one file-conversion task")
-    scope.add_argument("--sdk", action="store_true", help="everything; for servers only")
+    scope.add_argument("--sdk", action="store_true", help="all rooms and tasks; for servers only")
     parser.add_argument(
         "--role",
         required=True,
         choices=("admin", "writer", "reader"),
-        help="what its holder may do: admin everything, writer draw, reader watch",
+        help="the role: an admin may do everything, a writer draw, a reader watch",
     )
-    end = add_expiration(parser, "1ms to 3650d; by default 1h")
-    end.add_argument("--non-expiring", action="store_true", help="never: as long as the key pair")
+    end = add_expiration(parser, "1ms to 3650d; default 1h")
+    end.add_argument(
+        "--non-expiring",
+        action="store_true",
+        help="never: valid as long as the key pair that signed it",
+    )
 
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:

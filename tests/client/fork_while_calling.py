@@ -1,0 +1,75 @@
+"""Forks twenty times while eight threads are in calls; the children report in exit codes.
+
+Usage: fork_while_calling.py TARGET
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from token_authority_client import ClientClosed, TokenAuthorityClient
+
+LIMIT_SECONDS = 5
+
+
+def call_until(client: TokenAuthorityClient, stop: threading.Event) -> None:
+    while not stop.is_set():
+        client.issue_chat_token(app=True)
+
+
+def refused_at_once(client: TokenAuthorityClient) -> bool:
+    started = time.monotonic()
+    try:
+        client.issue_chat_token(app=True)
+    except ClientClosed as error:
+        return error.reason == "PROCESS_FORKED" and time.monotonic() - started < 1
+    return False
+
+
+def child(client: TokenAuthorityClient, target: str, number: int) -> int:
+    # SIGALRM ends a child that hangs.
+    signal.alarm(LIMIT_SECONDS)
+    with client, TokenAuthorityClient(target) as another:
+        ok = refused_at_once(client) and refused_at_once(another)
+        try:
+            client.token_source_of_the_parent.get()  # type: ignore[attr-defined]
+        except ClientClosed as error:
+            ok = ok and error.reason == "PROCESS_FORKED"
+        else:
+            ok = False
+    code = 0 if ok else 3
+    if number % 2:
+        os._exit(code)
+    return code
+
+
+def main() -> int:
+    target = sys.argv[1]
+    client = TokenAuthorityClient(target)
+    source = client.chat_token_source(app=True)
+    source.get()
+    client.token_source_of_the_parent = source  # type: ignore[attr-defined]
+    stop = threading.Event()
+    threads = [threading.Thread(target=call_until, args=(client, stop)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    codes = list[int]()
+    for number in range(20):
+        pid = os.fork()
+        if pid == 0:
+            return child(client, target, number)
+        codes.append(os.waitpid(pid, 0)[1])
+    client.issue_chat_token(app=True)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    client.close()
+    print(codes)  # noqa: T201
+    return 0 if codes == [0] * 20 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The public names: what the package exports, and that users and the command line need no more."""
+
+import asyncio
+import dataclasses
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import token_authority_client
+from support.clients import CLIENTS
+from support.serving import running
+from token_authority_client import (
+    AsyncTokenSource,
+    IssuedToken,
+    TokenAuthorityClient,
+    TokenSource,
+    prepare,
+)
+
+CLIENT = Path(__file__).parents[2] / "client"
+NAMES = """
+    AccessTokenService Advisory ApiKeyFile AsyncTokenAuthorityClient AsyncTokenDecisions
+    AsyncTokenSource AuthorityInfo CallerLimits ChatService ClientClosed ConfigurationError
+    ConnectionCheck ConvoAiService Credential DEFAULT_TARGET DeadlineExceeded Decision DecodedField
+    EducationService FailedPrecondition FcdnService FieldViolation Finding FpaService Grant
+    Inspection InternalError InvalidRequest IssuedToken JwtFile LocalInspector PermissionDenied
+    RateLimited ResourceExhausted Rtm2Service RtcPrivileges RtcService RtmAccess RtmLogin
+    RtmPermission RtmResourceType RtmService ServerSettings Signature SigningKey StreamingService
+    SttService Tls TokenAuthorityClient TokenAuthorityError TokenDecisions TokenRequest
+    TokenRequests TokenSource TooManyInFlight Unauthenticated Unavailable Unimplemented prepare
+"""
+
+
+def test_the_exported_names_are_these() -> None:
+    assert sorted(token_authority_client.__all__) == sorted(NAMES.split())
+    for name in token_authority_client.__all__:
+        assert hasattr(token_authority_client, name)
+
+
+def test_every_module_of_the_client_is_private() -> None:
+    modules = [path.stem for path in (CLIENT / "token_authority_client").glob("*.py")]
+    assert len(modules) > 20
+    assert [name for name in modules if not name.startswith("_")] == []
+
+
+def test_nobody_else_imports_private_modules() -> None:
+    sources = [
+        path
+        for folder in ("token_authority_cli", "examples", "../server/token_authority_testing")
+        for path in (CLIENT / folder).rglob("*.py")
+    ]
+    assert len(sources) > 20
+    private = re.compile(r"token_authority_client(\._| import (\w+, )*_)")
+    assert [path.name for path in sources if private.search(path.read_text())] == []
+
+
+def test_public_classes_are_shown_where_they_are_imported_from() -> None:
+    for name in token_authority_client.__all__:
+        value = getattr(token_authority_client, name)
+        if inspect.isclass(value):
+            assert value.__module__ == "token_authority_client"
+
+
+DATACLASSES = [
+    value
+    for name in token_authority_client.__all__
+    if dataclasses.is_dataclass(value := getattr(token_authority_client, name))
+]
+
+
+@pytest.mark.parametrize("value", DATACLASSES, ids=lambda value: value.__name__)
+def test_every_attribute_of_a_public_dataclass_is_documented(value: Any) -> None:
+    source = "".join(
+        [path.read_text() for path in (CLIENT / "token_authority_client").glob("*.py")]
+    )
+    for base in value.__mro__[:-1]:
+        body = source.partition(f"\nclass {base.__name__}")[2].partition("\n\n\n")[0]
+        for name in inspect.get_annotations(base):
+            assert re.search(rf'^    {name}: .+\n    """\w', body, re.MULTILINE), name
+
+
+def test_methods_show_concrete_types() -> None:
+    for client in CLIENTS:
+        is_async = client is not TokenAuthorityClient
+        for name in dir(prepare):
+            if not name.startswith("issue_"):
+                continue
+            issued = inspect.signature(getattr(client, name)).return_annotation
+            if is_async:
+                assert issued.__args__[2] is IssuedToken
+            else:
+                assert issued is IssuedToken
+            noun = name.removeprefix("issue_").removesuffix("_token")
+            source = inspect.signature(getattr(client, f"{noun}_token_source"))
+            assert source.return_annotation is (AsyncTokenSource if is_async else TokenSource)
+            assert list(source.parameters) == list(
+                inspect.signature(getattr(client, name)).parameters
+            )
+        for name, method in inspect.getmembers(client, inspect.isfunction):
+            if not name.startswith("_"):
+                assert "~" not in str(inspect.signature(method))
+                assert "+" not in str(inspect.signature(method))
+
+
+async def test_a_call_passes_at_most_five_files_on_its_way_to_the_wire(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Other tests of this process trace.
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
+    async with running() as server:
+        files = set[str]()
+
+        def note(frame: Any, event: str, _: Any) -> None:
+            path = Path(frame.f_code.co_filename)
+            if event == "call" and path.parent.name == "token_authority_client":
+                files.add(path.name)
+
+        def call() -> None:
+            with TokenAuthorityClient(server.address) as client:
+                request: dict[str, Any] = {"channel": "c", "uid": 7, "project": "classroom"}
+                client.issue_rtc_token(**request, role="publisher")
+                # Responses are read after the wire.
+                before = client._mode.one
+                client._mode = dataclasses.replace(client._mode, one=lambda _: sys.setprofile(None))
+                sys.setprofile(note)
+                try:
+                    client.issue_rtc_token(**request, role="publisher")
+                finally:
+                    sys.setprofile(None)
+                    client._mode = dataclasses.replace(client._mode, one=before)
+
+        await asyncio.to_thread(call)
+    assert files == {
+        "_requests.py",
+        "_message_builder.py",
+        "_token_methods.py",
+        "_connection.py",
+        "_security.py",
+    }
