@@ -19,7 +19,7 @@ from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 
 PAGE: Final = (ROOT / "SECURITY.md").read_text()
 NAMED: Final = re.findall(r"`(tests/[\w/.]+::\w+)`", PAGE)
-COMMANDS: Final = re.findall(r"^\$ token-authority (.+)$", PAGE, re.MULTILINE)
+COMMANDS: Final = re.findall(r"^ *\$ token-authority (.+)$", PAGE, re.MULTILINE)
 VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 
 
