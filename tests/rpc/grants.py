@@ -69,7 +69,7 @@ class Sample:
         for dimension in TOKEN_DIMENSIONS:
             for value in dict.fromkeys(self.values(dimension)):
                 others = tuple(one for one in self.values(dimension) if one != value)
-                changes = {dimension: (*others, "uid:99")}
+                changes = {dimension: (*others, "uid:99" if dimension == "users" else "other-99")}
                 yield Denial(self, dimension, changes, "GRANT_MISSING", f"'{value}'")
         for allowance in self.allow:
             others = tuple(name for name in granting.ALL_ALLOWANCES if name != allowance)
