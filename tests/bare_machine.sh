@@ -34,12 +34,14 @@ root=$BARE_MACHINE_ROOT
 home=$root/home/builder
 
 echo "==> $suite with $python, python3-venv, make, git and ca-certificates in $root"
+# The archive that this machine installs from.
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | head -n 1)}
 # debootstrap wants a file system that permits devices; newer suites share the script of sid.
 mount --bind -o dev,exec "$root" "$root"
 script=/usr/share/debootstrap/scripts/$suite
 [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
 debootstrap --variant=minbase --include="$python,$python-venv,make,git,ca-certificates" \
-    "$suite" "$root" "${MIRROR:-http://deb.debian.org/debian}" "$script" >"$root.log" || {
+    "$suite" "$root" "$mirror" "$script" >"$root.log" || {
     tail -n 20 "$root.log" >&2
     exit 1
 }
