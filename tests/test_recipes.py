@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,11 +22,8 @@ from support.serving import CONFIG, serving, write_config
 
 ROOT: Final = Path(__file__).parents[1]
 ADDRESS: Final = "127.0.0.1:50051"
-HELPER, *RECIPES = re.split(
-    r"^## ",
-    (ROOT / "client/RECIPES.md").read_text().split("## The REST helper\n")[1],
-    flags=re.MULTILINE,
-)
+TEXT: Final = (ROOT / "client/RECIPES.md").read_text()
+HELPER, *RECIPES = re.split(r"^## ", TEXT.split("## The REST helper\n")[1], flags=re.MULTILINE)
 TITLES: Final = [recipe.partition("\n")[0] for recipe in RECIPES]
 PROJECT: Final = CONFIG.partition("[[callers]]")[0]
 CREDENTIALS: Final = {"AGORA_CUSTOMER_ID": "id", "AGORA_CUSTOMER_SECRET": "secret"}
@@ -86,6 +84,7 @@ async def cook(title: str, folder: Path) -> tuple[str, Agora]:
     config = write_config(folder, PROJECT + caller)
     with rest_api() as agora:
         local = re.sub(r"https://[\w.-]+", agora.url, code)
+        assert set(re.findall(r"https?://([\w.-]+)", local)) <= {"127.0.0.1"}
         async with serving("--config", str(config)) as server:
             printed = await run(
                 sys.executable,
@@ -111,6 +110,11 @@ async def test_a_recipe_prints_what_it_shows_with_the_grant_beside_it(
     printed, _ = await cook(title, tmp_path)
     (shown,) = blocks("text", RECIPES[TITLES.index(title)])
     assert shape(printed) == shown
+
+
+def test_every_python_block_is_a_recipe_or_the_helper() -> None:
+    assert "".join(blocks("python", *RECIPES)).count(ADDRESS) == len(RECIPES)
+    assert len(blocks("python", TEXT)) == len(RECIPES) + 1
 
 
 def test_each_grant_shows_a_request_that_it_refuses() -> None:
@@ -159,6 +163,12 @@ async def test_a_signaling_user_gets_permissions_and_a_stream_channel(tmp_path: 
     tokens = json.loads(printed)
     (service,) = decode(tokens["login"]).fields["services"]
     assert (service["type"], service["user_id"]) == (8, "alice")
+    read, write = 0, 1
+    messages, streams = 0, 1
+    assert service["permissions"] == {
+        messages: {read: ["lesson-1", "news"], write: ["lesson-1"]},
+        streams: {write: ["lesson-1"]},
+    }
     assert rtc(tokens["join"]) == ("lesson-1", "alice", {1, 2, 3, 4})
 
 
@@ -169,3 +179,4 @@ async def test_a_whiteboard_call_is_made_with_a_token_of_seconds(tmp_path: Path)
     sdk, room = (decode(token).fields for token in (headers["token"], json.loads(printed)["token"]))
     assert (sdk["role"], room["role"], room["uuid"]) == ("1", "2", ROOM)
     assert headers["token"].startswith("NETLESSSDK_")
+    assert 0 < int(sdk["expireAt"]) - int(time.time() * 1000) <= 30_000
