@@ -1,17 +1,14 @@
 """The documents are true: their commands run and print what they show."""
 
 import ast
-import asyncio
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from support.decoding import decode
-from support.documents import dangling, documents
+from support.documents import blocks, dangling, documents, run, section, shape
 from support.ports import free_port
 from support.serving import command, serving
 from token_authority_cli.commands import EXIT_CODES
@@ -27,41 +24,9 @@ ADDRESS = "127.0.0.1:50051"
 TLS_ADDRESS = "localhost:50051"
 
 
-def blocks(language: str, *texts: str) -> list[str]:
-    return [
-        block
-        for text in texts
-        for block in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    ]
-
-
-def section(text: str, title: str) -> str:
-    """The text under a heading, up to the next one."""
-    return re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
-
-
 EXAMPLES = [block for block in blocks("python", README, CLIENT) if ADDRESS in block]
 """Those that call a development server. Each is followed by its output."""
 OUTPUTS = blocks("text", README, CLIENT)
-
-
-def shape(text: str) -> str:
-    """Blots out what differs from run to run: tokens, ids, times."""
-    text = re.sub(r"007eJ[\w+/=]+", "007…", text)
-    text = re.sub(r"\b[0-9a-f]{32}\b", "…", text)
-    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "…", text)
-
-
-async def run(*arguments: str, **environment: str) -> str:
-    """Runs a command; returns what a terminal would show."""
-    process = await asyncio.create_subprocess_exec(
-        *arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **environment},
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
-    return output.decode()
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))

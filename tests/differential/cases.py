@@ -1,4 +1,4 @@
-"""Random valid requests of every kind, each with what makes the same token in Agora's packages."""
+"""Random valid requests of every family, each with the equivalent call of Agora's packages."""
 
 import hashlib
 from typing import Any

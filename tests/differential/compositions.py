@@ -1,4 +1,4 @@
-"""Random tokens of any composition, beside what makes the same in Agora's packages."""
+"""Random compositions of services, each with the equivalent call of Agora's packages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ServiceAccess:
-    """One entry of `services`, and the same in Agora's words once the token's life is known."""
+    """One entry of `services`, and a function from the token's lifetime to Agora's equivalent."""
 
     fields: dict[str, Any]
     row: Callable[[int], Row]
@@ -120,7 +120,7 @@ BARE: SearchStrategy[ServiceAccess] = st.sampled_from(
 
 @st.composite
 def composition(draw: DrawFn, moment: Moment) -> Case:
-    """Any parts, in any order, some of them twice."""
+    """Draws any services in any order, with duplicates."""
     parts = draw(
         st.lists(
             st.one_of(channelled(), login(), chat(), education(), BARE), min_size=1, max_size=6
@@ -136,7 +136,7 @@ def composition(draw: DrawFn, moment: Moment) -> Case:
 
 @st.composite
 def agent(draw: DrawFn, moment: Moment) -> Case:
-    """What Agora's builders for Conversational AI and speech to text make."""
+    """Draws the compositions of Agora's builders for Conversational AI and speech to text."""
     (channel, channel_text), (user, user_text) = draw(PLACES)
     role, number = draw(ROLES)
     values = draw(st.tuples(TTLS, TTLS, TTLS, TTLS))
@@ -159,5 +159,5 @@ FPA = Case({"services": [{"fpa": {}}]}, Call("007.FpaTokenBuilder.buildToken", I
 
 
 def access_token(moment: Moment) -> SearchStrategy[Case]:
-    """Any composition, and those that Agora has builders for."""
+    """Draws any composition, and those that Agora has builders for."""
     return composition(moment) | agent(moment) | st.just(FPA)

@@ -1,4 +1,4 @@
-"""Prints the seed of a run, by which it can be repeated."""
+"""Prints the seed of a run, so that the run can be repeated."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What random requests are made of: text, times, users, and how Agora's packages are called."""
+"""Strategies for parts of random requests, and calls of Agora's packages."""
 
 import os
 import secrets
@@ -31,16 +31,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and the same in Agora's words."""
+    """A request, and the equivalent call of Agora's packages."""
 
     request: dict[str, Any]
     call: Call
     flawed: Call | None = None
-    """Agora's own builder, where it is wrong and `call` restates what its other languages do."""
+    """Agora's builder if it has a defect; `call` then does what its other languages do."""
 
 
 def service(name: str, args: list[Any], privileges: dict[int, int], **more: int) -> dict[str, Any]:
-    """One service of `raw.token.services007`."""
+    """Returns one service for `raw.token.services007`."""
     return {"service": name, "args": args, "privileges": privileges, **more}
 
 
@@ -49,7 +49,7 @@ def raw(life: int, *services: dict[str, Any]) -> Call:
 
 
 def text(alphabet: str, longest: int) -> SearchStrategy[str]:
-    """Text of 1 to `longest` characters, the longest too."""
+    """Returns a strategy for texts of 1 to `longest` characters that draws the longest often."""
     usual = st.text(alphabet, min_size=1, max_size=longest)
     return usual | st.text(alphabet, min_size=longest, max_size=longest)
 
@@ -75,7 +75,7 @@ def ends(
     longest: int = DAY,
     unit_ms: int = 1000,
 ) -> tuple[dict[str, Any], int]:
-    """An expiration and how many units of life it means; `unset` is what none means."""
+    """Draws an expiration and the lifetime that it means, in units; `unset` if it is not set."""
     way = draw(st.sampled_from(["unset", "ttl", "expire_time"]))
     if way == "unset":
         return {}, unset
@@ -83,7 +83,7 @@ def ends(
     ms = life * unit_ms
     if way == "ttl":
         return {"ttl": Duration(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)}, life
-    # Anywhere in the unit that is floored to it, but a whole unit after now.
+    # Any time that is rounded down to this unit, but at least one unit after now.
     end_ms = now_ms // unit_ms * unit_ms + ms
     nanos = draw(st.integers(now_ms % unit_ms * 1_000_000, unit_ms * 1_000_000 - 1))
     total = end_ms * 1_000_000 + nanos
@@ -91,13 +91,13 @@ def ends(
 
 
 def lifetimes(names: tuple[str, ...], values: tuple[int | None, ...]) -> dict[str, Duration]:
-    """The fields of the rights that are granted."""
+    """Returns the fields of the granted privileges."""
     pairs = zip(names, values, strict=True)
     return {name: Duration(seconds=value) for name, value in pairs if value is not None}
 
 
 def granted(values: tuple[int | None, ...]) -> dict[int, int]:
-    """The same in Agora's numbers."""
+    """Returns the granted privileges by Agora's numbers."""
     return {right: value for right, value in enumerate(values, start=1) if value is not None}
 
 
@@ -128,9 +128,9 @@ ACCESSES = {rtm_pb2.RTM_ACCESS_READ: 0, rtm_pb2.RTM_ACCESS_WRITE: 1}
 
 @st.composite
 def permissions(draw: DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """RTM permissions, in our words and in Agora's."""
+    """Draws RTM permissions as our fields and as Agora's arguments."""
     pairs = st.tuples(st.sampled_from([*RESOURCE_TYPES]), st.sampled_from([*ACCESSES]))
-    # Any text: these names have no rules but their length.
+    # Any text: only the length of these names is restricted.
     names = st.lists(st.text(min_size=1, max_size=20), max_size=3)
     rows = draw(st.lists(st.tuples(pairs, names), max_size=5, unique_by=lambda row: row[0]))
     ours = [

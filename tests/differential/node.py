@@ -1,4 +1,4 @@
-"""Agora's official packages, in a Node.js process that stays."""
+"""Agora's official packages in a long-running Node.js process."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ class Node:
         self._stdin, self._stdout = process.stdin, process.stdout
 
     async def build(self, call: Call, moment: Moment) -> str:
-        """Returns the token that a call makes at a moment."""
+        """Returns the token that a call builds with the clock and random values of a moment."""
         line = {
             "now_ms": moment.now_ms,
             "salt": moment.salt,
@@ -32,7 +32,7 @@ class Node:
         answer = json.loads(await asyncio.wait_for(self._stdout.readline(), 30))
         assert "token" in answer, answer
         token: str = answer["token"]
-        # What Agora's JavaScript returns for arguments that it does not like.
+        # Agora's JavaScript returns "" for invalid arguments.
         assert token
         return token
 
@@ -47,5 +47,5 @@ async def node() -> AsyncGenerator[Node]:
     try:
         yield Node(process)
     finally:
-        # At the end of its input it ends.
+        # The process exits at the end of its input.
         await asyncio.wait_for(process.communicate(b""), 30)

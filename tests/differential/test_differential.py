@@ -1,7 +1,7 @@
-"""Random valid requests, through our server and through Agora's official npm packages.
+"""Our server and Agora's official npm packages build the same tokens for random valid requests.
 
-Both get the same clock, salt and nonce and must make the same token: the same text, or for 007,
-whose compression is not portable, the same bytes under it.
+Both use the same clock, salt and nonce. The texts must be equal; for 007, whose compression is not
+portable, the inflated bytes.
 
     DIFFERENTIAL_SEED=… .venv/bin/pytest tests/differential
 
@@ -44,11 +44,11 @@ PLAN: Final[Mapping[str, tuple[int, Drawn]]] = {
     "education": (250, cases.education),
     "access_token": (400, access_token),
 }
-"""How many different cases of each kind, and how they are drawn."""
+"""The number of different cases of each family, and their strategy."""
 
 
 class Pinned(Moments):
-    """The clock and random bytes of the case at hand."""
+    """The clock and random bytes of the current case."""
 
     moment = Moment(NOW_MS, 1, CHANCE)
 
@@ -74,7 +74,7 @@ async def server() -> AsyncGenerator[Running]:
 
 
 def comparable(token: str) -> tuple[str, bytes]:
-    """Returns what must be equal of two tokens."""
+    """Returns the part of a token that must be equal."""
     return (token[:3], inflate(token)) if token.startswith("007") else ("", token.encode())
 
 
@@ -85,13 +85,13 @@ def services(token: str) -> dict[int, dict[str, Any]]:
 async def compare(
     server: Running, agora: Node, kind: TokenFamily[Any, Any], moment: Moment, case: Case
 ) -> None:
-    """Checks that both make the same token."""
+    """Checks that both build the same token."""
     server.moments.moment = moment  # type: ignore[attr-defined]  # Pinned has it
     request = filled(kind.request_type, {}, case.request)
     ours = (await getattr(server.stub, method_of(kind))(request)).issued_token.token
     assert comparable(ours) == comparable(await agora.build(case.call, moment))
     if case.flawed:
-        # Only what is known to be wrong differs: a privilege left out, and -1 for role 0.
+        # Only the known defects differ: a missing privilege, and -1 for role 0.
         theirs = services(await agora.build(case.flawed, moment))
         theirs[7]["privileges"] = theirs[2]["privileges"]
         theirs[7]["role"] = max(theirs[7]["role"], 0)
@@ -113,7 +113,7 @@ async def test_a_random_request_gets_the_token_that_agoras_package_makes(
     compared: set[str] = set()
 
     @seed(SEED)
-    # Some are drawn twice.
+    # Some cases are drawn twice.
     @settings(max_examples=count * 3 // 2, deadline=None, database=None)
     @given(moments_and_cases(drawn))
     def check(drawn_case: tuple[Moment, Case]) -> None:
@@ -121,7 +121,7 @@ async def test_a_random_request_gets_the_token_that_agoras_package_makes(
         asyncio.run_coroutine_threadsafe(work, loop).result(30)
         compared.add(repr(drawn_case))
 
-    # Hypothesis is not asynchronous: it draws in a thread, and this loop compares.
+    # Hypothesis is synchronous: it draws in a thread, and this event loop compares.
     await asyncio.to_thread(check)
     assert len(compared) >= count
 

@@ -1,7 +1,7 @@
-"""Every builder that Agora's libraries have for 007, as a call of our client.
+"""Every 007 builder of Agora's libraries, as a call of our client.
 
-One row for each: the method, its arguments, and the services that the builder puts into a token, in
-the order of their types.
+Each row has the method, its arguments, and the services of the builder's token in the order of
+their types.
 """
 
 from datetime import timedelta
@@ -35,7 +35,7 @@ class Builder(NamedTuple):
 
 
 def seconds(count: int) -> timedelta:
-    """A lifetime."""
+    """Returns a lifetime of whole seconds."""
     return timedelta(seconds=count)
 
 
@@ -59,22 +59,22 @@ OWN_RIGHTS = {1: 100, 2: 200, 3: 300, 4: 400}
 
 
 def rtc(user: str, rights: dict[int, int]) -> dict[str, Any]:
-    """Service 1."""
+    """Returns service 1 (RTC)."""
     return {"type": 1, "privileges": rights, "channel_name": "lesson-1", "uid": user}
 
 
 def rtm(user: str, life: int) -> dict[str, Any]:
-    """Service 2."""
+    """Returns service 2 (RTM)."""
     return {"type": 2, "privileges": {1: life}, "user_id": user}
 
 
 def chat(user: str, privilege: int) -> dict[str, Any]:
-    """Service 5."""
+    """Returns service 5 (Chat)."""
     return {"type": 5, "privileges": {privilege: 3600}, "user_id": user}
 
 
 def education(room: str, user: str, role: int, privilege: int) -> dict[str, Any]:
-    """Service 7."""
+    """Returns service 7 (education)."""
     return {
         "type": 7,
         "privileges": {privilege: 3600},
@@ -85,7 +85,7 @@ def education(room: str, user: str, role: int, privilege: int) -> dict[str, Any]
 
 
 def agent(name: str, service: Any, number: int) -> list[Builder]:
-    """The builders for Conversational AI and speech to text: RTC with RTM, and the service."""
+    """Returns the builders of one agent service: RTC, RTM and the service."""
     login = RtmService(user_id="rtm-1", login=seconds(500))
     publisher = RtcService(
         channel="lesson-1",
@@ -183,7 +183,7 @@ BUILDERS: list[Builder] = [
         "chat user", "issue_chat_token", {"user_id": "8b1f-uuid", **HOUR}, [chat("8b1f-uuid", 1)]
     ),
     Builder("chat app", "issue_chat_token", {"app": True, **HOUR}, [chat("", 2)]),
-    # Agora's apaas builders are the same.
+    # Agora's apaas builders build the same tokens.
     Builder(
         "education room user",
         "issue_education_token",
@@ -213,7 +213,7 @@ BUILDERS: list[Builder] = [
     ),
     *agent("convoai", ConvoAiService(), 9),
     *agent("stt", SttService(), 10),
-    # Every service at once: not a builder, but possible with Agora's class.
+    # All services at once: Agora has no builder for it, but its class supports it.
     Builder(
         "all services",
         "issue_access_token",

@@ -2,8 +2,8 @@
 
     python issue_all.py TARGET
 
-prints a JSON line for each: the arguments, the token, and for Agora's builders what the token must
-hold. Runs in environments that have the wheel and nothing of the project's tests.
+prints a JSON line for each: the arguments, the token, and for Agora's builders the expected
+content. It runs in environments with the wheel but without the project's tests.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ TOOLS: Final = ROOT / ".venv-proto/bin"
 
 
 def archive(folder: Path, repository: Path = ROOT, time_zone: str = "UTC") -> Path:
-    """Packs the contract; returns the archive."""
+    """Packs the contract and returns the archive's path."""
     said = run(sys.executable, repository / "protos/archive.py", folder, TZ=time_zone)
     path = folder / f"{NAME}.tar.gz"
     assert said == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}\n"

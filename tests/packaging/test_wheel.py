@@ -136,7 +136,7 @@ def secrets_for(issued: dict[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {"token": token, "certificate": CERTIFICATE}
     if token.startswith("006"):
         user = arguments.get("uid", arguments.get("user_account", ""))
-        # An RTM user is in the place of RTC's channel.
+        # 006 has the RTM user in place of RTC's channel.
         known |= {"channel": arguments.get("channel", arguments.get("user_id")), "uid": user}
     return known
 

@@ -1,5 +1,7 @@
-"""Finds references in Markdown that lead nowhere: links, anchors, make targets, tests, paths."""
+"""Reads Markdown: its examples, and references that lead nowhere."""
 
+import asyncio
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -58,3 +60,37 @@ def anchors(text: str) -> set[str]:
     """Returns the anchors that GitHub gives a document's headings."""
     titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def blocks(language: str, *texts: str) -> list[str]:
+    """Returns the fenced code blocks of a language."""
+    return [
+        block
+        for text in texts
+        for block in re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def section(text: str, title: str) -> str:
+    """Returns the text under a heading, up to the next one."""
+    return re.split(r"^#+ ", text.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def shape(text: str) -> str:
+    """Replaces everything that differs from run to run: tokens, ids, times."""
+    text = re.sub(r"007eJ[\w+/=]+", "007…", text)
+    text = re.sub(r"(NETLESS(?:SDK|ROOM|TASK)_)[\w-]+", r"\1…", text)
+    text = re.sub(r"\b[0-9a-f]{32}\b", "…", text)
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "…", text)
+
+
+async def run(*arguments: str, **environment: str) -> str:
+    """Runs a command and returns what a terminal would show."""
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **environment},
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    return output.decode()

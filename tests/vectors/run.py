@@ -3,8 +3,8 @@
     python tests/vectors/run.py FOLDER
 
 reads each *.json of FOLDER and prints one JSON line for each of its cases, in order:
-{"suite", "name", "token"}, or {"suite", "name", "error"} where nothing can be built. It needs
-nothing but Python: the signing core imports the standard library only.
+{"suite", "name", "token"}, or {"suite", "name", "error"} if the inputs are rejected. It needs
+only Python: the signing core imports the standard library only.
 """
 
 import hashlib
@@ -34,8 +34,8 @@ def build(case: Mapping[str, Any]) -> str:
     """Builds the token of one case.
 
     Raises:
-        FormatError: The signing core refuses the inputs.
-        KeyError: The case is of a kind that this runner does not know.
+        FormatError: The signing core rejects the inputs.
+        KeyError: This runner does not support the case's `api`.
     """
     inputs: Inputs = case["inputs"]
     if "lifespan_ms" in inputs:
@@ -46,7 +46,7 @@ def build(case: Mapping[str, Any]) -> str:
 
 
 def _uid(inputs: Inputs) -> str:
-    """An integer uid, a user account verbatim, or neither (RTM in 006)."""
+    """Returns the user as text: a uid, an account unchanged, or "" (RTM in 006)."""
     if "uid" in inputs:
         uid = inputs["uid"]
         return uid_text(uid) if isinstance(uid, int) else uid
@@ -59,14 +59,14 @@ def _publisher_or_not(may_publish: bool, expire: int) -> dict[int, int]:
 
 
 def _build_006(inputs: Inputs) -> str:
-    # RTM tokens have no channel: the account stands in its place, and no uid.
+    # RTM tokens have the account in place of the channel, and no uid.
     is_rtm = "channel_name" not in inputs
     if "privileges" in inputs:
         privileges = dict(inputs["privileges"])
     elif is_rtm:
         privileges = {RTM_LOGIN: inputs["privilege_expired_ts"]}
     else:
-        # 006 knows an attendee (0) and an admin (101), who may do what a publisher (1) may.
+        # In 006, attendee (0) and admin (101) have the privileges of a publisher (1).
         may_publish = inputs["role"] in (0, 1, 101)
         privileges = _publisher_or_not(may_publish, inputs["privilege_expired_ts"])
     return build_access_token_006(
@@ -86,7 +86,7 @@ def _build_007(api: str, inputs: Inputs) -> str:
         app_id=inputs["app_id"],
         app_certificate=inputs["app_certificate"],
         issued_at=inputs["issue_ts"],
-        # FPA's builder takes no lifetime: it always writes a day.
+        # FPA's builder has no lifetime argument: the lifetime is always a day.
         expire_seconds=86400 if expire is None else expire,
         salt=inputs["salt"],
         services=_BUILDERS_007[api](inputs),
@@ -94,13 +94,13 @@ def _build_007(api: str, inputs: Inputs) -> str:
 
 
 def _rtc(inputs: Inputs) -> list[packing.Service]:
-    """One lifetime for all: role 1 may publish, any other may join."""
+    """Returns RTC with one lifetime: role 1 may publish, any other may only join."""
     privileges = _publisher_or_not(inputs["role"] == 1, inputs["privilege_expire"])
     return [packing.rtc(inputs["channel_name"], _uid(inputs), privileges)]
 
 
 def _rtc_privileges(inputs: Inputs) -> list[packing.Service]:
-    """A lifetime for each privilege; a role other than 1 may join only."""
+    """Returns RTC with one lifetime per privilege; a role other than 1 may only join."""
     privileges = {
         1: inputs["join_channel_expire"],
         2: inputs["publish_audio_expire"],

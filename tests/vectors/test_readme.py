@@ -1,4 +1,4 @@
-"""README.md says what the conformance vectors are: here it is held to them."""
+"""README.md describes the conformance vectors completely and correctly."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ CASES = [case for suite in FILES.values() for case in suite["cases"]]
 
 
 def table(heading: str) -> set[str]:
-    """Returns what the first column of the table under a heading names."""
+    """Returns the names in the first column of the table under a heading."""
     section = README.split(f"\n### {heading}\n")[1].partition("\n#")[0]
     return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
 
@@ -79,7 +79,7 @@ def test_every_file_is_listed_as_it_is() -> None:
     listed = re.findall(
         r"^\| \[(\S+)\]\(\1\) \| `(\S+)` \| (\d+) \| (\d+) \| `(\w+)` \|$", README, re.MULTILINE
     )
-    # Changed on purpose? Then this table and the version change with them.
+    # After an intended change, update this table and the version.
     assert listed == [tuple(map(str, row)) for row in rows]
     assert f"\n{len(CASES)} cases in all." in README
 

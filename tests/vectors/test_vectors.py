@@ -1,4 +1,4 @@
-"""Our signing core against tokens that Agora's own code made."""
+"""Our signing core builds the tokens that Agora's own code built."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def test_a_case_builds_to_the_official_token(case: dict[str, Any]) -> None:
     if "inflated_hex" not in expected:
         assert token == expected["token"]
         return
-    # Deflate is not portable: the inflated bytes count. Python's zlib wrote some of the vectors.
+    # Deflate is not portable: compare inflated bytes. Vectors from Python's zlib must be identical.
     assert inflate(token).hex() == expected["inflated_hex"]
     if case.get("source", [""])[0] == "python3":
         assert token == expected["token"]
