@@ -169,7 +169,7 @@ def _summary(settings: "Settings") -> list[str]:
         lines += [f"  identity {identity}" for identity in caller.described_identities()]
         for grant in caller.grants:
             allow = f", and {', '.join(grant.allow)}" if grant.allow else ""
-            tokens = ", ".join(sorted(grant.kinds())) or "no tokens"
+            tokens = ", ".join(sorted(grant.token_types())) or "no tokens"
             lines.append(f"  grant {grant.name} for project {grant.project}: {tokens}{allow}")
     if settings.tests:
         lines.append(f"{len(settings.tests)} tests hold")

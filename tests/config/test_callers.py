@@ -149,11 +149,11 @@ MISTAKES = {
     ),
     "an unknown kind": (
         with_grant('tokens = ["rct"]', "tokens"),
-        f"{AT_GRANT}: tokens.0: is not a kind of token: did you mean 'rtc'? (known: access_token, ",
+        f"{AT_GRANT}: tokens.0: is not a token type: did you mean 'rtc'? (known: access_token, ",
     ),
     "a star for all kinds": (
         with_grant('tokens = ["*"]', "tokens"),
-        f"{AT_GRANT}: tokens.0: is not a kind of token (known: access_token, ",
+        f"{AT_GRANT}: tokens.0: is not a token type (known: access_token, ",
     ),
     "text for a list": (
         with_grant('tokens = "rtc"', "tokens"),
@@ -263,7 +263,7 @@ MISTAKES = {
     ),
     "a test of nothing": (
         expecting("{}"),
-        "[[tests]] test 1: request: names no kind of token: whiteboard, ",
+        "[[tests]] test 1: request: has no token family: set whiteboard, ",
     ),
     "a test as text": (
         expecting('"rtc"'),
@@ -334,7 +334,7 @@ def test_a_family_leaves_out_what_opens_all_of_a_project(
     family: str, unbounded: set[str], members: set[str]
 ) -> None:
     row = grant(tokens=[family], **dict.fromkeys(unbounded, ()))
-    assert row.kinds() == members
+    assert row.token_types() == members
 
 
 def test_what_opens_all_of_a_project_is_explicit() -> None:
@@ -350,7 +350,7 @@ def test_a_grant_may_be_for_operators_alone(tmp_path: Path, allowance: str) -> N
         if not line.startswith(("tokens", "roles", "chan", "users"))
     )
     (row,) = load(tmp_path, f'{text}\nallow = ["{allowance}"]').callers[0].grants
-    assert row.kinds() == frozenset()
+    assert row.token_types() == frozenset()
     assert allowance in ALL_ALLOWANCES
 
 

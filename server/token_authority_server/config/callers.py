@@ -6,14 +6,14 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from token_authority_server.access.callers import Caller
-from token_authority_server.config.grants import TOKEN_KINDS, GrantSettings
+from token_authority_server.config.grants import TOKEN_TYPES, GrantSettings
 from token_authority_server.config.identities import ApiKeySettings, Identity
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty, repeated_in
 from token_authority_server.limits import Quota
 
-__all__ = ["TOKEN_KINDS", "CallerSettings", "GrantSettings", "check_callers"]
+__all__ = ["TOKEN_TYPES", "CallerSettings", "GrantSettings", "check_callers"]
 
 
 def _rates(value: object) -> Quota:

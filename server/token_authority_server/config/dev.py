@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from token_authority_server.access.grants import Allowance
-from token_authority_server.config.callers import TOKEN_KINDS
+from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.config.load import settings_of
 from token_authority_server.config.projects import (
     AccessKeySettings,
@@ -22,7 +22,7 @@ from token_authority_server.keyring import KeyState, Secret
 _EVERYTHING: Final[Mapping[str, Any]] = {
     "name": "everything",
     "project": "dev",
-    "tokens": list(TOKEN_KINDS),
+    "tokens": list(TOKEN_TYPES),
     **{dimension: ["*"] for dimension in get_args(Dimension)},
     "max_ttl": "3650d",
     "allow": list(get_args(Allowance)),

@@ -27,7 +27,7 @@ def _request(value: object) -> object:
         # Some of its messages have several lines.
         raise ValueError(f"is not a request: {' '.join(str(error).split())}") from None
     if message.WhichOneof("request") is None:
-        raise ValueError("names no kind of token: whiteboard, rtc, rtm, chat, education, …")
+        raise ValueError("has no token family: set whiteboard, rtc, rtm, chat, education, …")
     return message.SerializeToString()
 
 

@@ -14,28 +14,28 @@ from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.values import DurationText, suggestion, up_to
 from token_authority_server.families import FAMILIES, Dimension, TokenType, TtlUnit
 
-TOKEN_KINDS: Final[Mapping[str, TokenType]] = {
-    token_kind.name: token_kind for kind in FAMILIES for token_kind in kind.token_types
+TOKEN_TYPES: Final[Mapping[str, TokenType]] = {
+    token_type.name: token_type for family in FAMILIES for token_type in family.token_types
 }
 _UNITS: Final[Mapping[str, TtlUnit]] = {
-    token_kind.name: kind.unit for kind in FAMILIES for token_kind in kind.token_types
+    token_type.name: family.unit for family in FAMILIES for token_type in family.token_types
 }
 _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     family: frozenset(
         name
-        for name, kind in TOKEN_KINDS.items()
-        if name.partition(".")[0] == family and not kind.explicit
+        for name, token_type in TOKEN_TYPES.items()
+        if name.partition(".")[0] == family and not token_type.explicit
     )
-    for family in {name.partition(".")[0] for name in TOKEN_KINDS}
+    for family in {name.partition(".")[0] for name in TOKEN_TYPES}
 }
 _DAY: Final = timedelta(days=1)
 
 
 def _token(value: str) -> str:
-    if value not in TOKEN_KINDS and not _FAMILIES.get(value):
-        known = sorted({*TOKEN_KINDS, *(name for name, members in _FAMILIES.items() if members)})
+    if value not in TOKEN_TYPES and not _FAMILIES.get(value):
+        known = sorted({*TOKEN_TYPES, *(name for name, members in _FAMILIES.items() if members)})
         cure = suggestion(value, known)
-        raise ValueError(f"is not a kind of token{cure} (known: {', '.join(known)})")
+        raise ValueError(f"is not a token type{cure} (known: {', '.join(known)})")
     return value
 
 
@@ -114,14 +114,16 @@ class GrantSettings(Section):
             raise ValueError("max_ttl must be at least 1ms")
         if self.default_ttl is not None and not timedelta(0) < self.default_ttl <= self.max_ttl:
             raise ValueError("default_ttl must be at least 1ms and at most max_ttl")
-        for name in sorted(self.kinds()):
+        for name in sorted(self.token_types()):
             # Cut down to the grid, a life might be 0 there, which stands for a day or for ever.
             for option in ("max_ttl", "default_ttl"):
                 life, unit = getattr(self, option), _UNITS[name]
                 if life is not None and _ms(life) % unit.ms:
                     raise ValueError(f"{option} must be whole {unit.name}s, for {name} tokens")
         needed = {
-            dimension: name for name in sorted(self.kinds()) for dimension in _dimensions(name)
+            dimension: name
+            for name in sorted(self.token_types())
+            for dimension in _dimensions(name)
         }
         for dimension in get_args(Dimension):
             patterns = getattr(self, dimension)
@@ -139,7 +141,7 @@ class GrantSettings(Section):
     def _check_patterns(self) -> None:
         for dimension in ("channels", "users", "rooms"):
             for pattern in getattr(self, dimension):
-                if problem := impossible(dimension, pattern, self.kinds()):
+                if problem := impossible(dimension, pattern, self.token_types()):
                     raise ValueError(f"{dimension}: {problem}")
 
     def warnings(self) -> Iterator[str]:
@@ -151,10 +153,10 @@ class GrantSettings(Section):
 
     def _check_roles(self) -> None:
         """Refuses a misspelt role, which would grant nothing."""
-        kinds = [TOKEN_KINDS[name] for name in self.kinds()]
-        if any("roles" in kind.dimensions and not kind.roles for kind in kinds):
+        types = [TOKEN_TYPES[name] for name in self.token_types()]
+        if any("roles" in one.dimensions and not one.roles for one in types):
             return
-        known = sorted({role for kind in kinds for role in kind.roles})
+        known = sorted({role for one in types for role in one.roles})
         for pattern in self.roles:
             if not any(map(Patterns([pattern]).match, known)):
                 raise ValueError(
@@ -162,10 +164,10 @@ class GrantSettings(Section):
                     f"(known: {', '.join(known)})"
                 )
 
-    def kinds(self) -> frozenset[str]:
-        """Returns the names of the kinds of token, families spelt out."""
+    def token_types(self) -> frozenset[str]:
+        """Returns the names of the token types, families expanded."""
         named = [
-            _FAMILIES[token] if token not in TOKEN_KINDS else frozenset((token,))
+            _FAMILIES[token] if token not in TOKEN_TYPES else frozenset((token,))
             for token in self.tokens
         ]
         return frozenset[str]().union(*named)
@@ -175,7 +177,7 @@ class GrantSettings(Section):
         return Grant(
             name=self.name,
             project=self.project,
-            token_types=self.kinds(),
+            token_types=self.token_types(),
             roles=Patterns(self.roles),
             channels=Patterns(self.channels),
             users=Patterns(self.users),
@@ -188,7 +190,7 @@ class GrantSettings(Section):
 
 
 def _dimensions(token: str) -> tuple[Dimension, ...]:
-    return TOKEN_KINDS[token].dimensions
+    return TOKEN_TYPES[token].dimensions
 
 
 def _ms(life: timedelta) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from token_authority_server.config.files import ReadProgress, Signature, Sources
+from token_authority_server.config.files import FileStamp, ReadProgress, Sources
 from token_authority_server.config.mistakes import Mistake, Origin, mistakes_in, section_in
 from token_authority_server.config.references import unknown_names
 from token_authority_server.config.rows import validate_rows
@@ -70,7 +70,7 @@ class ConfigFile:
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.path = path
         self._environment = environment
-        self.signatures: Mapping[Path, Signature] = {}
+        self.signatures: Mapping[Path, FileStamp] = {}
         """The signatures of the files that `load` read, from before it read them."""
 
     def load(self) -> Settings:

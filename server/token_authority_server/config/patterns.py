@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 
 class _Names(NamedTuple):
-    """The names that a kind of token allows in a dimension: the contract's rule."""
+    """The names that a token type allows in a dimension: the contract's rule."""
 
     allowed: re.Pattern[str]
     """A character of a name."""
@@ -46,15 +46,15 @@ _OTHER_SYNTAX: Final = re.compile(r"\[[^\]]*\]|\?|\{[^}]*\}|\\[dwsDWS.]|\.\*|\.\
 _HINT: Final = "only '*' is special in a pattern"
 
 
-def impossible(dimension: str, pattern: str, kinds: Collection[str]) -> str:
+def impossible(dimension: str, pattern: str, token_types: Collection[str]) -> str:
     """Says why a pattern can match no name; "" if it can.
 
     Args:
         dimension: `channels`, `users` or `rooms`.
         pattern: The pattern.
-        kinds: The kinds of token that the grant is for, families spelt out.
+        token_types: The names of the token types that the grant is for, each in full.
     """
-    names = {kind: rule for kind, rule in _BY_DIMENSION[dimension].items() if kind in kinds}
+    names = {name: rule for name, rule in _BY_DIMENSION[dimension].items() if name in token_types}
     if pattern.startswith("uid:"):
         if names and not names.keys() & _WITH_UID:
             return f"{pattern!r} matches nothing: {_listed(names)} have no uid: use account:…"

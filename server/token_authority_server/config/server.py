@@ -22,7 +22,7 @@ from token_authority_server.limits import check_redis
 from token_authority_server.telemetry.log import LogFormat, LogLevel
 
 
-class ServerSettings(Section):
+class GrpcServerSettings(Section):
     """`[server]`: the gRPC server."""
 
     listen: Addresses = ("127.0.0.1:50051",)
@@ -69,7 +69,7 @@ class ServerSettings(Section):
     """On SIGTERM: how long calls in flight may take to finish after that. 0s to 1h."""
 
     @model_validator(mode="after")
-    def _check(self) -> "ServerSettings":
+    def _check(self) -> "GrpcServerSettings":
         if not (self.listen or self.mtls_listen):
             raise ValueError("listens nowhere: add an address to listen or mtls_listen")
         if self.mtls_listen and not (self.tls and self.tls.client_ca):

@@ -15,9 +15,9 @@ from token_authority_server.config.projects import ProjectSettings
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.server import (
     AuditSettings,
+    GrpcServerSettings,
     LimitSettings,
     LogSettings,
-    ServerSettings,
 )
 from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty
@@ -30,7 +30,7 @@ _WARNING_PERIOD: Final = timedelta(days=14)
 class Settings(Section):
     """The whole file."""
 
-    server: ServerSettings = ServerSettings()
+    server: GrpcServerSettings = GrpcServerSettings()
     """The gRPC server."""
 
     log: LogSettings = LogSettings()

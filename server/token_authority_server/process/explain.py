@@ -37,8 +37,8 @@ class Explainer:
         Raises:
             Refusal: As the server would.
         """
-        kind, request = self._entries.read(self._entries.decode(entry))
-        return authorize(self._policy, caller, kind, request, self._moments())
+        family, request = self._entries.read(self._entries.decode(entry))
+        return authorize(self._policy, caller, family, request, self._moments())
 
 
 def check_expectations(
