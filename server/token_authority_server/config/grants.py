@@ -1,4 +1,4 @@
-"""`[[callers.grants]]`: what a caller may have."""
+"""`[[callers.grants]]`: the tokens that a caller may request."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -42,17 +42,21 @@ def _token(value: str) -> str:
 def _pattern(value: str) -> str:
     if not value or not value.isascii() or not value.isprintable():
         raise ValueError(
-            "must be printable ASCII characters, of which '*' stands for any: Agora allows no "
-            "others, and look-alikes would match nothing"
+            "must be printable ASCII, where '*' matches any characters: Agora allows no other "
+            "characters, so the pattern would match nothing"
         )
     return value
 
 
 def _user_pattern(value: str) -> str:
     if value != "*" and not re.fullmatch(r"uid:[0-9*]+|account:.+", value):
-        raise ValueError('must be "uid:7", "uid:*", "account:al*" or "*" (both, never any_user)')
+        raise ValueError(
+            'must be "uid:7", "uid:*", "account:al*", or "*" for all uids and accounts'
+        )
     if re.fullmatch(r"uid:(0[0-9]*|[0-9]{11,})", value):
-        raise ValueError('is no uid: 1 to 4294967295; for anyone, allow "any_user"')
+        raise ValueError(
+            'is not a uid, 1 to 4294967295; for a wildcard token, add "any_user" to allow'
+        )
     return _pattern(value)
 
 
@@ -62,64 +66,68 @@ AllowText = Annotated[Allowance, Field()]
 
 
 class GrantSettings(Section):
-    """`[[callers.grants]]`: what a caller may have of one project.
+    """`[[callers.grants]]`: the tokens of one project that a caller may request.
 
-    A grant has to bound what its tokens have: roles, channels, users, rooms. In their patterns `*`
-    stands for any characters; nothing else is special, and case matters.
+    A grant must list patterns for every dimension of its tokens: roles, channels, users, rooms. In
+    a pattern `*` matches any characters; nothing else is special, and case matters.
     """
 
     name: Annotated[str, Field(pattern=NAME)]
-    """A name of your own, unique for the caller; refusals and decisions name it."""
+    """A name of your choice, unique for the caller; errors and decisions contain it."""
 
     project: str
-    """The project."""
+    """The name of the project."""
 
     tokens: tuple[Annotated[str, AfterValidator(_token)], ...] = ()
-    """Kinds: `rtc`, `whiteboard.room`, or a family like `whiteboard`, which leaves out what opens
-    all of a project (`whiteboard.sdk`, `chat.app`, `education.app`): name that in full. A composed
-    token (`access_token`) needs that and the kinds of all its services."""
+    """Token types: `rtc`, `whiteboard.room`, or a family like `whiteboard`, which does not include
+    project-wide token types (`whiteboard.sdk`, `chat.app`, `education.app`): list those by name. A
+    composed token needs `access_token` and the token types of all its services."""
 
     roles: tuple[Pattern, ...] = ()
     """`publisher`, `subscriber` (rtc, fcdn; streaming: publisher), `admin`, `writer`, `reader`
-    (whiteboard), Agora's numbers (education)."""
+    (whiteboard), or Agora's role numbers (education)."""
 
     channels: tuple[Pattern, ...] = ()
-    """Channels, e.g. `lesson-*`. Never any_channel."""
+    """Channel names, e.g. `lesson-*`. No pattern matches any_channel."""
 
     users: tuple[UserPattern, ...] = ()
-    """Users: `uid:7`, `account:al*`. Never any_user. In a channel an account that is written like a
-    uid is one: the token is the same."""
+    """Users: `uid:7`, `account:al*`. No pattern matches any_user. In a channel the account "7" is
+    uid:7: the token is the same."""
 
     rooms: tuple[Pattern, ...] = ()
-    """UUIDs of whiteboard rooms and tasks, and of classrooms."""
+    """UUIDs of whiteboard rooms, whiteboard tasks and classrooms."""
 
     max_ttl: Annotated[DurationText, up_to(timedelta(days=3650), "3650d")] = _DAY
-    """The longest life of a token. 1ms to 3650d; 006 and 007 tokens live 1s to 24h."""
+    """The longest lifetime of a token. 1ms to 3650d; 006 and 007 tokens: 1s to 24h."""
 
     default_ttl: Annotated[DurationText, up_to(timedelta(days=3650), "3650d")] | None = None
-    """The life of a token where the request does not say; absent: 1h, or max_ttl if shorter."""
+    """The lifetime if the request sets none; absent: 1h, or max_ttl if that is shorter."""
 
     above_max_ttl: Literal["refuse", "clamp"] = "refuse"
-    """What becomes of a request for a longer life: refused, or cut down with an advisory."""
+    """Whether a longer lifetime is refused, or clamped to max_ttl with an advisory."""
 
     allow: tuple[AllowText, ...] = ()
-    """What has to be said in words: `any_user`, `any_channel`, `non_expiring`, `v006`; `inspect`
-    (explain tokens, by the project's keys) and `list_keys`."""
+    """What must be allowed explicitly: `any_user`, `any_channel`, `non_expiring`, `v006`; `inspect`
+    (inspect tokens with the project's keys) and `list_keys`."""
 
     @model_validator(mode="after")
     def _check(self) -> "GrantSettings":
         if not self.tokens and not {"inspect", "list_keys"} & set(self.allow):
-            raise ValueError('grants nothing: name `tokens`, or allow "inspect" or "list_keys"')
+            raise ValueError(
+                'grants nothing: list `tokens`, or add "inspect" or "list_keys" to `allow`'
+            )
         if not self.max_ttl:
             raise ValueError("max_ttl must be at least 1ms")
         if self.default_ttl is not None and not timedelta(0) < self.default_ttl <= self.max_ttl:
             raise ValueError("default_ttl must be at least 1ms and at most max_ttl")
         for name in sorted(self.token_types()):
-            # Cut down to the grid, a life might be 0 there, which stands for a day or for ever.
+            # Rounded down, a lifetime could be 0, which Agora reads as a day or as non-expiring.
             for option in ("max_ttl", "default_ttl"):
-                life, unit = getattr(self, option), _UNITS[name]
-                if life is not None and _ms(life) % unit.ms:
-                    raise ValueError(f"{option} must be whole {unit.name}s, for {name} tokens")
+                ttl, unit = getattr(self, option), _UNITS[name]
+                if ttl is not None and _ms(ttl) % unit.ms:
+                    raise ValueError(
+                        f"{option} must be a multiple of 1 {unit.name} for {name} tokens"
+                    )
         needed = {
             dimension: name
             for name in sorted(self.token_types())
@@ -129,11 +137,13 @@ class GrantSettings(Section):
             patterns = getattr(self, dimension)
             if dimension in needed and not patterns:
                 raise ValueError(
-                    f"must list {dimension}, which {needed[dimension]} tokens have: "
-                    'write ["*"] for all'
+                    f"must list {dimension}, because {needed[dimension]} tokens have them: "
+                    'set ["*"] for all'
                 )
             if patterns and dimension not in needed:
-                raise ValueError(f"lists {dimension}, which none of its tokens has: remove them")
+                raise ValueError(
+                    f"lists {dimension}, which none of its token types has: remove the key"
+                )
         self._check_roles()
         self._check_patterns()
         return self
@@ -145,14 +155,14 @@ class GrantSettings(Section):
                     raise ValueError(f"{dimension}: {problem}")
 
     def warnings(self) -> Iterator[str]:
-        """Yields patterns that probably do not match what was meant."""
+        """Yields warnings about patterns that use the syntax of regular expressions or globs."""
         for dimension in ("channels", "users", "rooms"):
             for pattern in getattr(self, dimension):
                 if problem := suspicious(dimension, pattern):
                     yield problem
 
     def _check_roles(self) -> None:
-        """Refuses a misspelt role, which would grant nothing."""
+        """Rejects a role pattern that matches no role of the token types."""
         types = [TOKEN_TYPES[name] for name in self.token_types()]
         if any("roles" in one.dimensions and not one.roles for one in types):
             return
@@ -160,7 +170,7 @@ class GrantSettings(Section):
         for pattern in self.roles:
             if not any(map(Patterns([pattern]).match, known)):
                 raise ValueError(
-                    f"none of its tokens has the role {pattern!r}{suggestion(pattern, known)} "
+                    f"none of its token types has the role {pattern!r}{suggestion(pattern, known)} "
                     f"(known: {', '.join(known)})"
                 )
 
@@ -173,7 +183,7 @@ class GrantSettings(Section):
         return frozenset[str]().union(*named)
 
     def grant(self) -> Grant:
-        """Returns the grant, ready to decide."""
+        """Returns the grant in the form that authorization uses."""
         return Grant(
             name=self.name,
             project=self.project,
@@ -193,5 +203,5 @@ def _dimensions(token: str) -> tuple[Dimension, ...]:
     return TOKEN_TYPES[token].dimensions
 
 
-def _ms(life: timedelta) -> int:
-    return life // timedelta(milliseconds=1)
+def _ms(ttl: timedelta) -> int:
+    return ttl // timedelta(milliseconds=1)

@@ -1,4 +1,4 @@
-"""Explains mistakes in a configuration: one line each, with file, line, table, name and cure."""
+"""Explains configuration errors: one line each, with file, line, table, name and advice."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +119,7 @@ _UNKNOWN: Final = "is not a key"
 
 
 def _cure(error_type: str, context: Mapping[str, Any], message: str, keys: Keys, value: Any) -> str:
-    """Says what is allowed and what to do. Never shows the value, which may be a secret."""
+    """Returns what is allowed and what to do, never the value, which may be a secret."""
     match error_type:
         case "value_error":
             cure = message.removeprefix("Value error, ")
