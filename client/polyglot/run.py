@@ -95,7 +95,7 @@ class Language:
         done = self._script("install.sh")
         said = (done.out.strip().splitlines() or [""])[-1].replace("|", "/")
         if done.code:
-            self.row["toolchain"] = f"not to be had: {said or 'see the log'}"
+            self.row["toolchain"] = f"not available: {said or 'see the log'}"
         else:
             self.row["toolchain"] = said or "installed"
         return not done.code

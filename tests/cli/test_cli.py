@@ -384,7 +384,7 @@ async def test_check_config_says_what_a_file_comes_to(tmp_path: Path) -> None:
 async def test_listen_goes_with_dev_only(tmp_path: Path) -> None:
     ran = await run("serve", "--config", str(write_config(tmp_path)), "--listen", "127.0.0.1:0")
     assert ran.code == 2
-    assert "--listen goes with --dev" in ran.err
+    assert "--listen requires --dev; with --config, set server.listen" in ran.err
 
 
 async def test_check_config_answers_programs(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ class AuditTrail:
     """Writes records to sinks; each call awaits its batch.
 
     Args:
-        sinks: Each receives every record, in a chain of its own.
+        sinks: Each receives every record, in a separate hash chain.
         required: Whether a call fails if a sink fails.
         clock: Milliseconds since 1970.
         on_failure: Called with the reason when a sink starts to fail; in any thread.

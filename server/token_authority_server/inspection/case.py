@@ -45,8 +45,8 @@ class Case:
     """Whether a secret is in the token where an id belongs."""
     exposed: Sequence[ExposedSecret] = ()
     """The credentials that were pasted where a token or an id belongs."""
-    token_kinds: Sequence[str] = ()
-    """The kinds of all tokens in the text, where there are several."""
+    token_types: Sequence[str] = ()
+    """The types of all tokens in the text, if there are several."""
 
     @property
     def product(self) -> Product | None:
@@ -77,12 +77,12 @@ class Case:
 
     @property
     def is_called_expired(self) -> bool:
-        """Whether Agora says that it has expired."""
+        """Whether Agora reported it as expired."""
         return self.error is not None and self.error.meaning is Meaning.EXPIRED
 
     @property
     def is_called_invalid(self) -> bool:
-        """Whether Agora says that it is invalid."""
+        """Whether Agora reported it as invalid."""
         return self.error is not None and self.error.meaning is Meaning.INVALID
 
     @property
@@ -109,8 +109,8 @@ class Case:
 
         Streaming and FCDN have channels too; a token for them does not join one of RTC.
         """
-        told = self.expected.product or (self.error and self.error.product)
-        if self.rtc or told is Product.RTC:
+        product = self.expected.product or (self.error and self.error.product)
+        if self.rtc or product is Product.RTC:
             return self.rtc
         return self.with_channel
 
@@ -170,7 +170,7 @@ class Explanation(NamedTuple):
     problem: str
     advice: str
     severity: Severity | None = None
-    """Where the case makes it matter more or less than the check says."""
+    """The severity in this case, if it differs from that of the check."""
 
 
 class Check(NamedTuple):

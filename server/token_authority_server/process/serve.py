@@ -72,7 +72,7 @@ def serve(
 
         def report_late() -> None:
             threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
-            logger.error("ended late", threads=threads)
+            logger.error("shutdown timed out", threads=threads)
             log.close()
 
         try:

@@ -125,7 +125,7 @@ def _path(index: int, entry: Any) -> str:
 
 
 def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
-    """Returns an entry's violations, or one for the whole entry where it has none of its own."""
+    """Returns an entry's violations; if its refusal names no fields, one for the whole entry."""
     if refusal.reason is Reason.INVALID_REQUEST and not refusal.violations:
         return [FieldViolation(path, "NOT_ACCEPTED", f"was not accepted: {refusal.message}")]
     return [

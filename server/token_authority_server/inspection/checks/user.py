@@ -56,7 +56,7 @@ def _difference(case: Case) -> _Difference | None:
         return None
     if not case.expected.is_uid_in_range:
         return None
-    # The integer 0 is never written "0": that is an account, and has a check of its own.
+    # The integer 0 is never written "0": that is an account, which another check reports.
     if _uid_zero_as_text(case) or any(_admits(service, used) for service in case.used):
         return None
     if any(name.resembles(used) for name in names):
