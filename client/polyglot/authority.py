@@ -67,7 +67,7 @@ rooms = ["*"]
 
 
 @dataclass(frozen=True)
-class Authority:
+class RunningAuthority:
     """A running server with throwaway keys."""
 
     target: str
@@ -129,7 +129,7 @@ class Authority:
 
 
 @contextmanager
-def serving() -> Generator[Authority]:
+def serving() -> Generator[RunningAuthority]:
     """Runs a server with TLS, one API key and throwaway keys; yields once it is ready.
 
     Raises:
@@ -152,7 +152,7 @@ def serving() -> Generator[Authority]:
                 [*SERVE, str(folder / "token-authority.toml")], stdout=output, stderr=output
             )
         try:
-            yield Authority(
+            yield RunningAuthority(
                 f"localhost:{_port(process, log)}",
                 folder / "ca.pem",
                 folder / "wrong-ca.pem",

@@ -32,7 +32,7 @@ ROOT: Final = POLYGLOT.parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import table  # noqa: E402
-from authority import REFUSED, TOKEN, Authority, serving  # noqa: E402
+from authority import REFUSED, TOKEN, RunningAuthority, serving  # noqa: E402
 from stumbling import stumbling  # noqa: E402
 from table import ABSENT, COLUMNS, FAILED, PASSED, Row  # noqa: E402
 
@@ -95,7 +95,7 @@ class Language:
         done = self._script("install.sh")
         said = (done.out.strip().splitlines() or [""])[-1].replace("|", "/")
         if done.code:
-            self.row["toolchain"] = f"not to be had: {said or 'see the log'}"
+            self.row["toolchain"] = f"not available: {said or 'see the log'}"
         else:
             self.row["toolchain"] = said or "installed"
         return not done.code
@@ -115,7 +115,7 @@ class Language:
         if not passed:
             raise StepFailedError(f"{column}: {problem} (see {self._log})")
 
-    def _ask(self, authority: Authority) -> dict[str, Any]:
+    def _ask(self, authority: RunningAuthority) -> dict[str, Any]:
         """Runs the client with the right CA; returns the JSON object that it prints."""
         done = self._script("run.sh", **authority.environment(authority.ca))
         answer: Any = None
@@ -127,7 +127,7 @@ class Language:
         checked: dict[str, Any] = answer
         return checked
 
-    def _check_answer(self, authority: Authority, answer: dict[str, Any]) -> None:
+    def _check_answer(self, authority: RunningAuthority, answer: dict[str, Any]) -> None:
         """Checks what the client printed."""
         problem = _problem(authority.check_tokens, answer)
         self._settle("issued", not problem, problem)

@@ -47,8 +47,8 @@ def _add_verify(commands: Any) -> None:
         "verify",
         help="find records that were altered, removed, moved or inserted",
         description="Verify the hash chain of an audit trail: each record must be unaltered and "
-        "follow the one before it. Exits with 1 and names the first line where that is not so, "
-        "also if there is no record at all. Records cut off at the end leave no trace in the "
+        "follow the one before it. Exits with 1 and names the first invalid line; exits with 1, "
+        "too, if there are no records. Records cut off at the end leave no trace in the "
         "files: compare the last hash with a copy kept elsewhere.",
         allow_abbrev=False,
     )
@@ -83,7 +83,7 @@ def _add_find(commands: Any) -> None:
         "--unexpired", action="store_true", help="with --key: only tokens that have not expired"
     )
     parser.add_argument(
-        "--at", type=moment, metavar="WHEN", help="with --unexpired: expired by when; default: now"
+        "--at", type=moment, metavar="WHEN", help="with --unexpired: at this time; default: now"
     )
     parser.add_argument(
         "--json", action="store_true", help="print the records as JSON, one per line"
@@ -105,7 +105,7 @@ def _show_report(report: "Report", arguments: argparse.Namespace) -> int:
     if problem := report.problem:
         complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
     elif not report.records:
-        complain("there is no record in these files: nothing was verified")
+        complain("these files contain no records: nothing was verified")
     return 1 if report.problem or not report.records else 0
 
 

@@ -24,7 +24,7 @@ _LARGEST_SKEW_SECONDS: Final = 5.0
 
 
 class _Skipped(Exception):
-    """A step that does not apply; the text says why."""
+    """A step that does not apply, with the cause."""
 
 
 @dataclass(frozen=True, slots=True)

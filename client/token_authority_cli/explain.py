@@ -40,10 +40,10 @@ def add_commands(commands: Any) -> None:
     issue = parser.add_subparsers(metavar="issue", required=True).add_parser(
         "issue", help="the request, as in `token-authority issue`", allow_abbrev=False
     )
-    kinds = issue.add_subparsers(metavar="KIND", required=True)
+    families = issue.add_subparsers(metavar="KIND", required=True)
     for command in COMMANDS:
         description = f"Show whether the caller would be issued {command.noun}."
-        command.add_request_to(kinds, description).set_defaults(
+        command.add_request_to(families, description).set_defaults(
             run=needs_server(_explain), request=command.request
         )
 
@@ -57,7 +57,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         settings = config.load(arguments.config, os.environ)
         names = [caller.name for caller in settings.callers]
         if arguments.caller not in names:
-            complain(f"there is no caller {arguments.caller!r}: one of {', '.join(names)}")
+            complain(f"there is no caller {arguments.caller!r}: pass one of {', '.join(names)}")
             return 2
         entry = arguments.request(arguments).to_batch_entry()
         allowed = explain(settings, arguments.caller, entry.SerializeToString())

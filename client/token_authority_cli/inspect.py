@@ -42,7 +42,9 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "token", metavar="TOKEN", help="the token, as it was found; -: read standard input"
+        "token",
+        metavar="TOKEN",
+        help="the token or a text that contains it; -: read standard input",
     )
     used = parser.add_argument_group("how it was used")
     used.add_argument("--app-id", metavar="ID", help="the App ID the SDK was initialised with")
@@ -51,7 +53,7 @@ def add_commands(commands: Any) -> None:
     user.add_argument(
         "--uid", type=integer, metavar="N", help="the integer uid the client joined with"
     )
-    user.add_argument("--user-account", metavar="NAME", help="or the string account or user")
+    user.add_argument("--user-account", metavar="NAME", help="or the string account or user ID")
     used.add_argument("--room", metavar="UUID", help="the whiteboard or classroom room")
     used.add_argument("--at", type=moment, metavar="WHEN", help="when it was used; by default now")
     used.add_argument(
@@ -64,7 +66,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--offline",
         action="store_true",
-        help="explain it without a server, and so without keys",
+        help="inspect it locally, without a server and its keys",
     )
     add_options(parser)
     parser.set_defaults(run=_run)

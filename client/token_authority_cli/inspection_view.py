@@ -144,7 +144,7 @@ class View:
         """Compares the token's values with the client's."""
         rows = [(name, _token_value(inspection, name), client.values.get(name)) for name in _ROWS]
         if any(finding.reason in _ROWS["product"] for finding in inspection.findings):
-            # The error told which product was used.
+            # The reported error names the product.
             rows[-1] = ("product", rows[-1][1], rows[-1][2] or "another")
         rows = [row for row in rows if row[1] or row[2] is not None]
         if not rows or not inspection.format:

@@ -1,6 +1,6 @@
 """`token-authority serve` and `check-config`: the commands that need the `[server]` extra.
 
-They import the server only when they run, so that asking for tokens needs none of its packages.
+They import the server only when they run: commands of the client need none of its packages.
 """
 
 import argparse
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 _BANNER = """\
 agora-token-authority {version}: development server on {addresses}
 
-  Its keys were made up for this run and exist in its memory only; whoever is on this machine may
-  have any token of project "dev". Stop it with Ctrl-C.
+  Its keys are generated at start and kept in memory only. Every user of this machine can issue any
+  token of project "dev". Stop it with Ctrl-C.
 
-Ask it, in another terminal:
+Try it in another terminal:
 
   {command} issue rtc{target} --channel lesson-1 --uid 7 --role publisher
   {command} issue whiteboard{target} --room 4a50cb3b6a0c4b5e --role writer --ttl 1h
@@ -41,15 +41,15 @@ def add_commands(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help=HELP["serve"],
-        description="Run a token authority until SIGTERM or Ctrl-C; then finish what has begun and "
-        "exit with 0. A second signal cuts that short.",
+        description="Run a token authority until SIGTERM or Ctrl-C; then finish the calls in "
+        "flight and exit with 0. A second signal stops it immediately.",
         allow_abbrev=False,
     )
     source = serve.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--dev",
         action="store_true",
-        help="a development server: loopback only, one project, keys made up and kept in memory",
+        help="a development server: loopback only, one project, keys in memory only",
     )
     source.add_argument(
         "--config",
@@ -69,12 +69,12 @@ def add_commands(commands: Any) -> None:
         help=HELP["check-config"],
         description="Read a configuration file and its secrets as `serve` would, check its callers "
         "and grants against its [[tests]], check that its audit file and addresses can be used, "
-        "and print a summary. Exits with 2 if `serve` would not start. May run beside a server: "
-        "addresses and files that are in use are no error.",
+        "and print a summary. Exits with 2 if `serve` would not start. Can run beside a server: "
+        "addresses and files in use are not an error.",
         allow_abbrev=False,
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")
-    check.add_argument("--json", action="store_true", help="answer as JSON, mistakes too")
+    check.add_argument("--json", action="store_true", help="print the result as JSON, also errors")
     check.set_defaults(run=needs_server(_check_config))
 
 
@@ -86,8 +86,8 @@ def needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse
             importlib.import_module("token_authority_server.process.serve")
         except ModuleNotFoundError as error:
             complain(
-                f"this command needs the server, whose package {error.name} is not installed: "
-                "pip install 'agora-token-authority[server]'"
+                f"this command requires the server, but its package {error.name} is not installed: "
+                "run pip install 'agora-token-authority[server]'"
             )
             return 1
         return run(arguments)
@@ -99,7 +99,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     from token_authority_server.process.command import run  # noqa: PLC0415  # lazily: see the module
 
     if arguments.listen and not arguments.dev:
-        arguments.parser.error("--listen goes with --dev; a file says it in server.listen")
+        arguments.parser.error(
+            "--listen requires --dev; with --config, set server.listen in the file"
+        )
     on_ready = _print_banner if arguments.dev else _ignore
     return run(arguments.config, arguments.listen or [DEFAULT_TARGET], on_ready, complain)
 
@@ -121,7 +123,7 @@ def _print_banner(addresses: list[str]) -> None:
 
 
 def _this_command() -> str:
-    """Returns what to type to run this program again, from the folder it was started in."""
+    """Returns the shell command that runs this program again from the current folder."""
     path = Path(sys.argv[0])
     if path.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m token_authority_cli"
@@ -169,10 +171,10 @@ def _summary(settings: "Settings") -> list[str]:
         lines += [f"  identity {identity}" for identity in caller.described_identities()]
         for grant in caller.grants:
             allow = f", and {', '.join(grant.allow)}" if grant.allow else ""
-            tokens = ", ".join(sorted(grant.kinds())) or "no tokens"
+            tokens = ", ".join(sorted(grant.token_types())) or "no tokens"
             lines.append(f"  grant {grant.name} for project {grant.project}: {tokens}{allow}")
     if settings.tests:
-        lines.append(f"{len(settings.tests)} tests hold")
+        lines.append(f"{len(settings.tests)} tests pass")
     return lines
 
 

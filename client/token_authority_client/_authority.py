@@ -61,7 +61,7 @@ class CallerLimits:
     rates: tuple[str, ...]
     """Tokens per time, e.g. `200 per 1 second`; empty: no rate limit."""
     max_in_flight: int
-    """The most concurrent calls of the caller; 0: no limit of its own."""
+    """The most concurrent calls of the caller; 0: no limit per caller."""
     max_batch_size: int
     """The most tokens in one call."""
     max_request_bytes: int

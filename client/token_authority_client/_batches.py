@@ -51,8 +51,8 @@ def checked_requests(requests: Iterable[Any]) -> list[TokenRequest]:
     found = items("requests", requests, "requests made by `prepare`")
     for index, request in enumerate(found):
         if not isinstance(request, TokenRequest):
-            kind = type(request).__name__
-            description = f"must be made by `prepare`; got {kind}"
+            name = type(request).__name__
+            description = f"must be made by `prepare`; got {name}"
             raise invalid(f"requests[{index}]", "INVALID_VALUE", description)
     return found
 

@@ -27,7 +27,7 @@ _FORK_ADVICE: Final = "create the client after the fork, in each worker process"
 ResultT = TypeVar("ResultT")
 
 
-class _Process:
+class _ForkState:
     """What gRPC does in this process, which decides whether it can be used after a fork.
 
     gRPC survives a fork only if no thread is inside it at that moment, and its asyncio API keeps a
@@ -51,7 +51,7 @@ class _Process:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Process.after_fork)
+    os.register_at_fork(after_in_child=_ForkState.after_fork)
 
 
 class AsyncTransport:
@@ -90,7 +90,7 @@ class AsyncTransport:
             raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
         if self._channel is None or self._channel.material != self._security.material:
             # A channel belongs to the event loop that is running when it is created.
-            _Process.uses_asyncio = True
+            _ForkState.uses_asyncio = True
             self._channel = Channel(aio, self._target, self._security)
         return self._channel
 
@@ -162,9 +162,9 @@ class Connection:
         if self._closed:
             raise _closed()
         self.check_process()
-        self._generation = _Process.generation
+        self._generation = _ForkState.generation
         call = object()
-        _Process.calls.add(call)
+        _ForkState.calls.add(call)
         try:
             # A program that has not imported OpenTelemetry has not set up tracing.
             if _telemetry.TRACE_MODULE not in sys.modules:
@@ -172,7 +172,7 @@ class Connection:
             with _telemetry.span(PATHS[method], self._target) as trace:
                 return await self._send(method, request, options, trace)
         finally:
-            _Process.calls.discard(call)
+            _ForkState.calls.discard(call)
 
     async def _send(
         self, method: str, request: Any, options: CallOptions, trace: _telemetry.Metadata
@@ -209,15 +209,15 @@ class Connection:
             ClientClosed: The process was forked after the client connected, or while any was in
                 use.
         """
-        if self._generation not in {None, _Process.generation}:
+        if self._generation not in {None, _ForkState.generation}:
             raise _forked("the client connected before this process was forked")
-        if _Process.forked_in_use:
+        if _ForkState.forked_in_use:
             raise _forked("a client was in use when this process was forked")
 
     async def close(self) -> None:
         """Closes the connection; calls in flight fail."""
         self._closed = True
-        if self._generation == _Process.generation:
+        if self._generation == _ForkState.generation:
             await self._transport.close()
 
     async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:

@@ -20,7 +20,7 @@ class FieldViolation:
 
 
 class TokenAuthorityError(Exception):
-    """The base of all exceptions of the client. Its text says what is wrong and what to do.
+    """The base of all exceptions of the client. Its text is `message`.
 
     Attributes:
         code: The gRPC status code's name, e.g. "PERMISSION_DENIED".
@@ -107,7 +107,7 @@ class ResourceExhausted(TokenAuthorityError):
 
 
 class RateLimited(ResourceExhausted):
-    """The caller exceeded its rate limit; `retry_after` says when to retry."""
+    """The caller exceeded its rate limit; `retry_after` is the time until a retry can succeed."""
 
 
 class TooManyInFlight(ResourceExhausted):

@@ -1,4 +1,4 @@
-"""Builds messages of the contract from Python values; what a message cannot hold is InvalidRequest.
+"""Builds messages from Python values; raises InvalidRequest for values that do not fit.
 
 The contract's own rules are not checked here: the server enforces them, and reports all violations
 at once. `path` is the message's place in the request, with a dot: "" or e.g. `services[2].rtc.`.
@@ -108,7 +108,7 @@ def _unfit(message_type: Callable[..., Message], path: str, fields: Fields) -> I
             return invalid(
                 path + name, "INVALID_VALUE", _value_errors.must_be(members[name], value)
             )
-    raise AssertionError("each field fits, but not all together")
+    raise AssertionError("the fields are valid separately, but not together")
 
 
 def _fits(message_type: Callable[..., Message], name: str, value: object) -> bool:
@@ -154,7 +154,7 @@ def _invalid(violation: FieldViolation, text: str) -> InvalidRequest:
 
 
 def one_of(oneof: str, **arguments: object) -> None:
-    """Refuses several arguments of which the message has room for one.
+    """Rejects mutually exclusive arguments that are passed together.
 
     Args:
         oneof: The path of the oneof in the request message.
@@ -194,7 +194,7 @@ def expiration(
 
 
 def named(field: str, name: str, values: Mapping[str, int]) -> int:
-    """Returns the number of an enum value's name; there is no default for a misspelt one."""
+    """Returns the number of an enum value's name; rejects unknown names."""
     for known, value in values.items():
         if known == name:
             return value
@@ -202,7 +202,7 @@ def named(field: str, name: str, values: Mapping[str, int]) -> int:
 
 
 def flag(field: str, value: object) -> Fields | None:
-    """Returns the empty message that represents True; refuses other truthy values, e.g. "no"."""
+    """Returns the empty message that represents True; rejects other truthy values, e.g. "no"."""
     if value and value is not True:
         raise invalid(field, "INVALID_VALUE", f"must be True or False; got {type(value).__name__}")
     return {} if value else None
@@ -237,7 +237,7 @@ def timestamp(field: str, value: datetime | None) -> Timestamp | None:
 
 
 def items(field: str, values: Iterable[ItemT], of_what: str) -> list[ItemT]:
-    """Returns the items of a list. Text is not a list of its characters here."""
+    """Returns the items of an iterable; rejects str and bytes, which are iterable too."""
     try:
         found = list(values)
     except TypeError:

@@ -157,7 +157,7 @@ class AsyncTokenSource(_Source):
 
 
 class TokenSource(_Source):
-    """Renews a token for any number of threads, in a thread of its own.
+    """Renews a token for any number of threads, in a background thread.
 
         with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
             token = source.get()

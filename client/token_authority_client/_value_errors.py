@@ -1,4 +1,4 @@
-"""What to say of Python values that messages cannot hold."""
+"""Error texts for Python values that protobuf fields cannot hold."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -35,8 +35,8 @@ def must_be_text(value: object) -> str:
 def must_be_timedelta(value: object) -> str:
     """Returns what is allowed for a value that is not a lifetime."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        kind = type(value).__name__
-        return f"must be a timedelta; got {kind} {value}: pass timedelta(seconds={value})"
+        name = type(value).__name__
+        return f"must be a timedelta; got {name} {value}: pass timedelta(seconds={value})"
     if isinstance(value, timedelta):
         return "must be a timedelta of at most 10000 years"
     return f"must be a timedelta; got {type(value).__name__}"

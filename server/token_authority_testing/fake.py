@@ -48,7 +48,7 @@ class FakeTokenAuthority:
             importlib.import_module("token_authority_server.process.serve")
         except ModuleNotFoundError as error:
             raise RuntimeError(
-                f"FakeTokenAuthority needs the server, whose package {error.name} is not "
+                f"FakeTokenAuthority requires the server, but its package {error.name} is not "
                 "installed: pip install 'agora-token-authority[server]'"
             ) from None
         self._settings = _settings(grants, rate_limit)

@@ -12,7 +12,7 @@ from support.keys import NOW_MS
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006, TOKEN_FORMAT_V007
 from token_authority_server.access.grants import Grant, find_grant
 from token_authority_server.access.patterns import Patterns
-from token_authority_server.config.callers import TOKEN_KINDS, GrantSettings
+from token_authority_server.config.callers import TOKEN_TYPES, GrantSettings
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families import AccessRequest, ServiceAccess, Terms
 
@@ -339,4 +339,4 @@ def test_what_never_expires_stays_so() -> None:
 
 def test_the_grant_for_all_has_every_kind_of_token() -> None:
     # Tests take things away from it, one each: a kind that is not in it could not be denied.
-    assert grant().token_types == set(TOKEN_KINDS)
+    assert grant().token_types == set(TOKEN_TYPES)

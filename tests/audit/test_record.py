@@ -15,11 +15,11 @@ from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, body_of
 from token_authority_server.formats.access_token_006 import build_access_token_006
 from token_authority_server.formats.access_token_007 import build_access_token_007
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.formats.netless import NetlessKind, build_netless_token
+from token_authority_server.formats.netless import NetlessType, build_netless_token
 from token_authority_server.formats.service_packing import rtc
 
 
-def whiteboard(kind: NetlessKind) -> str:
+def whiteboard(kind: NetlessType) -> str:
     return build_netless_token(
         kind,
         access_key=ACCESS_KEY,

@@ -163,8 +163,8 @@ def test_a_chain_that_begins_in_a_file_of_its_own_is_a_note_and_elsewhere_a_faul
     (note,) = report.notes
     assert report.chains == 2
     assert note.endswith(
-        f"/1:1: a new chain begins; whether more records followed record {COUNT} of the one before "
-        f"(hash {hash_of(LINES[-1])}) cannot be told from these files"
+        f"/1:1: a new chain begins; these files do not show whether more records followed record "
+        f"{COUNT} of the previous chain (hash {hash_of(LINES[-1])})"
     )
     assert fault([*LINES, *other]) == ("inserted", "0", COUNT + 1)
 
@@ -327,6 +327,6 @@ def test_a_chain_that_begins_behind_an_unfinished_line_of_its_file_is_no_fault()
     assert report.problem is None
     assert [note.partition("/1:")[2] for note in report.notes] == [
         "1: incomplete line of a crash, as record 1 confirms",
-        f"2: a new chain begins; whether more records followed record {COUNT} of the one before "
-        f"(hash {hash_of(LINES[-1])}) cannot be told from these files",
+        f"2: a new chain begins; these files do not show whether more records followed record "
+        f"{COUNT} of the previous chain (hash {hash_of(LINES[-1])})",
     ]

@@ -115,7 +115,7 @@ async def test_files_without_a_record_are_not_called_unbroken(tmp_path: Path) ->
     empty.touch()
     ran = await run("audit", "verify", str(empty))
     assert (ran.code, ran.out) == (1, f"note: {empty}: the file is empty\n")
-    assert ran.err == ("token-authority: there is no record in these files: nothing was verified\n")
+    assert ran.err == ("token-authority: these files contain no records: nothing was verified\n")
     ran = await run("audit", "verify", "--json", str(empty))
     assert ran.code == 1
     assert json.loads(ran.out)["records"] == 0

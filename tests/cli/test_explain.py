@@ -87,7 +87,7 @@ async def test_an_explanation_as_json(config: Path) -> None:
 async def test_an_unknown_caller_is_told_who_there_is(config: Path) -> None:
     ran = await explain(config, *RTC, "--channel", "x", caller="lesson")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == "token-authority: there is no caller 'lesson': one of tester, lessons\n"
+    assert ran.err == "token-authority: there is no caller 'lesson': pass one of tester, lessons\n"
 
 
 async def test_a_configuration_that_cannot_be_used_explains_nothing(tmp_path: Path) -> None:

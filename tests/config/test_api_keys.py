@@ -96,7 +96,10 @@ async def test_check_config_shows_names_and_end_dates(tmp_path: Path) -> None:
     [
         (f'{{ api_key = "{API_KEY}" }}', 'must be "sha256:…" as `token-authority api-key new`'),
         (f'{{ api_key = "{API_KEY_IDENTITY}" }}', 'must be "sha256:…"'),
-        (f'{{ api_key = "sha256:{hashlib.sha256().hexdigest()}" }}', "is the hash of nothing"),
+        (
+            f'{{ api_key = "sha256:{hashlib.sha256().hexdigest()}" }}',
+            "is the hash of the empty string",
+        ),
         (f'{{ api_key = "{HASH}", expires = 2026-01-31T00:00:00 }}', "time zone"),
         (f'{{ api_key = "{HASH}", expire = 2026-01-31T00:00:00Z }}', "did you mean 'expires'?"),
         (f'{{ api_key = "{HASH}", name = "C I" }}', "must be lower-case letters"),

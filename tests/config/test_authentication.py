@@ -61,28 +61,28 @@ def test_what_is_allowed(tmp_path: Path, what: str) -> None:
 
 
 MISTAKES: Final = {
-    "plaintext for all": (PUBLIC + BY_KEY, "0.0.0.0:50051 can be reached by other machines"),
+    "plaintext for all": (PUBLIC + BY_KEY, "other machines can connect to 0.0.0.0:50051"),
     "mTLS without TLS": (MUTUAL + SPIFFE, "mtls_listen needs [server.tls] with client_ca"),
     "mTLS without a CA": (MUTUAL + TLS + SPIFFE, "mtls_listen needs [server.tls] with client_ca"),
     "mTLS on a unix socket": (
         '[server]\nmtls_listen = ["unix:/run/x"]\n' + TLS + CLIENT_CA + BY_KEY,
-        "a unix socket in mtls_listen has no TLS",
+        "mtls_listen cannot contain a unix socket, which has no TLS",
     ),
     "another's key": (
         TLS.replace("tls.key", "other.key") + BY_KEY,
-        "certificate and private_key do not belong together",
+        "private_key does not match certificate",
     ),
     "a key with a passphrase": (
         TLS.replace("tls.key", "locked.key") + BY_KEY,
-        "has a passphrase: take that off",
+        "has a passphrase: remove the passphrase",
     ),
     "a key for a certificate": (
         TLS.replace("tls.pem", "tls.key") + BY_KEY,
-        "certificate has no PEM certificate that can be read",
+        "certificate contains no readable PEM certificate",
     ),
     "no CA in the file": (
         MUTUAL + TLS + CLIENT_CA.replace("ca.pem", "tls.key") + SPIFFE,
-        "client_ca has no PEM certificate that can be read",
+        "client_ca contains no readable PEM certificate",
     ),
     "a file that is not there": (TLS.replace("tls.key", "gone") + BY_KEY, "No such file"),
     "local for all": (PUBLIC + TLS + BY_PLACE, "'local' would admit every client that reaches"),
@@ -103,12 +103,12 @@ MISTAKES: Final = {
     "a key instead of its hash": (caller(f"api-key:{granting.API_KEY}"), "must be "),
     "the hash of nothing": (
         caller("api-key:sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-        "is the hash of nothing",
+        "is the hash of the empty string",
     ),
     "a pattern for an identity": (caller("dns:*.example.org"), "must be "),
     "keys over http": (
         URL.replace("https:", "http:") + caller(IDENTITY),
-        "must be https://…: whoever can alter the keys can be any caller",
+        "must be an https:// URL: over http, an attacker could replace the keys and impersonate ",
     ),
     "keys from a file URL": (
         JWT + 'jwks = "file:///etc/passwd"\n' + caller(IDENTITY),
@@ -138,7 +138,7 @@ MISTAKES: Final = {
     "too much leeway": (URL + 'leeway = "6m"\n' + caller(IDENTITY), "must be at most 5m"),
     "a CA for a file": (
         JWT + 'jwks = { file = "jwks.json" }\njwks_ca = "ca.pem"\n' + caller(IDENTITY),
-        "jwks_ca and jwks_token_file go with a URL",
+        "jwks_ca and jwks_token_file require a URL in jwks",
     ),
 }
 

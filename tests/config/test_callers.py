@@ -65,7 +65,7 @@ def expecting(request: str, caller: str = "tester", expect: str = "allow") -> st
 RTC = '{ rtc = { channel_name = "lesson-1", uid = 7, role = "RTC_ROLE_PUBLISHER" } }'
 AT_CALLER = "[[callers]] caller 'tester'"
 AT_GRANT = "[[callers.grants]] grant 'lessons' of caller 'tester'"
-NO_OTHERS = "must be printable ASCII characters, of which '*' stands for any"
+NO_OTHERS = "must be printable ASCII, where '*' matches any characters"
 MISTAKES = {
     "no callers": ("", "callers: is missing: add it"),
     "one table for a list of callers": (
@@ -96,7 +96,10 @@ MISTAKES = {
         CALLER + OTHER_CALLER,
         "[[callers]] caller 'other': identities.0: caller 'tester' has the same identity",
     ),
-    "no identity": (identified(), f"{AT_CALLER}: identities: must not be empty: add one"),
+    "no identity": (
+        identified(),
+        f"{AT_CALLER}: identities: must not be empty: add at least one entry",
+    ),
     "an unknown identity": (identified("ip:10.0.0.1"), 'identities.0: must be "spiffe://'),
     "an API key for its hash": (
         identified("api-key:sha256:tak_0123"),
@@ -122,13 +125,13 @@ MISTAKES = {
     ),
     "two grants of one name": (
         CALLER + GRANT,
-        f"{AT_CALLER}: two grants are called 'lessons': give each its own name",
+        f"{AT_CALLER}: two grants have the name 'lessons': give each its own",
     ),
     "a default project that is not granted": (
         "[projects.office.agora]"
         + PROJECT.partition("[projects.classroom.agora]")[2].replace(".classroom.", ".office.")
         + with_caller('default_project = "office"'),
-        f"{AT_CALLER}: default_project is 'office', for which it has no grant: add one",
+        f"{AT_CALLER}: default_project is 'office', but no grant is for that project: add one",
     ),
     "a rate that is none": (with_caller('rate_limit = "fast"'), f"{AT_CALLER}: rate_limit: "),
     "a rate as a number": (
@@ -149,11 +152,11 @@ MISTAKES = {
     ),
     "an unknown kind": (
         with_grant('tokens = ["rct"]', "tokens"),
-        f"{AT_GRANT}: tokens.0: is not a kind of token: did you mean 'rtc'? (known: access_token, ",
+        f"{AT_GRANT}: tokens.0: is not a token type: did you mean 'rtc'? (known: access_token, ",
     ),
     "a star for all kinds": (
         with_grant('tokens = ["*"]', "tokens"),
-        f"{AT_GRANT}: tokens.0: is not a kind of token (known: access_token, ",
+        f"{AT_GRANT}: tokens.0: is not a token type (known: access_token, ",
     ),
     "text for a list": (
         with_grant('tokens = "rtc"', "tokens"),
@@ -161,25 +164,25 @@ MISTAKES = {
     ),
     "nothing granted": (
         with_grant("tokens = []", "tokens"),
-        f'{AT_GRANT}: grants nothing: name `tokens`, or allow "inspect" or "list_keys"',
+        f'{AT_GRANT}: grants nothing: list `tokens`, or add "inspect" or "list_keys" to `allow`',
     ),
     "no roles": (
         with_grant("", "roles"),
-        f'{AT_GRANT}: must list roles, which rtc tokens have: write ["*"] for all',
+        f'{AT_GRANT}: must list roles, because rtc tokens have them: set ["*"] for all',
     ),
-    "no channels": (with_grant("", "channels"), f"{AT_GRANT}: must list channels, which rtc"),
-    "no users": (with_grant("", "users"), f"{AT_GRANT}: must list users, which rtc tokens"),
+    "no channels": (with_grant("", "channels"), f"{AT_GRANT}: must list channels, because rtc"),
+    "no users": (with_grant("", "users"), f"{AT_GRANT}: must list users, because rtc tokens"),
     "rooms without whiteboards": (
         with_grant('rooms = ["*"]'),
-        f"{AT_GRANT}: lists rooms, which none of its tokens has: remove them",
+        f"{AT_GRANT}: lists rooms, which none of its token types has: remove the key",
     ),
     "a misspelt role": (
         with_grant('roles = ["publisher", "subscribr"]', "roles"),
-        f"{AT_GRANT}: none of its tokens has the role 'subscribr': did you mean 'subscriber'?",
+        f"{AT_GRANT}: none of its token types has the role 'subscribr': did you mean 'subscriber'?",
     ),
     "a role of other tokens": (
         with_grant('roles = ["writer"]', "roles"),
-        f"{AT_GRANT}: none of its tokens has the role 'writer' (known: publisher, subscriber)",
+        f"{AT_GRANT}: none of its token types has the role 'writer' (known: publisher, subscriber)",
     ),
     "an empty pattern": (with_grant('channels = [""]', "channels"), f"channels.0: {NO_OTHERS}"),
     "a look-alike": (
@@ -200,7 +203,7 @@ MISTAKES = {
     ),
     "a user without its kind": (
         with_grant('users = ["7"]', "users"),
-        f'{AT_GRANT}: users.0: must be "uid:7", "uid:*", "account:al*" or "*"',
+        f'{AT_GRANT}: users.0: must be "uid:7", "uid:*", "account:al*", or "*"',
     ),
     "a star across both kinds of user": (
         with_grant('users = ["*:7"]', "users"),
@@ -209,12 +212,13 @@ MISTAKES = {
     "a uid with letters": (with_grant('users = ["uid:al"]', "users"), "users.0: must be "),
     "a uid for anyone": (
         with_grant('users = ["uid:0"]', "users"),
-        f'{AT_GRANT}: users.0: is no uid: 1 to 4294967295; for anyone, allow "any_user"',
+        f"{AT_GRANT}: users.0: is not a uid, 1 to 4294967295; for a wildcard token, add "
+        '"any_user" to allow',
     ),
-    "a uid with a zero in front": (with_grant('users = ["uid:07"]', "users"), "0: is no uid: "),
+    "a uid with a zero in front": (with_grant('users = ["uid:07"]', "users"), "0: is not a uid, "),
     "a uid that is too long": (
         with_grant('users = ["uid:10000000000"]', "users"),
-        f"{AT_GRANT}: users.0: is no uid: ",
+        f"{AT_GRANT}: users.0: is not a uid, ",
     ),
     "an unknown allowance": (
         with_grant('allow = ["everything"]'),
@@ -239,11 +243,11 @@ MISTAKES = {
     # In 007 such a life is written as 0, which means a day, or for ever.
     "half a second for RTC": (
         with_grant('max_ttl = "500ms"'),
-        f"{AT_GRANT}: max_ttl must be whole seconds, for rtc tokens",
+        f"{AT_GRANT}: max_ttl must be a multiple of 1 second for rtc tokens",
     ),
     "one and a half seconds for RTC": (
         with_grant('default_ttl = "1500ms"'),
-        f"{AT_GRANT}: default_ttl must be whole seconds, for rtc tokens",
+        f"{AT_GRANT}: default_ttl must be a multiple of 1 second for rtc tokens",
     ),
     "an unknown way with a longer life": (
         with_grant('above_max_ttl = "cut"'),
@@ -263,7 +267,7 @@ MISTAKES = {
     ),
     "a test of nothing": (
         expecting("{}"),
-        "[[tests]] test 1: request: names no kind of token: whiteboard, ",
+        "[[tests]] test 1: request: has no token family: set whiteboard, ",
     ),
     "a test as text": (
         expecting('"rtc"'),
@@ -334,7 +338,7 @@ def test_a_family_leaves_out_what_opens_all_of_a_project(
     family: str, unbounded: set[str], members: set[str]
 ) -> None:
     row = grant(tokens=[family], **dict.fromkeys(unbounded, ()))
-    assert row.kinds() == members
+    assert row.token_types() == members
 
 
 def test_what_opens_all_of_a_project_is_explicit() -> None:
@@ -350,7 +354,7 @@ def test_a_grant_may_be_for_operators_alone(tmp_path: Path, allowance: str) -> N
         if not line.startswith(("tokens", "roles", "chan", "users"))
     )
     (row,) = load(tmp_path, f'{text}\nallow = ["{allowance}"]').callers[0].grants
-    assert row.kinds() == frozenset()
+    assert row.token_types() == frozenset()
     assert allowance in ALL_ALLOWANCES
 
 

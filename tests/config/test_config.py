@@ -98,7 +98,7 @@ def test_a_full_file(tmp_path: Path) -> None:
     assert states == [KeyState.DISABLED]
     assert list(settings.warnings()) == [
         "projects.office.whiteboard: no key is active: every request for its tokens will be "
-        "answered with NO_ACTIVE_KEY"
+        "refused with NO_ACTIVE_KEY"
     ]
 
 
@@ -170,15 +170,18 @@ MISTAKES = {
         "server.drain: must be a number and a unit",
     ),
     "too long a time": (with_server('drain = "2h"'), "server.drain: must be at most 1h"),
-    "nowhere to listen": (with_server("listen = []"), "server: listens nowhere: "),
+    "nowhere to listen": (with_server("listen = []"), "server: has no address: "),
     "all addresses": (
         with_server('listen = ["0.0.0.0:50051"]'),
-        "server: 0.0.0.0:50051 can be reached by other machines",
+        "server: other machines can connect to 0.0.0.0:50051",
     ),
-    "all IPv6 addresses": (with_server('listen = ["[::]:50051"]'), "server: [::]:50051 can be"),
+    "all IPv6 addresses": (
+        with_server('listen = ["[::]:50051"]'),
+        "server: other machines can connect to [::]",
+    ),
     "an address of the network": (
         with_server('listen = ["10.1.2.3:1"]'),
-        "add [server.tls], or allow_plaintext = true",
+        "add [server.tls], or set allow_plaintext = true",
     ),
     "a name": (with_server('listen = ["example.com:50051"]'), "server.listen.0: must be "),
     "localhost": (with_server('listen = ["localhost:50051"]'), "server.listen.0: must be "),
@@ -223,7 +226,7 @@ MISTAKES = {
     ),
     "records that are required and go nowhere": (
         "[audit]\nrequired = true\n" + MINIMAL,
-        "audit: required = true needs a place for records: set file or stdout = true",
+        "audit: required = true needs a destination: set file, or stdout = true",
     ),
     "an unknown fsync policy": (
         '[audit]\nfsync = "often"\n' + MINIMAL,
@@ -237,7 +240,7 @@ MISTAKES = {
     "a project's name": (MINIMAL.replace("classroom", "Class"), "projects.Class"),
     "a leading space": (
         MINIMAL.replace(APP_ID, " " + APP_ID),
-        f"{AGORA}.app_id: has white space around it: remove that",
+        f"{AGORA}.app_id: has white space around it: remove it",
     ),
     "an App ID too short": (
         MINIMAL.replace(APP_ID, APP_ID[1:]),
@@ -257,7 +260,7 @@ MISTAKES = {
     ),
     "a secret from two places": (
         MINIMAL.replace('{ file = "cert" }', '{ file = "a", env = "B" }'),
-        f"{AT_KEY}: secret: must say file or env, not both",
+        f"{AT_KEY}: secret: must have either file or env, not both",
     ),
     "a secret's file missing": (
         MINIMAL.replace('file = "cert"', 'file = "gone"'),
@@ -265,11 +268,11 @@ MISTAKES = {
     ),
     "a secret's variable missing": (
         MINIMAL.replace('file = "cert"', 'env = "GONE"'),
-        f"{AT_KEY}: secret: environment variable GONE is not set: set it",
+        f"{AT_KEY}: secret: environment variable GONE is not set: set it to the secret",
     ),
     "a secret with a space": (
         MINIMAL.replace('file = "cert"', 'file = "spaced"'),
-        "spaced has white space around it: remove that",
+        "spaced has white space around it: remove it",
     ),
     "a secret in two lines": (
         MINIMAL.replace('file = "cert"', 'file = "lines"'),
@@ -281,7 +284,7 @@ MISTAKES = {
     ),
     "an access key with a space": (
         FULL.replace('access_key = "AK"\n', 'access_key = " AK"\n'),
-        f"{AT_ACCESS_KEY}: access_key: has white space around it: remove that",
+        f"{AT_ACCESS_KEY}: access_key: has white space around it: remove it",
     ),
     "an empty access key": (
         FULL.replace('access_key = "AK"\n', 'access_key = ""\n'),
@@ -289,7 +292,7 @@ MISTAKES = {
     ),
     "an empty secret": (
         MINIMAL.replace('file = "cert"', 'file = "empty"'),
-        "empty is empty: put the secret in it",
+        "empty is empty: it must contain the secret",
     ),
     "a certificate too short": (
         MINIMAL.replace('file = "cert"', 'file = "short"'),
@@ -305,7 +308,8 @@ MISTAKES = {
     ),
     "two active keys": (
         FULL.replace('"verify_only"', '"active"'),
-        "projects.classroom: the agora keys cert-1 and cert-2 are both active",
+        "projects.classroom: the agora keys cert-1 and cert-2 are both active, but at most "
+        "one may be",
     ),
 }
 

@@ -90,7 +90,7 @@ async def test_a_pattern_of_another_syntax_is_warned_about(
     assert ran.code == 0
     assert ran.err == (
         f"token-authority: warning: {path}: grant 'lessons' of caller 'tester': channels: "
-        f"{pattern!r}: {found!r} stands for itself: only '*' is special in a pattern\n"
+        f"{pattern!r}: {found!r} is literal: only '*' is special in a pattern\n"
     )
 
 

@@ -58,7 +58,7 @@ def build(**changes: object) -> str:
 
 @given(st.lists(SERVICES, min_size=1, max_size=8), U32, U32, U32)
 def test_any_services_come_back_in_order_and_verify(
-    services: list[service_packing.Service], issued_at: int, expire_seconds: int, salt: int
+    services: list[service_packing.PackedService], issued_at: int, expire_seconds: int, salt: int
 ) -> None:
     decoded = decode(
         build(services=services, issued_at=issued_at, expire_seconds=expire_seconds, salt=salt)

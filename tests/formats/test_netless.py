@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.decoding import decode
 from token_authority_server.formats import netless
-from token_authority_server.formats.netless import NetlessKind, build_netless_token
+from token_authority_server.formats.netless import NetlessType, build_netless_token
 from token_authority_server.formats.packing import FormatError
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -57,7 +57,7 @@ def test_any_content_comes_back_and_verifies(
 @pytest.mark.parametrize(
     ("kind", "prefix"), [("sdk", "NETLESSSDK_"), ("room", "NETLESSROOM_"), ("task", "NETLESSTASK_")]
 )
-def test_the_kind_is_the_prefix(kind: NetlessKind, prefix: str) -> None:
+def test_the_kind_is_the_prefix(kind: NetlessType, prefix: str) -> None:
     token = build_netless_token(
         kind, access_key="a", secret_key="s", content={}, lifespan_ms=0, now_ms=0, nonce="n"
     )

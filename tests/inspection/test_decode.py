@@ -90,7 +90,7 @@ SERVICES = [
 
 @pytest.mark.parametrize(("service", "name", "rights", "body"), SERVICES)
 def test_every_service_has_names_for_its_values(
-    service: v007.Service, name: str, rights: str, body: str
+    service: v007.PackedService, name: str, rights: str, body: str
 ) -> None:
     decoded = decode(t007(service))
     assert not decoded.issues
@@ -146,7 +146,7 @@ def test_every_value_of_a_whiteboard_token_but_its_signature() -> None:
     )
 
 
-def education(right: int) -> v007.Service:
+def education(right: int) -> v007.PackedService:
     return v007.education("", "", -1, {right: HOUR})
 
 

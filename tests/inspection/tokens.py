@@ -24,7 +24,7 @@ from token_authority_server.formats.access_token_007 import (
     signature_007,
 )
 from token_authority_server.formats.netless import (
-    NetlessKind,
+    NetlessType,
     build_netless_token,
     signature_netless,
     signed_netless,
@@ -58,15 +58,15 @@ def publisher(seconds: int = HOUR) -> dict[int, int]:
 
 def rtc(
     channel: str = "lesson-1", uid: str = "7", rights: Mapping[int, int] | None = None
-) -> v007.Service:
+) -> v007.PackedService:
     return v007.rtc(channel, uid, publisher() if rights is None else rights)
 
 
-def rtm(user: str = "alice", seconds: int = HOUR) -> v007.Service:
+def rtm(user: str = "alice", seconds: int = HOUR) -> v007.PackedService:
     return v007.rtm(user, {1: seconds})
 
 
-def t007(*services: v007.Service, **changes: Any) -> str:
+def t007(*services: v007.PackedService, **changes: Any) -> str:
     """An RTC token for an hour, or one of these services."""
     arguments = {
         "app_id": APP_ID,
@@ -87,7 +87,7 @@ def sealed_007(signed: bytes, issued_at: int = NOW, salt: int = 1) -> str:
     return packed_007(b"\x20\0" + signature + signed)
 
 
-def cut_007(*services: v007.Service) -> str:
+def cut_007(*services: v007.PackedService) -> str:
     """A token that breaks off in its last service."""
     content = inflate(t007(*services))[:-1]
     # Without the end of its checksum: deflated data ends where it says it does.
@@ -113,7 +113,7 @@ def t006(channel: str = "lesson-1", uid: str = "7", **changes: Any) -> str:
     return build_access_token_006(**arguments)
 
 
-def whiteboard(kind: NetlessKind = "room", **changes: Any) -> str:
+def whiteboard(kind: NetlessType = "room", **changes: Any) -> str:
     """A writer's room token for an hour, unless changed."""
     content = {"role": "1"} if kind == "sdk" else {"role": "1", "uuid": ROOM}
     arguments = {

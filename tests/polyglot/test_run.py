@@ -32,7 +32,7 @@ def test_a_toolchain_that_cannot_be_had_leaves_a_syntax_check(tmp_path: Path) ->
     assert not language.problem
     assert language.row == {
         **dict.fromkeys(language.row, "-"),
-        "toolchain": "not to be had: no / compiler",
+        "toolchain": "not available: no / compiler",
         "generated": "✓",
         "built": "syntax-checked",
     }

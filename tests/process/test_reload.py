@@ -118,9 +118,9 @@ BAD: Final = {
     "another's key": (
         "tls.key",
         server_identity(OTHER_CA).private_key.reveal().encode(),
-        "do not belong together",
+        "private_key does not match certificate",
     ),
-    "nothing": ("tls.key", b"", "private_key is no PEM key that can be read"),
+    "nothing": ("tls.key", b"", "private_key contains no readable PEM key"),
     "a huge file": ("tls.pem", b"x" * 2_000_000, "tls.pem is too long"),
 }
 

@@ -148,4 +148,4 @@ async def test_sigterm_ends_the_process_whatever_hangs(tmp_path: Path, how: str)
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert '"ended late"' in stderr.read_text()
+    assert '"shutdown timed out"' in stderr.read_text()

@@ -20,7 +20,7 @@ from token_authority.v1.whiteboard_pb2 import (
     NonExpiring,
     WhiteboardSdkScope,
 )
-from token_authority_server.config.callers import TOKEN_KINDS
+from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.families import FAMILIES, Dimension
 
 Parts = Mapping[str, Mapping[str, str]]
@@ -54,7 +54,7 @@ class Sample:
 
     def just_enough(self) -> Row:
         """A grant for nothing else."""
-        needed = {dimension for kind in self.parts for dimension in TOKEN_KINDS[kind].dimensions}
+        needed = {dimension for kind in self.parts for dimension in TOKEN_TYPES[kind].dimensions}
         # A wildcard carries nothing that a pattern could be for.
         bounds = {name: tuple(self.values(name)) or ("uid:1",) for name in sorted(needed)}
         row: Row = {name: bounds.get(name, ()) for name in TOKEN_DIMENSIONS}
@@ -64,7 +64,7 @@ class Sample:
         """Grants for all but one thing that it needs."""
         for kind in self.parts:
             reason = "SDK_SCOPE_FORBIDDEN" if kind == "whiteboard.sdk" else "GRANT_MISSING"
-            others = tuple(name for name in TOKEN_KINDS if name != kind)
+            others = tuple(name for name in TOKEN_TYPES if name != kind)
             yield Denial(self, "tokens", {"tokens": others}, reason, f"tokens of type {kind}")
         for dimension in TOKEN_DIMENSIONS:
             for value in dict.fromkeys(self.values(dimension)):

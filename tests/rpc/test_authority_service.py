@@ -40,7 +40,7 @@ from token_authority.v1.inspection_pb2 import (
     InspectTokenRequest,
 )
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
-from token_authority_server.config.callers import TOKEN_KINDS
+from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
 
 HOUR_MS: Final = 3_600_000
@@ -107,7 +107,7 @@ async def test_whoever_asks_is_told_what_they_may_ask_for() -> None:
         assert lessons.clamp_ttl
         assert lessons.allow == ["any_user", "v006"]
         assert (rest.name, rest.project) == ("rest", "retired")
-        assert rest.tokens == sorted(TOKEN_KINDS)
+        assert rest.tokens == sorted(TOKEN_TYPES)
         assert rest.allow == sorted(ALL_ALLOWANCES)
         assert not rest.HasField("default_ttl")
         assert not rest.clamp_ttl

@@ -32,7 +32,7 @@ from support.keys import NOW_MS
 from support.serving import no_trail, refused, running
 from token_authority.v1.access_token_pb2 import AccessTokenService
 from token_authority_server.audit import AuditTrail, FileSink
-from token_authority_server.config.callers import TOKEN_KINDS
+from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.families import FAMILIES
 
 HOUR = Duration(seconds=3600)
@@ -46,8 +46,8 @@ def serving(*grants: dict[str, Any], **options: Any) -> Any:
 
 
 def test_there_is_a_sample_for_every_kind_with_all_its_dimensions() -> None:
-    assert ALONE.keys() == TOKEN_KINDS.keys()
-    for name, token_kind in TOKEN_KINDS.items():
+    assert ALONE.keys() == TOKEN_TYPES.keys()
+    for name, token_kind in TOKEN_TYPES.items():
         assert ALONE[name].parts[name].keys() == set(token_kind.dimensions)
 
 

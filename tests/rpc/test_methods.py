@@ -19,7 +19,7 @@ from token_authority_server.families import FAMILIES
 from token_authority_server.families.rtc import Rtc
 from token_authority_server.limits import InFlight
 from token_authority_server.rpc.authentication import Authenticator
-from token_authority_server.rpc.contract import TOKEN_SERVICE, families_by_method, kinds_by_entry
+from token_authority_server.rpc.contract import TOKEN_SERVICE, families_by_entry, families_by_method
 from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.observability import Observer
 from token_authority_server.telemetry.log import make_logger
@@ -41,11 +41,11 @@ def test_every_method_has_its_kind_and_every_kind_its_method() -> None:
 
 
 def test_a_batch_knows_every_kind() -> None:
-    assert set(kinds_by_entry().values()) == set(FAMILIES)
+    assert set(families_by_entry().values()) == set(FAMILIES)
 
 
 def test_a_method_without_a_kind_stops_the_start() -> None:
-    with pytest.raises(RuntimeError, match="no kind of token has the messages of IssueRtcToken"):
+    with pytest.raises(RuntimeError, match="no token family has the messages of IssueRtcToken"):
         families_by_method(FAMILIES[:1])
 
 
@@ -54,12 +54,12 @@ def test_a_kind_without_a_method_stops_the_start() -> None:
         name = "stray"
         response_type = IssueChatTokenResponse  # type: ignore[assignment]  # the point of it
 
-    with pytest.raises(RuntimeError, match="no place for the kind stray"):
+    with pytest.raises(RuntimeError, match="no place for the family stray"):
         families_by_method([*FAMILIES, Stray()])
 
 
 def test_two_kinds_for_a_method_stop_the_start() -> None:
-    with pytest.raises(RuntimeError, match="IssueRtcToken has two kinds, rtc and rtc"):
+    with pytest.raises(RuntimeError, match="IssueRtcToken has two families, rtc and rtc"):
         families_by_method([*FAMILIES, Rtc()])
 
 

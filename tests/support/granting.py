@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, get_args
 
 from token_authority_server.access.grants import Allowance
-from token_authority_server.config.callers import TOKEN_KINDS, CallerSettings, GrantSettings
+from token_authority_server.config.callers import TOKEN_TYPES, CallerSettings, GrantSettings
 from token_authority_server.families import Dimension
 from token_authority_server.identity.directory import LOCAL, Callers
 
@@ -36,7 +36,7 @@ def everything(project: str, **changes: Any) -> dict[str, Any]:
     return {
         "name": f"all-of-{project}"[:63],
         "project": project,
-        "tokens": tuple(TOKEN_KINDS),
+        "tokens": tuple(TOKEN_TYPES),
         **EVERY_DIMENSION,
         "max_ttl": "3650d",
         "allow": ALL_ALLOWANCES,

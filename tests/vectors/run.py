@@ -112,16 +112,16 @@ def _rtc_privileges(inputs: Inputs) -> list[packing.Service]:
     return [packing.rtc(inputs["channel_name"], _uid(inputs), privileges)]
 
 
-def _rtc_with_rtm(inputs: Inputs) -> list[packing.Service]:
+def _rtc_with_rtm(inputs: Inputs) -> list[packing.PackedService]:
     return [*_rtc(inputs), packing.rtm(inputs["account"], {1: inputs["token_expire"]})]
 
 
-def _rtc_with_rtm2(inputs: Inputs) -> list[packing.Service]:
+def _rtc_with_rtm2(inputs: Inputs) -> list[packing.PackedService]:
     rtm = packing.rtm(inputs["rtm_user_id"], {1: inputs["rtm_token_expire"]})
     return [*_rtc_privileges(inputs), rtm]
 
 
-def _education_room_user(inputs: Inputs) -> list[packing.Service]:
+def _education_room_user(inputs: Inputs) -> list[packing.PackedService]:
     user, login = inputs["user_uuid"], {1: inputs["expire"]}
     chat_user = hashlib.md5(user.encode(), usedforsecurity=False).hexdigest()
     return [
@@ -131,11 +131,11 @@ def _education_room_user(inputs: Inputs) -> list[packing.Service]:
     ]
 
 
-def _education_user(inputs: Inputs) -> list[packing.Service]:
+def _education_user(inputs: Inputs) -> list[packing.PackedService]:
     return [packing.education("", inputs["user_uuid"], -1, {2: inputs["expire"]})]
 
 
-def _education_app(inputs: Inputs) -> list[packing.Service]:
+def _education_app(inputs: Inputs) -> list[packing.PackedService]:
     return [packing.education("", "", -1, {3: inputs["expire"]})]
 
 
@@ -146,7 +146,7 @@ def _permissions(inputs: Inputs) -> list[packing.RtmPermission]:
     ]
 
 
-_SERVICES: Mapping[int, Callable[[Inputs, dict[int, int]], packing.Service]] = {
+_SERVICES: Mapping[int, Callable[[Inputs, dict[int, int]], packing.PackedService]] = {
     1: lambda row, privileges: packing.rtc(row["channel_name"], _uid(row), privileges),
     2: lambda row, privileges: packing.rtm(row["user_id"], privileges),
     3: lambda row, privileges: packing.streaming(row["channel_name"], _uid(row), privileges),
@@ -162,11 +162,11 @@ _SERVICES: Mapping[int, Callable[[Inputs, dict[int, int]], packing.Service]] = {
 }
 
 
-def _any_services(inputs: Inputs) -> list[packing.Service]:
+def _any_services(inputs: Inputs) -> list[packing.PackedService]:
     return [_SERVICES[row["type"]](row, dict(row["privileges"])) for row in inputs["services"]]
 
 
-_BUILDERS_007: Mapping[str, Callable[[Inputs], list[packing.Service]]] = {
+_BUILDERS_007: Mapping[str, Callable[[Inputs], list[packing.PackedService]]] = {
     "rtc.uid": _rtc,
     "rtc.account": _rtc,
     "rtc.uid_privileges": _rtc_privileges,

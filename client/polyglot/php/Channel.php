@@ -39,7 +39,7 @@ final class GrpcError extends RuntimeException
 }
 
 /**
- * Unary gRPC over curl's HTTP/2, for where the grpc extension is not to be had: a call is a POST
+ * Unary gRPC over curl's HTTP/2, for where the grpc extension is not available: a call is a POST
  * whose answer ends in trailers. One connection is kept for all calls.
  */
 final class Channel

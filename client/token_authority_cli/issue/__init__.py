@@ -23,6 +23,6 @@ def add_commands(commands: Any) -> None:
         "it to standard error.",
         allow_abbrev=False,
     )
-    kinds = issue.add_subparsers(metavar="KIND", required=True)
+    families = issue.add_subparsers(metavar="KIND", required=True)
     for command in COMMANDS:
-        command.add_to(kinds)
+        command.add_to(families)

@@ -1,4 +1,4 @@
-"""What the commands for the families of tokens have in common."""
+"""The base of the `issue` commands, one per token family."""
 
 import argparse
 from collections.abc import Callable
@@ -26,9 +26,9 @@ class Command:
     request: Callable[[argparse.Namespace], TokenRequest]
     """Returns the request of the parsed options."""
 
-    def add_to(self, kinds: Any) -> None:
+    def add_to(self, families: Any) -> None:
         """Adds the command to argparse's subparsers, whose type is private."""
-        parser = self.add_request_to(kinds, f"Issue {self.noun}.")
+        parser = self.add_request_to(families, f"Issue {self.noun}.")
         parser.add_argument(
             "--validate-only",
             action="store_true",
@@ -37,9 +37,9 @@ class Command:
         server_options.add_options(parser)
         parser.set_defaults(run=self._run)
 
-    def add_request_to(self, kinds: Any, description: str) -> argparse.ArgumentParser:
+    def add_request_to(self, families: Any, description: str) -> argparse.ArgumentParser:
         """Adds the command with the options of the request, but none of a server."""
-        parser: argparse.ArgumentParser = kinds.add_parser(
+        parser: argparse.ArgumentParser = families.add_parser(
             self.name,
             help=self.noun,
             description=description,

@@ -1,4 +1,4 @@
-"""Grants: which tokens a caller may request, and the decision on one request. Pure."""
+"""Grants and authorization: decides by a caller's grants which tokens it may request. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RecordBatch:
     """Records of one call."""
 
     bodies: Sequence[str]
@@ -17,7 +17,7 @@ class Batch:
     persisted the records."""
 
 
-def wake(batches: Sequence[Batch], *, is_persisted: bool) -> None:
+def wake(batches: Sequence[RecordBatch], *, is_persisted: bool) -> None:
     """Resolves the futures of all waiting calls, with one callback per event loop."""
     waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[bool]]] = {}
     for batch in batches:

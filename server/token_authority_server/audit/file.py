@@ -158,7 +158,8 @@ class FileSink(Sink):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AuditError(
-                f"{self.name}: another process writes to it: give each server a file of its own"
+                f"{self.name}: another process writes to it: configure a separate file for "
+                "each server"
             ) from None
         size = os.fstat(fd).st_size
         if not size:

@@ -12,11 +12,11 @@ from token_authority_server.audit.record import Chain, seal
 
 
 class AuditError(Exception):
-    """An audit file that cannot be used; the message says why and what to do."""
+    """An audit file that cannot be used; the message has the cause and what to do."""
 
 
 class Sink(ABC):
-    """Destination of records, with a chain of its own.
+    """Destination of records, with a separate hash chain.
 
     Args:
         name: Its name in messages.

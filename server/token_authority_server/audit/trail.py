@@ -13,7 +13,7 @@ from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from token_authority_server.audit.batches import Batch, wake
+from token_authority_server.audit.batches import RecordBatch, wake
 from token_authority_server.audit.record import Chain, body_of
 from token_authority_server.audit.sinks import Sink, describe_failure
 from token_authority_server.errors import audit_unavailable
@@ -37,7 +37,7 @@ class AuditTrail:
     """Writes records to sinks; each call awaits its batch.
 
     Args:
-        sinks: Each receives every record, in a chain of its own.
+        sinks: Each receives every record, in a separate hash chain.
         required: Whether a call fails if a sink fails.
         clock: Milliseconds since 1970.
         on_failure: Called with the reason when a sink starts to fail; in any thread.
@@ -62,7 +62,7 @@ class AuditTrail:
         self._on_failure = on_failure
         self._on_recovery = on_recovery
         self._patience_seconds = patience_seconds
-        self._queue: SimpleQueue[Batch | _Order] = SimpleQueue()
+        self._queue: SimpleQueue[RecordBatch | _Order] = SimpleQueue()
         self._problems: dict[tuple[Sink, str], str] = {}
         self._failing = self._stalled = self._closed = False
         # The first is written by callers only, the second by the writer only.
@@ -122,7 +122,7 @@ class AuditTrail:
         loop = asyncio.get_running_loop()
         persisted: asyncio.Future[bool] = loop.create_future()
         is_persisted = False
-        if self._put(Batch(bodies, (loop, persisted))):
+        if self._put(RecordBatch(bodies, (loop, persisted))):
             try:
                 async with asyncio.timeout(0 if self._stalled else self._patience_seconds):
                     is_persisted = await persisted
@@ -139,7 +139,7 @@ class AuditTrail:
         """
         bodies = [self.encode(record) for record in records]
         if bodies and self._sinks:
-            self._put(Batch(bodies, None))
+            self._put(RecordBatch(bodies, None))
 
     def reopen(self) -> None:
         """Completes a rotation (SIGHUP), without blocking: continues in new files.
@@ -155,7 +155,7 @@ class AuditTrail:
             self._queue.put(_Order.CLOSE)
             self._thread.join(_CLOSE_SECONDS)
 
-    def _put(self, batch: Batch) -> bool:
+    def _put(self, batch: RecordBatch) -> bool:
         if self._closed or self._queue.qsize() >= _MAX_QUEUED:
             self._dropped += len(batch.bodies)
             return False
@@ -182,7 +182,7 @@ class AuditTrail:
     def _run(self) -> None:
         """Runs the writer's thread."""
         order: _Order | None = None
-        batches: list[Batch] = []
+        batches: list[RecordBatch] = []
         while True:
             self._write(batches)
             if order is _Order.CLOSE:
@@ -195,18 +195,18 @@ class AuditTrail:
                 sink.close()
         self._report("; ".join(self._problems.values()))
 
-    def _gather(self) -> tuple[list[Batch], _Order | None]:
+    def _gather(self) -> tuple[list[RecordBatch], _Order | None]:
         """Returns queued batches up to the first order; waits up to a second for one."""
-        batches: list[Batch] = []
+        batches: list[RecordBatch] = []
         with contextlib.suppress(Empty):
             item = self._queue.get(timeout=_REST_SECONDS)
-            while isinstance(item, Batch):
+            while isinstance(item, RecordBatch):
                 batches.append(item)
                 item = self._queue.get_nowait()
             return batches, item
         return batches, None
 
-    def _write(self, batches: Sequence[Batch]) -> None:
+    def _write(self, batches: Sequence[RecordBatch]) -> None:
         bodies = [body for batch in batches for body in batch.bodies]
         dropped = self._dropped - self._dropped_reported
         self._dropped_reported += dropped

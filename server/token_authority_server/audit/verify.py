@@ -193,8 +193,8 @@ class _Check:
         elif last:
             self._note(
                 line,
-                f"a new chain begins; whether more records followed record {last.seq} of the one "
-                f"before (hash {last.last_hash}) cannot be told from these files",
+                f"a new chain begins; these files do not show whether more records followed record "
+                f"{last.seq} of the previous chain (hash {last.last_hash})",
             )
 
     def _miss(self, line: Line, last_seq: int, link: Link) -> None:

@@ -1,7 +1,7 @@
 """Configuration: one TOML file and environment overrides, read into frozen models.
 
-Secrets stand in neither: the file says where they are (`{ file = … }`, `{ env = … }`). Every
-mistake is reported with the file, the key and what to do, and never with the value.
+Neither contains secrets: the file refers to them (`{ file = … }`, `{ env = … }`). Every error
+message contains the file, the key and what to do, and never the value.
 """
 
 from token_authority_server.config.dev import dev_settings

@@ -1,4 +1,4 @@
-"""`[authentication]` and `[server.tls]`: what shows who asks, and who answers."""
+"""`[authentication]` and `[server.tls]`: credentials of callers, and the server's certificate."""
 
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -19,7 +19,7 @@ from token_authority_server.keyring import Secret
 
 
 def _file(value: object, info: ValidationInfo) -> bytes:
-    """Reads a file that a path names."""
+    """Returns the bytes of the file at a path."""
     if not isinstance(value, str):
         raise ValueError('must be the path of a file, like "tls.pem"')  # noqa: TRY004  # pydantic
     return sources_of(info).read(value)
@@ -45,7 +45,7 @@ def _url(value: str) -> str:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise ValueError("must be a URL with a host, and a port up to 65535 if any") from None
+        raise ValueError("must be a URL with a host and, optionally, a port up to 65535") from None
     if parts.username is not None or not parts.hostname:
         raise ValueError("must be a URL with a host and without a password")
     try:
@@ -53,7 +53,10 @@ def _url(value: str) -> str:
     except ValueError:
         is_loopback = False
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
-        raise ValueError("must be https://…: whoever can alter the keys can be any caller")
+        raise ValueError(
+            "must be an https:// URL: over http, an attacker could replace the keys and "
+            "impersonate any caller"
+        )
     return value
 
 
@@ -61,52 +64,52 @@ FileBytes = Annotated[bytes, BeforeValidator(_file)]
 
 
 class JwtSettings(Section):
-    """`[authentication.jwt]`: JWTs of one issuer, Kubernetes service-account tokens among them."""
+    """`[authentication.jwt]`: JWTs of one issuer, e.g. Kubernetes service-account tokens."""
 
     issuer: Annotated[str, Field(min_length=1)]
-    """Their `iss`, exactly."""
+    """The `iss` claim that JWTs must have, exactly."""
 
     audience: Annotated[str, Field(min_length=1)]
-    """Their `aud`, which has to be this service: a token for another is refused."""
+    """The `aud` claim that JWTs must have: this service. JWTs for other audiences are rejected."""
 
     jwks: Annotated[str | KeySet, BeforeValidator(_jwks)]
     """The issuer's keys: a URL (`https://…`), or `{ file = "PATH" }`."""
 
     jwks_ca: FileBytes | None = None
-    """PEM certificates to trust for that URL; absent: the system's."""
+    """The CA certificates (PEM) to trust for the `jwks` URL; absent: the system's."""
 
     jwks_token_file: FilePath | None = None
-    """A file with a bearer token for that URL, read at each fetch: Kubernetes wants one."""
+    """A file with the bearer token for the `jwks` URL, read at each fetch; Kubernetes needs it."""
 
     leeway: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=30)
-    """How far the issuer's clock may be from ours. 0s to 5m."""
+    """The tolerated clock difference between issuer and server. 0s to 5m."""
 
     @model_validator(mode="after")
     def _check(self) -> "JwtSettings":
         if not isinstance(self.jwks, str) and (self.jwks_ca or self.jwks_token_file):
-            raise ValueError("jwks_ca and jwks_token_file go with a URL")
+            raise ValueError("jwks_ca and jwks_token_file require a URL in jwks")
         return self
 
     def fixed_keys(self) -> tuple[VerificationKey, ...]:
-        """Returns the keys of a file; none where a URL has them."""
+        """Returns the keys if `jwks` is a file; empty if it is a URL."""
         return () if isinstance(self.jwks, str) else self.jwks.keys
 
     def skipped_keys(self) -> tuple[str, ...]:
-        """Returns a sentence for each key of a file that cannot be used."""
+        """Returns a sentence for each unusable key of the file; empty if `jwks` is a URL."""
         return () if isinstance(self.jwks, str) else self.jwks.skipped
 
     def location(self) -> Location | None:
-        """Returns where the keys are fetched from; None where a file has them."""
+        """Returns the location to fetch the keys from; None if `jwks` is a file."""
         if not isinstance(self.jwks, str):
             return None
         return Location(self.jwks, self.jwks_ca, self.jwks_token_file)
 
 
 class AuthenticationSettings(Section):
-    """`[authentication]`: what is accepted besides client certificates and API keys."""
+    """`[authentication]`: credentials accepted besides client certificates and API keys."""
 
     jwt: JwtSettings | None = None
-    """JWTs; absent: none."""
+    """Absent: JWTs are rejected."""
 
 
 def _key(value: object, info: ValidationInfo) -> Secret:
@@ -114,16 +117,16 @@ def _key(value: object, info: ValidationInfo) -> Secret:
 
 
 class TlsSettings(Section):
-    """`[server.tls]`: what the server shows, and whom it trusts. Read anew when a file changes."""
+    """`[server.tls]`: the server's certificate and the client CA. Reloaded when a file changes."""
 
     certificate: FileBytes
-    """A PEM file: the server's certificate, and those between it and the root."""
+    """A PEM file: the server's certificate, then its intermediates."""
 
     private_key: Annotated[Secret, BeforeValidator(_key)]
-    """A PEM file: its key, without a passphrase."""
+    """A PEM file: the certificate's private key, without a passphrase."""
 
     client_ca: FileBytes | None = None
-    """A PEM file: who signs client certificates, for `mtls_listen`."""
+    """A PEM file: the CA of client certificates, for `mtls_listen`."""
 
     @model_validator(mode="after")
     def _check(self) -> "TlsSettings":
@@ -132,7 +135,7 @@ class TlsSettings(Section):
             try:
                 x509.load_pem_x509_certificates(self.client_ca)
             except ValueError:
-                raise ValueError("client_ca has no PEM certificate that can be read") from None
+                raise ValueError("client_ca contains no readable PEM certificate") from None
         return self
 
     def not_after(self) -> datetime:
@@ -140,7 +143,7 @@ class TlsSettings(Section):
         return x509.load_pem_x509_certificates(self.certificate)[0].not_valid_after_utc
 
     def identity(self) -> ServerIdentity:
-        """Returns what listeners present."""
+        """Returns the certificate, key and client CA of the listeners."""
         return ServerIdentity(self.certificate, self.private_key, self.client_ca)
 
 
@@ -148,12 +151,12 @@ def _check_pair(certificate: bytes, private_key: Secret) -> None:
     try:
         shown = x509.load_pem_x509_certificates(certificate)[0].public_key()
     except ValueError:
-        raise ValueError("certificate has no PEM certificate that can be read") from None
+        raise ValueError("certificate contains no readable PEM certificate") from None
     try:
         key = load_pem_private_key(private_key.reveal().encode("latin-1"), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError(
-            "private_key is no PEM key that can be read, or has a passphrase: take that off"
+            "private_key contains no readable PEM key, or has a passphrase: remove the passphrase"
         ) from None
     if key.public_key() != shown:
-        raise ValueError("certificate and private_key do not belong together")
+        raise ValueError("private_key does not match certificate")

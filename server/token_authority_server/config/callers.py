@@ -6,14 +6,14 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from token_authority_server.access.callers import Caller
-from token_authority_server.config.grants import TOKEN_KINDS, GrantSettings
+from token_authority_server.config.grants import TOKEN_TYPES, GrantSettings
 from token_authority_server.config.identities import ApiKeySettings, Identity
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty, repeated_in
 from token_authority_server.limits import Quota
 
-__all__ = ["TOKEN_KINDS", "CallerSettings", "GrantSettings", "check_callers"]
+__all__ = ["TOKEN_TYPES", "CallerSettings", "GrantSettings", "check_callers"]
 
 
 def _rates(value: object) -> Quota:
@@ -23,44 +23,44 @@ def _rates(value: object) -> Quota:
 
 
 class CallerSettings(Section):
-    """`[[callers]]`: a service that may ask for tokens."""
+    """`[[callers]]`: a service that may request tokens."""
 
     name: Annotated[str, Field(pattern=NAME)]
-    """A name of your own; it stands in the log, the audit trail and answers."""
+    """A name of your choice; the log, the audit trail and responses contain it."""
 
     identities: Annotated[tuple[Identity, ...], NotEmpty]
     """What authenticates this caller: a name in its client certificate (`spiffe://…`, `dns:…`), a
     claim of its JWT (`jwt:sub=…`), the hash of its API key (`api-key:sha256:…`, or a table with a
-    name and an end date); or `local`: any client without a credential, where the server listens on
-    this machine only."""
+    name and an end date); or `local`: any client without a credential, if all listeners are
+    local."""
 
     default_project: str = ""
-    """The project that its requests mean when they name none; absent: the only one it has grants
-    for."""
+    """The project of requests that name none; absent: the only project it has grants for."""
 
     rate_limit: Annotated[Quota, BeforeValidator(_rates)] = Quota()
-    """Tokens in a time, like `200/second; 10000/hour`; a batch counts its tokens. Absent: no
+    """Tokens per time, like `200/second; 10000/hour`; a batch counts its tokens. Absent: no
     limit."""
 
     inspect_rate_limit: Annotated[Quota, BeforeValidator(_rates)] = Quota()
-    """InspectToken calls and `validate_only` requests in a time; a batch counts its entries.
+    """InspectToken calls and `validate_only` requests per time; a batch counts its entries.
     Absent: no limit."""
 
     max_in_flight: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
-    """Its calls under way at once; one more is refused. 1 to 100000; absent: no own limit."""
+    """The most concurrent calls of the caller. 1 to 100000; absent: no limit per caller."""
 
     grants: Annotated[tuple[GrantSettings, ...], NotEmpty]
-    """What it may have. The first that covers a request decides; they are never combined."""
+    """Its grants. The first that covers a request applies; grants are never combined."""
 
     @model_validator(mode="after")
     def _check(self) -> "CallerSettings":
         if repeated := repeated_in(grant.name for grant in self.grants):
-            raise ValueError(f"two grants are called {repeated[0]!r}: give each its own name")
+            raise ValueError(f"two grants have the name {repeated[0]!r}: give each its own")
         if self.default_project and self.default_project not in {
             grant.project for grant in self.grants
         }:
             raise ValueError(
-                f"default_project is {self.default_project!r}, for which it has no grant: add one"
+                f"default_project is {self.default_project!r}, but no grant is for "
+                "that project: add one"
             )
         return self
 
@@ -81,7 +81,7 @@ class CallerSettings(Section):
                 yield identity
 
     def caller(self) -> Caller:
-        """Returns the caller, ready to decide."""
+        """Returns the caller in the form that authorization uses."""
         return Caller(
             name=self.name,
             grants=tuple(grant.grant() for grant in self.grants),
@@ -91,7 +91,7 @@ class CallerSettings(Section):
 
 
 def check_callers(callers: tuple[CallerSettings, ...]) -> Iterator[tuple[Keys, str]]:
-    """Yields what is wrong with callers beside each other, and the path of each mistake."""
+    """Yields duplicate names and identities among callers, with the path of each."""
     names: set[str] = set()
     owners: dict[str, str] = {}
     for row, caller in enumerate(callers):

@@ -12,7 +12,7 @@ _FIXED: Final = ("server", "log", "limits", "audit")
 
 
 def changes_between(before: Settings, after: Settings, started: Settings) -> dict[str, list[str]]:
-    """Says what changed, for the log and the audit trail; nothing where nothing did.
+    """Returns what changed, for the log and the audit trail; empty if nothing did.
 
     Args:
         before: What held.

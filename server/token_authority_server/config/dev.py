@@ -1,4 +1,4 @@
-"""The settings of a development server: no file, keys made up on the spot."""
+"""The settings of a development server: no file, generated keys."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from token_authority_server.access.grants import Allowance
-from token_authority_server.config.callers import TOKEN_KINDS
+from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.config.load import settings_of
 from token_authority_server.config.projects import (
     AccessKeySettings,
@@ -22,7 +22,7 @@ from token_authority_server.keyring import KeyState, Secret
 _EVERYTHING: Final[Mapping[str, Any]] = {
     "name": "everything",
     "project": "dev",
-    "tokens": list(TOKEN_KINDS),
+    "tokens": list(TOKEN_TYPES),
     **{dimension: ["*"] for dimension in get_args(Dimension)},
     "max_ttl": "3650d",
     "allow": list(get_args(Allowance)),
@@ -32,11 +32,11 @@ _EVERYTHING: Final[Mapping[str, Any]] = {
 def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Returns the settings of `serve --dev`: one project, "dev", whose keys live in memory only.
 
-    One caller, whoever is on this machine, may have everything.
+    Every client on this machine is the one caller, "developer", which is granted everything.
 
     Raises:
-        ConfigError: An address is not one, or not of the loopback; or the environment's overrides
-            are wrong.
+        ConfigError: An address is invalid or not local, or an override of the environment is
+            invalid.
     """
     document: dict[str, Any] = {
         "server": {
@@ -52,7 +52,7 @@ def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Setti
 
 
 def _project() -> ProjectSettings:
-    """Makes up a project. Its secrets are values, not references: they are stored nowhere."""
+    """Generates a project. Its secrets are values, not references: they are stored nowhere."""
     state = KeyState.ACTIVE
     certificate = CertificateSettings.model_construct(
         id="dev-certificate", secret=Secret(secrets.token_hex(16)), state=state

@@ -1,4 +1,4 @@
-"""`[[tests]]`: what callers and grants are expected to decide, held against them at start."""
+"""`[[tests]]`: expected decisions on requests, checked at start and at every reload."""
 
 from typing import Annotated, Any, Final, cast
 
@@ -14,7 +14,7 @@ ALLOW: Final = "allow"
 
 
 def _request(value: object) -> object:
-    """Reads a request as JSON has it: the member of IssueTokenRequest, and its fields."""
+    """Parses a request in protobuf's JSON form: the field of IssueTokenRequest, and its fields."""
     if not isinstance(value, dict):
         raise ValueError(  # noqa: TRY004  # pydantic's way
             'must be a table like { rtc = { channel_name = "lesson-1", uid = 7, role = '
@@ -24,10 +24,10 @@ def _request(value: object) -> object:
     try:
         ParseDict(cast("dict[str, Any]", value), message)
     except ParseError as error:
-        # Some of its messages have several lines.
+        # Some of these messages have several lines.
         raise ValueError(f"is not a request: {' '.join(str(error).split())}") from None
     if message.WhichOneof("request") is None:
-        raise ValueError("names no kind of token: whiteboard, rtc, rtm, chat, education, …")
+        raise ValueError("has no token family: set whiteboard, rtc, rtm, chat, education, …")
     return message.SerializeToString()
 
 
@@ -42,13 +42,13 @@ def _expectation(value: str) -> str:
 
 
 class ExpectationSettings(Section):
-    """`[[tests]]`: one request, and what is to become of it."""
+    """`[[tests]]`: one request, and the expected decision."""
 
     caller: str
-    """Who asks."""
+    """The name of the caller that makes the request."""
 
     request: Annotated[bytes, BeforeValidator(_request)]
-    """What for: `{ rtc = { … } }`, with the fields of the contract."""
+    """The request: `{ rtc = { … } }`, with the field names of the contract."""
 
     expect: Annotated[str, AfterValidator(_expectation)]
     """`allow`, or the reason of the refusal."""

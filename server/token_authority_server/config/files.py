@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 MAX_FILE_BYTES: Final = 1_048_576
 """The largest secret, certificate or key set."""
 
-Signature: TypeAlias = tuple[int, ...] | int | None
+FileStamp: TypeAlias = tuple[int, ...] | int | None
 
 
 class ReadProgress:
@@ -79,7 +79,7 @@ class Sources:
     """What was read, or why it could not be."""
     limits: dict[Path, int] = field(default_factory=dict[Path, int])
     """How many bytes of each file were read at most."""
-    signatures: dict[Path, Signature] = field(default_factory=dict[Path, Signature])
+    signatures: dict[Path, FileStamp] = field(default_factory=dict[Path, FileStamp])
     """The signature of each file from before it was read."""
 
     def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -139,16 +139,16 @@ def _content_of(path: Path, max_bytes: int) -> bytes | str:
         return "Not a path"
 
 
-def signatures_of(files: Iterable[Path], progress: ReadProgress) -> dict[Path, Signature]:
+def signatures_of(files: Iterable[Path], progress: ReadProgress) -> dict[Path, FileStamp]:
     """Returns a value for each file that changes when it does, or when a link leads elsewhere."""
-    found: dict[Path, Signature] = {}
+    found: dict[Path, FileStamp] = {}
     for path in files:
         with progress.reading(path):
             found[path] = signature_of(path)
     return found
 
 
-def signature_of(path: Path) -> Signature:
+def signature_of(path: Path) -> FileStamp:
     """Returns a value that changes when a file does."""
     try:
         status: Any = os.stat(path)  # noqa: PTH116  # as Path.stat, in one call

@@ -28,7 +28,7 @@ def _identity(value: str) -> str:
             '"api-key:sha256:…" as `token-authority api-key new` prints it, or "local"'
         )
     if value == _EMPTY_KEY:
-        raise ValueError("is the hash of nothing, which anyone can send: hash the key")
+        raise ValueError("is the hash of the empty string: hash the API key")
     return value
 
 
@@ -46,7 +46,7 @@ class ApiKeySettings(Section):
     """The hash of the key: `sha256:…`."""
 
     name: Annotated[str, Field(pattern=NAME)] | None = None
-    """A name of your own, for warnings and the log."""
+    """A name of your choice, for warnings and the log."""
 
     expires: AwareDatetime | None = None
     """When the key stops being accepted; absent: never."""
@@ -64,11 +64,11 @@ class ApiKeySettings(Section):
         return f"{self.text} ({more})" if more else self.text
 
     def __str__(self) -> str:
-        """Names the key for people, without the whole hash."""
+        """Returns the key's name, else the start of its hash."""
         return f"API key {self.name or self.api_key[:15]}"
 
     def describe_expiry(self, now: datetime) -> str:
-        """Says when the key expires or has expired."""
+        """Returns when the key expires or has expired, as a phrase."""
         if self.expires is None:
             return "does not expire"
         verb = "expired" if self.expires <= now else "expires"

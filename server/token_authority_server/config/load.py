@@ -1,4 +1,4 @@
-"""Reads the file, lets the environment override it, and explains what is wrong with either."""
+"""Loads the configuration file, applies environment overrides and reports errors in both."""
 
 import itertools
 import re
@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from token_authority_server.config.files import ReadProgress, Signature, Sources
+from token_authority_server.config.files import FileStamp, ReadProgress, Sources
 from token_authority_server.config.mistakes import Mistake, Origin, mistakes_in, section_in
 from token_authority_server.config.references import unknown_names
 from token_authority_server.config.rows import validate_rows
@@ -26,7 +26,7 @@ _MAX_CONFIG_BYTES: Final = 67_108_864
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used: one line for each mistake."""
+    """An invalid configuration; the message has one line for each mistake."""
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Settings:
@@ -70,7 +70,7 @@ class ConfigFile:
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
         self.path = path
         self._environment = environment
-        self.signatures: Mapping[Path, Signature] = {}
+        self.signatures: Mapping[Path, FileStamp] = {}
         """The signatures of the files that `load` read, from before it read them."""
 
     def load(self) -> Settings:
@@ -102,7 +102,10 @@ class ConfigFile:
                 return attempt
             rounds += 1
             if rounds == _MAX_ROUNDS:
-                changing = f"{self.path}: changes while it is read: write a new file and rename it"
+                changing = (
+                    f"{self.path}: changed while it was read: write a new file and rename it over "
+                    "the old one"
+                )
                 return Attempt(ConfigError(changing), attempt.sources, is_settled=False)
 
 
@@ -137,7 +140,7 @@ def settings_of(
 
     Args:
         document: The tables, as TOML has them.
-        origin: What to call it in messages.
+        origin: Its name in messages.
         folder: What the paths of secrets are relative to.
         environment: Variables with overrides, and with secrets.
 

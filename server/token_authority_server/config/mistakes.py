@@ -1,4 +1,4 @@
-"""Explains mistakes in a configuration: one line each, with file, line, table, name and cure."""
+"""Explains configuration errors: one line each, with file, line, table, name and advice."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -102,9 +102,9 @@ def _item(value: Any, keys: Keys) -> Any:
     return value
 
 
-def _named(kind: str, row: Any, index: int) -> str:
+def _named(noun: str, row: Any, index: int) -> str:
     name = _item(row, ("name",))
-    return f"{kind} {name!r}" if isinstance(name, str) and name else f"{kind} {index + 1}"
+    return f"{noun} {name!r}" if isinstance(name, str) and name else f"{noun} {index + 1}"
 
 
 def mistakes_in(error: ValidationError) -> Iterator[Mistake]:
@@ -118,9 +118,9 @@ def mistakes_in(error: ValidationError) -> Iterator[Mistake]:
 _UNKNOWN: Final = "is not a key"
 
 
-def _cure(kind: str, context: Mapping[str, Any], message: str, keys: Keys, value: Any) -> str:
-    """Says what is allowed and what to do. Never shows the value, which may be a secret."""
-    match kind:
+def _cure(error_type: str, context: Mapping[str, Any], message: str, keys: Keys, value: Any) -> str:
+    """Returns what is allowed and what to do, never the value, which may be a secret."""
+    match error_type:
         case "value_error":
             cure = message.removeprefix("Value error, ")
         case "extra_forbidden":
@@ -138,10 +138,10 @@ def _cure(kind: str, context: Mapping[str, Any], message: str, keys: Keys, value
             cure = f"must be at least {context['ge']}"
         case "less_than_equal":
             cure = f"must be at most {context['le']}"
-        case _ if kind.startswith(("date", "timezone")):
+        case _ if error_type.startswith(("date", "timezone")):
             cure = _MOMENT
         case _:
-            cure = _CURES.get(kind, "has a wrong type or value")
+            cure = _CURES.get(error_type, "has a wrong type or value")
     return cure
 
 

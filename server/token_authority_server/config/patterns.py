@@ -1,7 +1,7 @@
-r"""Patterns of grants: refuses those that can match nothing, and warns of those that rarely do.
+r"""Patterns of grants: refuses those that can match nothing, and warns of those that rarely match.
 
-In a pattern `*` stands for any characters. What other languages give a meaning (`[0-9]`, `?`,
-`{a,b}`, `\d`, `.*`) stands for itself here, and Agora allows some of these characters in names.
+In a pattern `*` matches any characters. The syntax of globs and regular expressions (`[0-9]`, `?`,
+`{a,b}`, `\d`, `.*`) is literal here, because Agora allows some of these characters in names.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 
 class _Names(NamedTuple):
-    """The names that a kind of token allows in a dimension: the contract's rule."""
+    """The names that a token type allows in a dimension: the contract's rule."""
 
     allowed: re.Pattern[str]
     """A character of a name."""
@@ -46,15 +46,15 @@ _OTHER_SYNTAX: Final = re.compile(r"\[[^\]]*\]|\?|\{[^}]*\}|\\[dwsDWS.]|\.\*|\.\
 _HINT: Final = "only '*' is special in a pattern"
 
 
-def impossible(dimension: str, pattern: str, kinds: Collection[str]) -> str:
-    """Says why a pattern can match no name; "" if it can.
+def impossible(dimension: str, pattern: str, token_types: Collection[str]) -> str:
+    """Returns why a pattern can match no name; "" if it can.
 
     Args:
         dimension: `channels`, `users` or `rooms`.
         pattern: The pattern.
-        kinds: The kinds of token that the grant is for, families spelt out.
+        token_types: The names of the token types that the grant is for, each in full.
     """
-    names = {kind: rule for kind, rule in _BY_DIMENSION[dimension].items() if kind in kinds}
+    names = {name: rule for name, rule in _BY_DIMENSION[dimension].items() if name in token_types}
     if pattern.startswith("uid:"):
         if names and not names.keys() & _WITH_UID:
             return f"{pattern!r} matches nothing: {_listed(names)} have no uid: use account:…"
@@ -71,10 +71,10 @@ def impossible(dimension: str, pattern: str, kinds: Collection[str]) -> str:
 
 
 def suspicious(dimension: str, pattern: str) -> str:
-    """Says what in a pattern looks special and is not; "" if nothing does."""
+    """Returns a warning about syntax that is literal in a pattern; "" if there is none."""
     if dimension not in _BY_DIMENSION or not (found := _OTHER_SYNTAX.search(pattern)):
         return ""
-    return f"{dimension}: {pattern!r}: {found[0]!r} stands for itself: {_HINT}"
+    return f"{dimension}: {pattern!r}: {found[0]!r} is literal: {_HINT}"
 
 
 def _problem(literal: str, rule: _Names) -> str:

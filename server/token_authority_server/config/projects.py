@@ -28,16 +28,17 @@ class CertificateSettings(Section):
     """`[[projects.NAME.agora.certificates]]`: an App Certificate."""
 
     id: KeyId
-    """A name of your own, unique in the project; it stands in logs and answers. Not the secret."""
+    """A name of your choice, unique in the project; logs and responses contain it, so it must
+    not be the secret."""
 
     secret: CertificateText
-    """Where the App Certificate is: 32 hex digits."""
+    """A reference to the App Certificate: 32 hex digits."""
 
     state: KeyState
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
     retired_at: AwareDatetime | None = None
-    """Since when it does not sign: ListSigningKeys then tells when it can be removed."""
+    """When it stopped signing; ListSigningKeys computes from it when the key can be removed."""
 
 
 class AgoraSettings(Section):
@@ -54,19 +55,20 @@ class AccessKeySettings(Section):
     """`[[projects.NAME.whiteboard.access_keys]]`: an access key pair."""
 
     id: KeyId
-    """A name of your own, unique in the project; it stands in logs and answers. Not the AK."""
+    """A name of your choice, unique in the project; logs and responses contain it. Not the
+    AK."""
 
     access_key: TokenText
     """The AK, which is written into every token."""
 
     secret: SecretText
-    """Where the SK is."""
+    """A reference to the SK."""
 
     state: KeyState
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
     retired_at: AwareDatetime | None = None
-    """Since when it does not sign: ListSigningKeys then tells when it can be removed."""
+    """When it stopped signing; ListSigningKeys computes from it when the key can be removed."""
 
 
 class WhiteboardSettings(Section):
@@ -92,7 +94,9 @@ class ProjectSettings(Section):
         keys = self.signing_keys()
         for key in keys:
             if key.key_id in key.confidential():
-                raise ValueError("the id of a key is the key itself: ids stand in the log")
+                raise ValueError(
+                    "the id of a key is the key itself, and the log contains ids: choose another id"
+                )
             if key.state is KeyState.ACTIVE and key.retired_ms is not None:
                 raise ValueError(f"{key.key_id} is active and has retired_at: remove one of them")
         if repeated := repeated_in(key.key_id for key in keys):
@@ -105,29 +109,29 @@ class ProjectSettings(Section):
             ]
             if len(active) > 1:
                 raise ValueError(
-                    f"the {product} keys {' and '.join(active)} are both active: one may be; set "
-                    'the state of the other to "verify_only"'
+                    f"the {product} keys {' and '.join(active)} are both active, but at "
+                    'most one may be: set the state of the other to "verify_only"'
                 )
         return self
 
     def warnings(self, place: str) -> Iterator[str]:
-        """Yields placeholders that were left in, and products that no key signs for.
+        """Yields warnings about placeholders and about products without an active key.
 
         Args:
-            place: What to call this table.
+            place: The name of this table.
         """
         if self.agora and self.agora.app_id.lower() == _SAMPLE_APP_ID:
-            yield f"{place}.agora.app_id: is the sample's App ID: write your project's"
+            yield f"{place}.agora.app_id: is the sample's App ID: replace it by your project's"
         for row in self.whiteboard.access_keys if self.whiteboard else ():
             if row.access_key == _SAMPLE_ACCESS_KEY:
                 yield (
                     f"{place}.whiteboard.access_keys: access_key of {row.id!r} is the sample's: "
-                    "write your own"
+                    "replace it by yours"
                 )
         for product in self.products_without_key():
             yield (
                 f"{place}.{product}: no key is active: every request for its tokens will be "
-                "answered with NO_ACTIVE_KEY"
+                "refused with NO_ACTIVE_KEY"
             )
 
     def products_without_key(self) -> Iterator[str]:

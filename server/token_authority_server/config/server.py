@@ -1,4 +1,4 @@
-"""`[server]`, `[limits]`, `[log]` and `[audit]`: what stands until the server is restarted."""
+"""`[server]`, `[limits]`, `[log]` and `[audit]`: settings whose change needs a restart."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -22,75 +22,77 @@ from token_authority_server.limits import check_redis
 from token_authority_server.telemetry.log import LogFormat, LogLevel
 
 
-class ServerSettings(Section):
+class GrpcServerSettings(Section):
     """`[server]`: the gRPC server."""
 
     listen: Addresses = ("127.0.0.1:50051",)
-    """Addresses: `ADDRESS:PORT` (port 0: any free one), with TLS where there is `[server.tls]`, and
+    """Addresses: `ADDRESS:PORT` (port 0: any free port), with TLS if `[server.tls]` is present, and
     `unix:/absolute/path`."""
 
     mtls_listen: Addresses = ()
-    """Addresses that demand a client certificate, by `tls.client_ca`."""
+    """Addresses that require a client certificate signed by `tls.client_ca`."""
 
     tls: TlsSettings | None = None
-    """Certificates. Absent: no TLS, so that only this machine may reach the server."""
+    """Certificates. Absent: no TLS, and only local addresses are allowed."""
 
     allow_plaintext: Annotated[bool, Field(strict=True)] = False
-    """Whether other machines may reach `listen` without TLS: where a service mesh adds it."""
+    """Whether `listen` may be non-local without TLS, e.g. if a service mesh adds TLS."""
 
     admin_listen: Address | None = None
-    """Where to serve `/metrics` (Prometheus), `/livez`, `/readyz` and its alias `/health` over
-    HTTP; absent: nowhere."""
+    """The HTTP address of `/metrics` (Prometheus), `/livez`, `/readyz` and its alias `/health`;
+    absent: none."""
 
     health_listen: Address | None = None
-    """Where to serve `/livez` and `/readyz` alone over HTTP; absent: nowhere else."""
+    """The HTTP address of `/livez` and `/readyz` without `/metrics`; absent: none."""
 
     reload_interval: Annotated[DurationText, up_to(timedelta(hours=1), "1h")] = timedelta(seconds=2)
-    """How often to look whether this file, or one it names, has changed. 0s: on SIGHUP only."""
+    """How often to check this file, and the files it names, for changes. 0s: on SIGHUP only."""
 
     reflection: Annotated[bool, Field(strict=True)] = False
-    """Whether clients may read the contract from the server (grpcurl, buf curl)."""
+    """Whether gRPC server reflection is enabled (for grpcurl, buf curl)."""
 
     max_request_bytes: Annotated[int, Field(strict=True, ge=4096, le=16_777_216)] = 1_048_576
-    """Larger requests, decompressed, are refused, and those larger by over 64 KiB unread: 4 KiB to
-    16 MiB."""
+    """The largest request in bytes, decompressed; one that exceeds it by over 64 KiB is refused
+    unread. 4096 to 16777216."""
 
     max_concurrent_rpcs: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 1000
-    """An upper bound on `max_in_flight`, kept for existing files. 1 to 100000."""
+    """An upper bound of `max_in_flight`, kept for compatibility. 1 to 100000."""
 
     max_in_flight: Annotated[int, Field(strict=True, ge=1, le=100_000)] = 800
-    """Calls in flight at once, of all callers, those included whose body has not arrived yet; one
-    more is refused. 1 to 100000."""
+    """The most concurrent calls of all callers together; a call counts before its message arrives.
+    1 to 100000."""
 
     drain_notice: Annotated[DurationText, up_to(timedelta(minutes=5), "5m")] = timedelta(seconds=1)
-    """On SIGTERM: how long calls are still answered while health says NOT_SERVING. 0s to 5m."""
+    """On SIGTERM: how long calls are still answered while health is NOT_SERVING. 0s to 5m."""
 
     drain: Annotated[DurationText, up_to(timedelta(hours=1), "1h")] = timedelta(seconds=20)
-    """On SIGTERM: how long calls in flight may take to finish after that. 0s to 1h."""
+    """On SIGTERM, after `drain_notice`: how long calls in flight may take to finish. 0s to 1h."""
 
     @model_validator(mode="after")
-    def _check(self) -> "ServerSettings":
+    def _check(self) -> "GrpcServerSettings":
         if not (self.listen or self.mtls_listen):
-            raise ValueError("listens nowhere: add an address to listen or mtls_listen")
+            raise ValueError("has no address: add one to listen or mtls_listen")
         if self.mtls_listen and not (self.tls and self.tls.client_ca):
             raise ValueError("mtls_listen needs [server.tls] with client_ca")
         if any(address.startswith("unix:") for address in self.mtls_listen):
-            raise ValueError("a unix socket in mtls_listen has no TLS: put it in listen")
+            raise ValueError(
+                "mtls_listen cannot contain a unix socket, which has no TLS: move it to listen"
+            )
         for name in ("admin_listen", "health_listen"):
             if (getattr(self, name) or "").startswith("unix:"):
                 raise ValueError(f"{name} must be an ADDRESS:PORT")
         for address in self.listen:
             if not (self.tls or self.allow_plaintext or is_local(address)):
                 raise ValueError(
-                    f"{address} can be reached by other machines, and tokens and API keys would "
-                    "travel in plain text: add [server.tls], or allow_plaintext = true where "
-                    "something in front adds TLS"
+                    f"other machines can connect to {address}, and API keys and tokens would be "
+                    "sent in plain text: add [server.tls], or set allow_plaintext = true if a "
+                    "proxy or service mesh adds TLS"
                 )
         return self
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach the server, without anything in between."""
+        """Whether only this machine can connect, without a proxy in front."""
         return not self.allow_plaintext and all(map(is_local, (*self.listen, *self.mtls_listen)))
 
 
@@ -100,35 +102,35 @@ def _redis(secret: Secret) -> Secret:
 
 
 class LimitSettings(Section):
-    """`[limits]`: where the callers' quotas are counted."""
+    """`[limits]`: where rate limits are counted."""
 
     redis: Annotated[SecretText, AfterValidator(_redis)] | None = None
-    """Where the URL of a Redis is (`redis://…`, `rediss://…`), so that replicas share quotas.
-    Absent: each process counts by itself."""
+    """A reference to the URL of a Redis (`redis://…`, `rediss://…`), in which replicas share
+    their counts. Absent: each process counts separately."""
 
 
 class LogSettings(Section):
-    """`[log]`: one line an event, on standard error."""
+    """`[log]`: one line per event, on standard error."""
 
     format: LogFormat = "auto"
-    """`json`, `console` (readable), or `auto`: console where standard error is a terminal."""
+    """`json`, `console` (readable), or `auto`: console on a terminal, else json."""
 
     level: LogLevel = "info"
     """The least severe level that is written: debug, info, warning or error."""
 
 
 class AuditSettings(Section):
-    """`[audit]`: the record of every decision. Without a sink there is none."""
+    """`[audit]`: the record of every decision. Without `file` and `stdout` nothing is recorded."""
 
     file: FilePath | None = None
-    """A file that this server alone appends to, made with mode 0600 if it does not exist."""
+    """A file that only this server appends to, created with mode 0600 if it does not exist."""
 
     stdout: Annotated[bool, Field(strict=True)] = False
-    """Whether records go to standard output, a line each."""
+    """Whether records are written to standard output, one per line."""
 
     fsync: FsyncPolicy = "always"
-    """When the file is synchronised: `always` before the answer, `interval` within about a second,
-    `never` when the operating system likes."""
+    """When the file is synchronised: `always` before the response, `interval` within about a
+    second, `never` whenever the operating system decides."""
 
     required: Annotated[bool, Field(strict=True)] = False
     """Whether a request is refused (AUDIT_UNAVAILABLE) if its record cannot be written."""
@@ -136,5 +138,5 @@ class AuditSettings(Section):
     @model_validator(mode="after")
     def _check_sinks(self) -> "AuditSettings":
         if self.required and self.file is None and not self.stdout:
-            raise ValueError("required = true needs a place for records: set file or stdout = true")
+            raise ValueError("required = true needs a destination: set file, or stdout = true")
         return self

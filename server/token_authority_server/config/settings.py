@@ -15,9 +15,9 @@ from token_authority_server.config.projects import ProjectSettings
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.server import (
     AuditSettings,
+    GrpcServerSettings,
     LimitSettings,
     LogSettings,
-    ServerSettings,
 )
 from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import NotEmpty
@@ -30,17 +30,17 @@ _WARNING_PERIOD: Final = timedelta(days=14)
 class Settings(Section):
     """The whole file."""
 
-    server: ServerSettings = ServerSettings()
+    server: GrpcServerSettings = GrpcServerSettings()
     """The gRPC server."""
 
     log: LogSettings = LogSettings()
     """The log."""
 
     limits: LimitSettings = LimitSettings()
-    """Where quotas are counted."""
+    """Where rate limits are counted."""
 
     authentication: AuthenticationSettings = AuthenticationSettings()
-    """What shows who asks."""
+    """Credentials accepted besides client certificates and API keys."""
 
     audit: AuditSettings = AuditSettings()
     """The audit trail."""
@@ -49,10 +49,10 @@ class Settings(Section):
     """The projects, by name: lower-case letters, digits and `-`, 63 at most."""
 
     callers: Annotated[tuple[CallerSettings, ...], NotEmpty]
-    """Who may ask. Nobody else is answered."""
+    """The callers. All other clients are rejected."""
 
     tests: tuple[ExpectationSettings, ...] = ()
-    """What the callers and grants are held against before the server starts."""
+    """Expected decisions, checked before the server starts and at every reload."""
 
     def mistakes(self) -> Iterator[tuple[Keys, str]]:
         """Yields what is wrong with rows that are valid by themselves, and the path of each."""
@@ -63,7 +63,7 @@ class Settings(Section):
                     yield ("callers", row, "identities", index), problem
 
     def _unusable(self, identity: str) -> str:
-        """Says why nobody can, or everybody could, authenticate with an identity."""
+        """Returns why no client or every client could authenticate with an identity; else ""."""
         if identity == LOCAL and not self.server.is_local:
             return (
                 "'local' would admit every client that reaches the server, and other machines "
@@ -80,7 +80,7 @@ class Settings(Section):
         return Keyring(Project(name, row.signing_keys()) for name, row in self.projects.items())
 
     def callers_by_identity(self) -> Callers:
-        """Returns everyone who may ask."""
+        """Returns the callers, with the identities that authenticate them."""
         return Callers(
             {row.name: row.caller() for row in self.callers},
             {text: row.name for row in self.callers for text in row.identity_texts},
@@ -93,7 +93,7 @@ class Settings(Section):
         )
 
     def policy(self) -> PolicySnapshot:
-        """Returns what requests are decided by."""
+        """Returns the callers and keys that requests are decided with."""
         return PolicySnapshot(self.keyring(), self.callers_by_identity())
 
     def expirations(self, now: datetime) -> Iterator[str]:
@@ -107,7 +107,7 @@ class Settings(Section):
                     )
 
     def warnings(self) -> Iterator[str]:
-        """Yields a line for whatever is valid and probably a mistake."""
+        """Yields a line for each value that is valid but probably a mistake."""
         yield from self._certificate_warning()
         if self.authentication.jwt:
             for skipped in self.authentication.jwt.skipped_keys():

@@ -1,6 +1,6 @@
-"""The values that configuration is written in, and what is wrong with them.
+"""Types of configuration values: durations, addresses, paths and secrets, with their validators.
 
-A validator's message says what to do and never shows a secret.
+Each error message contains what to do, and never a secret.
 """
 
 import difflib
@@ -21,14 +21,14 @@ _HEX32: Final = re.compile(r"[0-9A-Fa-f]{32}")
 _DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
 # A host without colons, or an IPv6 address in brackets.
 _HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]{1,5})")
-# What struct sockaddr_un holds, its closing NUL apart.
+# The size of sun_path in struct sockaddr_un, without the terminating NUL.
 _MAX_SOCKET_PATH: Final = 107
 _MAX_SECRET: Final = 4096
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def sources_of(info: ValidationInfo) -> Sources:
-    """Returns the sources that a file is validated with."""
+    """Returns the files and environment variables that validators read from."""
     return cast("Sources", info.context)
 
 
@@ -40,7 +40,7 @@ def _duration(value: object) -> object:
 
 
 def up_to(limit: timedelta, text: str) -> AfterValidator:
-    """Returns a validator for durations that are not longer than a limit."""
+    """Returns a validator that rejects durations above a limit."""
 
     def check(value: timedelta) -> timedelta:
         if value > limit:
@@ -63,7 +63,7 @@ def _address(value: str) -> str:
         return value
     match = _HOST_PORT.fullmatch(value)
     try:
-        # Not a name, not even "localhost": it may stand for several addresses, some of them taken.
+        # No host names, not even "localhost": one may resolve to several addresses, some in use.
         is_address = match and int(match["port"]) <= 65535 and ip_address(_host(value))
     except ValueError:
         is_address = False
@@ -95,7 +95,7 @@ def suggestion(value: object, known: Iterable[str]) -> str:
     if not isinstance(value, str):
         return ""
     close = difflib.get_close_matches(value, known)
-    # Of equally close ones, letters in the wrong order are the likelier slip.
+    # Among equally close names, prefer a transposition of letters: the likelier typo.
     close.sort(key=lambda name: sorted(name) != sorted(value))
     return f": did you mean {close[0]!r}?" if close else ""
 
@@ -107,7 +107,7 @@ def repeated_in(values: Iterable[str]) -> list[str]:
 
 def _hex32(value: str) -> str:
     if value != value.strip():
-        raise ValueError("has white space around it: remove that")
+        raise ValueError("has white space around it: remove it")
     if not _HEX32.fullmatch(value):
         raise ValueError(
             f"must be 32 hex digits, but has {len(value)} characters"
@@ -118,16 +118,16 @@ def _hex32(value: str) -> str:
 
 
 def _token_text(value: str) -> str:
-    """Checks text that is signed or signs as it is: a stray space would make it another key."""
+    """Rejects spaces and line breaks, which would make it a different key."""
     if value != value.strip():
-        raise ValueError("has white space around it: remove that")
+        raise ValueError("has white space around it: remove it")
     if not value or not value.isprintable() or " " in value:
         raise ValueError("must be text without spaces and line breaks, and not empty")
     return value
 
 
 def _secret(value: object, info: ValidationInfo) -> Secret:
-    """Fetches what a reference points to."""
+    """Resolves a reference to a secret."""
     sources = sources_of(info)
     match value:
         case {"file": str(name)} if len(_keys(value)) == 1:
@@ -139,18 +139,18 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
         case {"env": str(name)} if len(_keys(value)) == 1:
             source = f"environment variable {name}"
             if name not in sources.environment:
-                raise ValueError(f"{source} is not set: set it")
+                raise ValueError(f"{source} is not set: set it to the secret")
             text = sources.environment[name]
         case {"file": object(), "env": object()}:
-            raise ValueError("must say file or env, not both")
+            raise ValueError("must have either file or env, not both")
         case _:
             raise ValueError(
                 'must be { file = "PATH" } or { env = "NAME" }: secrets do not belong in this file'
             )
-    # Editors and `echo` end a file with a line break.
+    # Editors and `echo` add a line break at the end.
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise ValueError(f"{source} is empty: put the secret in it")
+        raise ValueError(f"{source} is empty: it must contain the secret")
     try:
         return Secret(_token_text(text))
     except ValueError as error:
@@ -162,7 +162,7 @@ def _keys(value: Any) -> list[str]:
 
 
 def _path(value: object, info: ValidationInfo) -> Path:
-    """Reads a path, relative to the folder of the file that names it."""
+    """Resolves a path, relative to the folder of the configuration file."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError('must be the path of a file, like "audit.jsonl"')
     return sources_of(info).folder / value
@@ -175,11 +175,11 @@ def _certificate(secret: Secret) -> Secret:
 
 def _not_empty(value: Any) -> Any:
     if value in ((), [], {}):
-        raise ValueError("must not be empty: add one")
+        raise ValueError("must not be empty: add at least one entry")
     return value
 
 
-# Not pydantic's min_length, which complains again where an entry has complained already.
+# Not pydantic's min_length, which reports a second error if an entry is invalid.
 NotEmpty = BeforeValidator(_not_empty)
 DurationText = Annotated[timedelta, BeforeValidator(_duration)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -1,4 +1,4 @@
-"""Errors: every way in which a request can be refused, without transport, by area."""
+"""Errors with which requests are refused, by area; independent of the transport."""
 
 from token_authority_server.errors.access import (
     allowance_missing,

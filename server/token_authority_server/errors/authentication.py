@@ -7,7 +7,7 @@ def credential_missing(accepted: str) -> Refusal:
     """The call carries no credential.
 
     Args:
-        accepted: The kinds of credential that the listener accepts, as a phrase.
+        accepted: The credentials that the listener accepts, as a phrase.
     """
     return Refusal(
         Reason.CREDENTIAL_MISSING,

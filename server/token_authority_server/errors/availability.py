@@ -8,7 +8,7 @@ def audit_unavailable() -> Refusal:
     return Refusal(
         Reason.AUDIT_UNAVAILABLE,
         "the audit trail cannot be written, and it is required",
-        "retry; if the error persists, the server's operator finds the cause in its log",
+        "retry; if the error persists, ask the server's operator: its log has the cause",
         retry_after_seconds=1.0,
     )
 

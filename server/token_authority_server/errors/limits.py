@@ -31,7 +31,7 @@ def batch_exceeds_limit(tokens: int, max_batch: int) -> Refusal:
     """The batch has more tokens than one of the caller's rate limits ever allows at once."""
     return Refusal(
         Reason.BATCH_EXCEEDS_LIMIT,
-        f"a batch of {tokens} tokens exceeds your rate limit even when nothing else is used",
+        f"a batch of {tokens} tokens is larger than your rate limit ever allows at once",
         f"request at most {max_batch} tokens per call",
         metadata={"tokens": str(tokens), "max_batch": str(max_batch)},
     )

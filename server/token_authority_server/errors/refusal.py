@@ -1,6 +1,6 @@
-"""Refusal: the base of every error that a request can be refused with. Free of transport.
+"""Refusals, their reasons and status codes, independent of the transport.
 
-Each reason stands beside its canonical status code; `rpc.status` turns both into a gRPC status.
+Each reason is defined with its canonical status code; `rpc.status` turns both into a gRPC status.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Reason(StrEnum):
     CREDENTIAL_UNVERIFIABLE = "CREDENTIAL_UNVERIFIABLE", Code.UNAVAILABLE
     """The identity provider's keys cannot be fetched, so the credential cannot be verified yet."""
     INVALID_REQUEST = "INVALID_REQUEST", Code.INVALID_ARGUMENT
-    """The request violates the contract; the field violations say where."""
+    """The request violates the contract; the field violations name the fields."""
     BATCH_EXCEEDS_LIMIT = "BATCH_EXCEEDS_LIMIT", Code.INVALID_ARGUMENT
     """The batch has more tokens than the caller's rate limits ever allow at once."""
     GRANT_MISSING = "GRANT_MISSING", Code.PERMISSION_DENIED
@@ -68,7 +68,7 @@ class Reason(StrEnum):
     DRAINING = "DRAINING", Code.UNAVAILABLE
     """The server is shutting down; another replica can answer."""
     INTERNAL_ERROR = "INTERNAL_ERROR", Code.INTERNAL
-    """A defect of the server; the error id in the metadata finds it in the log."""
+    """A defect of the server; the error id in the metadata identifies it in the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def oversized_issue_request(max_bytes: int) -> Refusal:
     return _oversized(
         "the request for one token",
         max_bytes,
-        "name fewer RTM resources, or split them over several tokens",
+        "list fewer RTM resources, or distribute them over several tokens",
     )
 
 

@@ -13,7 +13,7 @@ from token_authority_server.families.service_access import AccessRequest, Servic
 from token_authority_server.families.signing import sign_007, ttl_seconds
 from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
-from token_authority_server.formats.service_packing import Service, chat
+from token_authority_server.formats.service_packing import PackedService, chat
 from token_authority_server.formats.services import CHAT
 from token_authority_server.keyring import AppCertificate
 
@@ -74,7 +74,7 @@ def chat_advisories(message: _HasSubject) -> Iterator[Advisory]:
         yield _UPPER_CASE_ADVISORY
 
 
-def chat_service(message: _HasSubject, ttl_s: int) -> Service:
+def chat_service(message: _HasSubject, ttl_s: int) -> PackedService:
     """Packs a message with the oneof `subject`, with a lifetime in seconds."""
     if message.HasField("app"):
         return chat("", {CHAT.privileges["app"]: ttl_s})

@@ -28,7 +28,7 @@ from token_authority_server.families.rtc import (
 )
 from token_authority_server.families.rtm import permission_violations, permissions
 from token_authority_server.families.service_access import ServiceAccess, TokenType
-from token_authority_server.formats.service_packing import Service, pack_service
+from token_authority_server.formats.service_packing import PackedService, pack_service
 from token_authority_server.formats.services import (
     CHAT,
     CONVO_AI,
@@ -59,7 +59,7 @@ def _no_values(_: Any) -> Iterable[Any]:
 class Member(NamedTuple):
     """How one member of AccessTokenService is read and packed. Messages are of its type."""
 
-    pack: Callable[[Any, int], Service]
+    pack: Callable[[Any, int], PackedService]
     """Packs a message, given the token's lifetime in seconds."""
     access: Callable[[Any], ServiceAccess]
     """Returns what grants have to allow."""
@@ -91,7 +91,7 @@ def _channel_member(
     """
     fields = spec.ttl_fields
 
-    def pack(message: Any, ttl_s: int) -> Service:
+    def pack(message: Any, ttl_s: int) -> PackedService:
         privileges = at_most(privilege_seconds(message, fields), ttl_s)
         return pack_service(spec, privileges, channel_text(message), user_text(message))
 
@@ -132,7 +132,7 @@ def _login_member(
     """
     login = spec.privileges["login"]
 
-    def pack(message: Any, ttl_s: int) -> Service:
+    def pack(message: Any, ttl_s: int) -> PackedService:
         privileges = {login: login_seconds(message.login_ttl, ttl_s)}
         return pack_service(spec, privileges, message.user_id, *body(message))
 
@@ -143,13 +143,13 @@ def _login_member(
 
 
 def _subject_member(
-    pack: Callable[[Any, int], Service],
+    pack: Callable[[Any, int], PackedService],
     access: Callable[[Any], ServiceAccess],
     advisories: Callable[[Any], Iterable[Advisory]],
 ) -> Member:
     """Returns the reader of a service with the oneof `subject` and one lifetime."""
 
-    def pack_login(message: Any, ttl_s: int) -> Service:
+    def pack_login(message: Any, ttl_s: int) -> PackedService:
         return pack(message, login_seconds(message.ttl, ttl_s))
 
     return Member(pack_login, access, ("ttl",), ("ttl",), advisories=advisories)
@@ -160,7 +160,7 @@ def _empty_member(spec: ServiceSpec) -> Member:
     service = pack_service(spec, dict.fromkeys(spec.privileges.values(), 0))
     service_access = ServiceAccess(spec.name)
 
-    def pack(_: Any, __: int) -> Service:
+    def pack(_: Any, __: int) -> PackedService:
         return service
 
     def access(_: Any) -> ServiceAccess:

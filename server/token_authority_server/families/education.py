@@ -14,7 +14,7 @@ from token_authority_server.families.service_access import AccessRequest, Servic
 from token_authority_server.families.signing import sign_007, ttl_seconds
 from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
-from token_authority_server.formats.service_packing import Service, chat, education, rtm
+from token_authority_server.formats.service_packing import PackedService, chat, education, rtm
 from token_authority_server.formats.services import CHAT, EDUCATION, RTM
 from token_authority_server.keyring import AppCertificate
 
@@ -95,7 +95,7 @@ def education_advisories(message: _HasSubject) -> Iterator[Advisory]:
         yield APP_ADVISORY
 
 
-def education_service(message: _HasSubject, ttl_s: int) -> Service:
+def education_service(message: _HasSubject, ttl_s: int) -> PackedService:
     """Packs a message with the oneof `subject`, with a lifetime in seconds."""
     subject = message.WhichOneof("subject")
     assert subject  # the contract requires one

@@ -9,7 +9,7 @@ from token_authority_server.formats.access_token_006 import (
     build_access_token_006,
 )
 from token_authority_server.formats.access_token_007 import build_with_second_key
-from token_authority_server.formats.service_packing import Service
+from token_authority_server.formats.service_packing import PackedService
 from token_authority_server.keyring import AppCertificate
 
 
@@ -41,7 +41,9 @@ def sign_006(
     )
 
 
-def sign_007(key: AppCertificate, terms: Terms, moment: Moment, services: Iterable[Service]) -> str:
+def sign_007(
+    key: AppCertificate, terms: Terms, moment: Moment, services: Iterable[PackedService]
+) -> str:
     """Builds a 007 token."""
     issued_at = terms.issue_ms // SECOND_MS
     return build_with_second_key(

@@ -11,7 +11,7 @@ from token_authority_server.families.moment import Moment
 from token_authority_server.families.service_access import AccessRequest, ServiceAccess, TokenType
 from token_authority_server.families.terms import DAY_MS, MILLISECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
-from token_authority_server.formats.netless import NetlessKind, build_netless_token
+from token_authority_server.formats.netless import NetlessType, build_netless_token
 from token_authority_server.keyring import AccessKey
 
 # Agora's texts for the roles: a smaller number means more rights.
@@ -91,7 +91,7 @@ class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessK
 
 def _scope(
     request: whiteboard_pb2.IssueWhiteboardTokenRequest,
-) -> tuple[NetlessKind, dict[str, str]]:
+) -> tuple[NetlessType, dict[str, str]]:
     """Returns the prefix of the token, and its fields beside the role."""
     match request.WhichOneof("scope"):
         case "room":

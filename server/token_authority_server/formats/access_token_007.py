@@ -13,7 +13,7 @@ from typing import Final
 from zlib import compress, compressobj
 
 from token_authority_server.formats.packing import FormatError, check_id, string, u16, u32
-from token_authority_server.formats.service_packing import Service
+from token_authority_server.formats.service_packing import PackedService
 
 # App ID as a string of 32 bytes, issue time, expiry, salt, number of services.
 _HEADER: Final = struct.Struct("<H32sIIIH")
@@ -31,7 +31,7 @@ def build_access_token_007(
     issued_at: int,
     expire_seconds: int,
     salt: int,
-    services: Iterable[Service],
+    services: Iterable[PackedService],
 ) -> str:
     """Builds a 007 token with an App Certificate; see build_with_second_key.
 
@@ -63,7 +63,7 @@ def build_with_second_key(
     issued_at: int,
     expire_seconds: int,
     salt: int,
-    services: Iterable[Service],
+    services: Iterable[PackedService],
 ) -> str:
     """Builds a 007 token with the key that all tokens of its second share.
 

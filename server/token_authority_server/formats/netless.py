@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from token_authority_server.formats.packing import FormatError
 
-NetlessKind = Literal["sdk", "room", "task"]
+NetlessType = Literal["sdk", "room", "task"]
 
-_PREFIXES: Final[Mapping[NetlessKind, str]] = {
+_PREFIXES: Final[Mapping[NetlessType, str]] = {
     "sdk": "NETLESSSDK_",
     "room": "NETLESSROOM_",
     "task": "NETLESSTASK_",
@@ -30,7 +30,7 @@ _UNRESERVED: Final = (string.ascii_letters + string.digits + _MARKS).encode()
 
 
 def build_netless_token(
-    kind: NetlessKind,
+    token_type: NetlessType,
     *,
     access_key: str,
     secret_key: str,
@@ -42,7 +42,7 @@ def build_netless_token(
     """Builds a whiteboard token.
 
     Args:
-        kind: Selects the token's prefix.
+        token_type: Selects the token's prefix.
         access_key: The AK, which the token contains.
         secret_key: The SK, which signs it.
         content: The fields to carry, usually "role" ("0" admin, "1" writer, "2" reader) and
@@ -78,7 +78,7 @@ def build_netless_token(
     insort(names, "sig", key=None if is_plain else _utf16)
     query = _plain_query(fields, names) if is_plain else _query(fields, names)
     body = b2a_base64(query.encode(), newline=False).translate(_URLSAFE, b"=")
-    return _PREFIXES[kind] + body.decode()
+    return _PREFIXES[token_type] + body.decode()
 
 
 def signed_netless(fields: Mapping[str, str]) -> bytes:

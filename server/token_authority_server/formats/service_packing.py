@@ -22,7 +22,7 @@ from token_authority_server.formats.services import (
 )
 
 
-class Service(NamedTuple):
+class PackedService(NamedTuple):
     """One packed service of a token."""
 
     type: int
@@ -39,13 +39,13 @@ class RtmPermission(NamedTuple):
     resources: Sequence[str]
 
 
-def service(service_type: int, privileges: Mapping[int, int], body: bytes = b"") -> Service:
+def service(service_type: int, privileges: Mapping[int, int], body: bytes = b"") -> PackedService:
     """Packs any service: its type (u16), its privileges and a body that is packed already."""
     packed = u16("service type", service_type) + privilege_map(privileges) + body
-    return Service(service_type, packed)
+    return PackedService(service_type, packed)
 
 
-def pack_service(spec: ServiceSpec, privileges: Mapping[int, int], *body: Any) -> Service:
+def pack_service(spec: ServiceSpec, privileges: Mapping[int, int], *body: Any) -> PackedService:
     """Packs a service by its row of the table.
 
     Args:
@@ -61,54 +61,56 @@ def pack_service(spec: ServiceSpec, privileges: Mapping[int, int], *body: Any) -
     return service(spec.number, privileges, b"".join(packed))
 
 
-def rtc(channel_name: str, uid: str, privileges: Mapping[int, int]) -> Service:
+def rtc(channel_name: str, uid: str, privileges: Mapping[int, int]) -> PackedService:
     """Packs RTC. `packing.uid_text` writes an integer uid."""
     return pack_service(RTC, privileges, channel_name, uid)
 
 
-def rtm(user_id: str, privileges: Mapping[int, int]) -> Service:
+def rtm(user_id: str, privileges: Mapping[int, int]) -> PackedService:
     """Packs RTM (Signaling)."""
     return pack_service(RTM, privileges, user_id)
 
 
-def streaming(channel_name: str, account: str, privileges: Mapping[int, int]) -> Service:
+def streaming(channel_name: str, account: str, privileges: Mapping[int, int]) -> PackedService:
     """Packs Streaming. `packing.uid_text` writes an integer uid."""
     return pack_service(STREAMING, privileges, channel_name, account)
 
 
-def fpa(privileges: Mapping[int, int]) -> Service:
+def fpa(privileges: Mapping[int, int]) -> PackedService:
     """Packs FPA."""
     return pack_service(FPA, privileges)
 
 
-def chat(user_id: str, privileges: Mapping[int, int]) -> Service:
+def chat(user_id: str, privileges: Mapping[int, int]) -> PackedService:
     """Packs Chat. The user id is empty for an app token."""
     return pack_service(CHAT, privileges, user_id)
 
 
-def fcdn(channel_name: str, account: str, privileges: Mapping[int, int]) -> Service:
+def fcdn(channel_name: str, account: str, privileges: Mapping[int, int]) -> PackedService:
     """Packs FCDN. `packing.uid_text` writes an integer uid."""
     return pack_service(FCDN, privileges, channel_name, account)
 
 
-def education(room_uuid: str, user_uuid: str, role: int, privileges: Mapping[int, int]) -> Service:
+def education(
+    room_uuid: str, user_uuid: str, role: int, privileges: Mapping[int, int]
+) -> PackedService:
     """Packs Education (aPaaS). The role is -1 where there is no room."""
     return pack_service(EDUCATION, privileges, room_uuid, user_uuid, role)
 
 
 def rtm2(
     user_id: str, permissions: Iterable[RtmPermission], privileges: Mapping[int, int]
-) -> Service:
+) -> PackedService:
     """Packs RTM with resource permissions. The last of a resource and permission type wins."""
     return pack_service(RTM2, privileges, user_id, permissions)
 
 
-def convo_ai(privileges: Mapping[int, int]) -> Service:
+def convo_ai(privileges: Mapping[int, int]) -> PackedService:
     """Packs Conversational AI. Agora's builders give it no privileges."""
     return pack_service(CONVO_AI, privileges)
 
 
-def stt(privileges: Mapping[int, int]) -> Service:
+def stt(privileges: Mapping[int, int]) -> PackedService:
     """Packs Speech to text. Agora's builders give it no privileges."""
     return pack_service(STT, privileges)
 

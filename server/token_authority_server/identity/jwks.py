@@ -17,8 +17,8 @@ ALGORITHMS: Final = (
 """Accepted signature algorithms, all asymmetric. Never HMAC, since a public key is no secret; never
 `none`."""
 _KEY_TYPES: Final = ("RSA", "EC", "OKP")
-# RFC 7518, sections 6.2.2 and 6.3.2. A private key in a public set has leaked: whoever read the set
-# can sign with it.
+# RFC 7518, sections 6.2.2 and 6.3.2. A private key in a public set has leaked: every reader of the
+# set can sign with it.
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 _MIN_RSA_BITS: Final = 2048
 """RFC 7518, section 3.3."""

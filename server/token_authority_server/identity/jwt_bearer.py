@@ -118,6 +118,6 @@ class JwtVerifier:
             except ExpiredSignatureError:
                 raise credential_expired() from None
             except (PyJWTError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-                # The exception's name says which check failed.
+                # The exception's name identifies the failed check.
                 failure = f"jwt: {type(error).__name__}"
         raise credential_invalid(failure)

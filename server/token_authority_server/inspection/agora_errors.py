@@ -28,7 +28,7 @@ class Product(StrEnum):
 
 
 class Meaning(StrEnum):
-    """What an error says about the token."""
+    """The meaning of an error for the token."""
 
     EXPIRED = "expired"
     INVALID = "invalid"
@@ -59,27 +59,34 @@ class AgoraError(NamedTuple):
     source: str
 
 
-class _Says(NamedTuple):
-    """What an error says about the token."""
+class _Implication(NamedTuple):
+    """The meaning of an error for the token."""
 
     meaning: Meaning
     explanation: str
 
 
-_EXPIRED: Final = _Says(Meaning.EXPIRED, "the token has expired")
-_INVALID: Final = _Says(Meaning.INVALID, "the token is invalid")
-_APP_ID: Final = _Says(Meaning.APP_ID, "Agora does not know the App ID")
-_NO_TOKEN: Final = _Says(Meaning.NO_TOKEN, "the project requires a token and the client sent none")
+_EXPIRED: Final = _Implication(Meaning.EXPIRED, "the token has expired")
+_INVALID: Final = _Implication(Meaning.INVALID, "the token is invalid")
+_APP_ID: Final = _Implication(Meaning.APP_ID, "Agora does not know the App ID")
+_NO_TOKEN: Final = _Implication(
+    Meaning.NO_TOKEN, "the project requires a token and the client sent none"
+)
 
 
-_other: Final = partial(_Says, Meaning.OTHER)
-_renewal: Final = partial(_Says, Meaning.RENEWAL)
+_other: Final = partial(_Implication, Meaning.OTHER)
+_renewal: Final = partial(_Implication, Meaning.RENEWAL)
 
 
 def _error(
-    product: Product, code: int | None, name: str, source: str, says: _Says, *texts: str
+    product: Product,
+    code: int | None,
+    name: str,
+    source: str,
+    implication: _Implication,
+    *texts: str,
 ) -> AgoraError:
-    return AgoraError(product, code, name, texts, *says, source)
+    return AgoraError(product, code, name, texts, *implication, source)
 
 
 _rtc = partial(_error, Product.RTC)
@@ -100,7 +107,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         119,
         "ERR_STATIC_USE_DYNAMIC_KEY",
         "FAQ",
-        _Says(
+        _Implication(
             Meaning.NO_CERTIFICATE,
             "a token was sent to a project that has no App Certificate enabled",
         ),
@@ -138,7 +145,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         8,
         "CONNECTION_CHANGED_INVALID_TOKEN",
         "RTC",
-        _Says(
+        _Implication(
             Meaning.INVALID, "the token is invalid, or the project requires one and none was sent"
         ),
     ),
@@ -155,7 +162,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         7,
         "LOGIN_ERR_NOT_AUTHORIZED",
         "RTM1",
-        _Says(Meaning.INVALID, "the login is not authorized"),
+        _Implication(Meaning.INVALID, "the login is not authorized"),
         "rtm login error not authorized",
     ),
     _rtm(
@@ -193,7 +200,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         -10012,
         "RTM_ERROR_LOGIN_REJECTED",
         "RTM2",
-        _Says(Meaning.INVALID, "the server rejected the login"),
+        _Implication(Meaning.INVALID, "the server rejected the login"),
     ),
     _rtc(2, "RENEW_TOKEN_TOKEN_EXPIRED", "RENEW", _renewal("the new token had expired")),
     _rtc(3, "RENEW_TOKEN_INVALID_TOKEN", "RENEW", _renewal("the new token is invalid")),
@@ -215,9 +222,16 @@ ERRORS: Final[Sequence[AgoraError]] = (
         "RENEW",
         _renewal("the new token was superseded by a newer one"),
     ),
-    _chat(100, "INVALID_APP_KEY", "CHAT", _Says(Meaning.APP_ID, "Chat does not know the App Key")),
+    _chat(
+        100,
+        "INVALID_APP_KEY",
+        "CHAT",
+        _Implication(Meaning.APP_ID, "Chat does not know the App Key"),
+    ),
     _chat(101, "INVALID_USER_NAME", "CHAT", _other("the Chat user id is empty or not allowed")),
-    _chat(104, "INVALID_TOKEN", "CHAT", _Says(Meaning.INVALID, "the token is empty or invalid")),
+    _chat(
+        104, "INVALID_TOKEN", "CHAT", _Implication(Meaning.INVALID, "the token is empty or invalid")
+    ),
     _chat(108, "TOKEN_EXPIRED", "CHAT", _EXPIRED),
     _chat(
         109,
@@ -230,7 +244,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         202,
         "USER_AUTHENTICATION_FAILED",
         "CHAT",
-        _Says(
+        _Implication(
             Meaning.INVALID, "Chat could not authenticate the user: the token is expired or invalid"
         ),
         "user authentication failed",
@@ -241,7 +255,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         4096,
         "CAN_NOT_GET_GATEWAY_SERVER",
         "WEB",
-        _Says(
+        _Implication(
             Meaning.INVALID,
             "Agora refused the App ID or the token; the text behind it names the cause",
         ),

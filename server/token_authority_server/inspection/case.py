@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from token_authority_server.inspection.agora_errors import Meaning, Product
-from token_authority_server.inspection.decoded import Decoded, Service, first_end_ms
+from token_authority_server.inspection.decoded import Decoded, DecodedService, first_end_ms
 from token_authority_server.inspection.expected import Expected
 from token_authority_server.inspection.exposure import ExposedSecret
 from token_authority_server.inspection.findings import FindingReason, Severity
@@ -45,8 +45,8 @@ class Case:
     """Whether a secret is in the token where an id belongs."""
     exposed: Sequence[ExposedSecret] = ()
     """The credentials that were pasted where a token or an id belongs."""
-    token_kinds: Sequence[str] = ()
-    """The kinds of all tokens in the text, where there are several."""
+    token_types: Sequence[str] = ()
+    """The types of all tokens in the text, if there are several."""
 
     @property
     def product(self) -> Product | None:
@@ -77,45 +77,45 @@ class Case:
 
     @property
     def is_called_expired(self) -> bool:
-        """Whether Agora says that it has expired."""
+        """Whether Agora reported it as expired."""
         return self.error is not None and self.error.meaning is Meaning.EXPIRED
 
     @property
     def is_called_invalid(self) -> bool:
-        """Whether Agora says that it is invalid."""
+        """Whether Agora reported it as invalid."""
         return self.error is not None and self.error.meaning is Meaning.INVALID
 
     @property
-    def rtc(self) -> list[Service]:
+    def rtc(self) -> list[DecodedService]:
         """The services to join channels with."""
         return self._of(Product.RTC)
 
     @property
-    def rtm(self) -> list[Service]:
+    def rtm(self) -> list[DecodedService]:
         """The services to log in to RTM with."""
         return self._of(Product.RTM)
 
-    def _of(self, product: Product) -> list[Service]:
+    def _of(self, product: Product) -> list[DecodedService]:
         return [service for service in self.decoded.services if service.type in _TYPES[product]]
 
     @property
-    def with_channel(self) -> list[Service]:
+    def with_channel(self) -> list[DecodedService]:
         """The services that are for a channel: RTC, Streaming, FCDN."""
         return [service for service in self.decoded.services if service.channel]
 
     @property
-    def joined(self) -> list[Service]:
+    def joined(self) -> list[DecodedService]:
         """The services that are for the kind of channel that was joined.
 
         Streaming and FCDN have channels too; a token for them does not join one of RTC.
         """
-        told = self.expected.product or (self.error and self.error.product)
-        if self.rtc or told is Product.RTC:
+        product = self.expected.product or (self.error and self.error.product)
+        if self.rtc or product is Product.RTC:
             return self.rtc
         return self.with_channel
 
     @property
-    def used(self) -> list[Service]:
+    def used(self) -> list[DecodedService]:
         """The services that it was used for; all of them where nothing tells it."""
         product = self.product
         if product is None or product is Product.WHITEBOARD:
@@ -127,7 +127,7 @@ class Case:
         return opening or self.joined
 
     @property
-    def timed(self) -> list[Service]:
+    def timed(self) -> list[DecodedService]:
         """The services whose times count: those in use, or all if the token has none of them."""
         return self.used or [*self.decoded.services]
 
@@ -155,7 +155,7 @@ class Case:
         return self.expire_ms is not None and self.expire_ms <= self.at_ms
 
 
-def opens(service: Service, channel: str) -> bool:
+def opens(service: DecodedService, channel: str) -> bool:
     """Tells whether it is for this channel, or for a wildcard that matches it."""
     name = service.channel
     if name is None:
@@ -170,7 +170,7 @@ class Explanation(NamedTuple):
     problem: str
     advice: str
     severity: Severity | None = None
-    """Where the case makes it matter more or less than the check says."""
+    """The severity in this case, if it differs from that of the check."""
 
 
 class Check(NamedTuple):

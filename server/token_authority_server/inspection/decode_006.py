@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from token_authority_server.formats.access_token_006 import RTM_LOGIN, TOKEN_SECONDS
-from token_authority_server.inspection.decoded import Decoded, Name, Service, first_end_ms
+from token_authority_server.inspection.decoded import Decoded, DecodedService, Name, first_end_ms
 from token_authority_server.inspection.findings import (
     DecodeIssues,
     FindingReason,
@@ -131,21 +131,21 @@ def _meaning(at: int, issue_ms: int | None) -> str:
     return end(at * 1000, issue_ms) if at else AS_LONG_AS_ALLOWED
 
 
-def _services(rights: Mapping[int, int], sealed: Sealed006) -> list[Service]:
+def _services(rights: Mapping[int, int], sealed: Sealed006) -> list[DecodedService]:
     """Returns the services that a 007 token would have."""
     channel = Name(None, sealed.crc_channel)
-    services: list[Service] = []
+    services: list[DecodedService] = []
     of_rtc = {right: at for right, at in rights.items() if right != RTM_LOGIN}
     if of_rtc or RTM_LOGIN not in rights:
         user = Name(None, sealed.crc_user)
-        services.append(Service(RTC, of_rtc, _ends_ms(of_rtc), channel, user))
+        services.append(DecodedService(RTC, of_rtc, _ends_ms(of_rtc), channel, user))
     if RTM_LOGIN in rights:
         login = {LOGIN: rights[RTM_LOGIN]}
         # RTM expects the user where an RTC token has its channel, and nothing in the uid's place.
         misplaced = not of_rtc and sealed.crc_user != 0
         user = Name(None, sealed.crc_user) if misplaced else channel
         services.append(
-            Service(RTM, login, _ends_ms(login), user=user, is_user_misplaced=misplaced)
+            DecodedService(RTM, login, _ends_ms(login), user=user, is_user_misplaced=misplaced)
         )
     return services
 

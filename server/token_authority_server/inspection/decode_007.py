@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from token_authority_server.inspection.decoded import (
     DAY_SECONDS,
     Decoded,
+    DecodedService,
     Name,
-    Service,
     first_end_ms,
 )
 from token_authority_server.inspection.findings import (
@@ -72,7 +72,7 @@ def decode_007(token: str, issues: DecodeIssues) -> Decoded:
         mark_unreadable(issues, packed.flaw)
     scan = Scan(content, issues)
     header: _Header | None = None
-    services: list[Service] = []
+    services: list[DecodedService] = []
     with scan:
         header = _header(scan)
         for index in scan.each():
@@ -126,7 +126,7 @@ def _header(scan: Scan) -> _Header:
     return _Header(app_id, issued_at, expire, Sealed007(signature, signed, packed[:4], packed[8:]))
 
 
-def _service(scan: Scan, path: str, issued_at: int) -> Service:
+def _service(scan: Scan, path: str, issued_at: int) -> DecodedService:
     number = scan.u16()
     service_type = SERVICES.get(number, UNKNOWN)
     scan.keep(f"{path}.type", number, service_type.name)
@@ -145,7 +145,7 @@ def _service(scan: Scan, path: str, issued_at: int) -> Service:
         texts[name] = str(scan.i16()) if encoding == "i16" else scan.text()
         scan.keep(f"{path}.{name}", texts[name], _MEANINGS.get((name, texts[name]), ""))
     ends_ms = {right: (issued_at + seconds) * 1000 for right, seconds in rights.items() if seconds}
-    return Service(
+    return DecodedService(
         number,
         rights,
         ends_ms,
@@ -174,7 +174,7 @@ def _meaning(seconds: int, issued_at: int) -> str:
     return end((issued_at + seconds) * 1000, issued_at * 1000)
 
 
-def _kind(services: Sequence[Service]) -> str:
+def _kind(services: Sequence[DecodedService]) -> str:
     types = tuple([service.type for service in services])
     if types in _PLAIN_KINDS:
         return _PLAIN_KINDS[types]

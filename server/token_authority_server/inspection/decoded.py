@@ -3,7 +3,7 @@
 One definition of the times, which the header, the fields and the findings share:
   issued      `Decoded.issue_ms`
   not before  the same, less the tolerance for clocks in `checks.times`
-  expired     `Service.end_ms` of a service; `Decoded.end_ms` of the token
+  expired     `DecodedService.end_ms` of a service; `Decoded.end_ms` of the token
 """
 
 import re
@@ -100,7 +100,7 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*ways, *cases]))
 
 
-class Service(NamedTuple):
+class DecodedService(NamedTuple):
     """One service of a token. Those of 006 get the numbers that they have in 007."""
 
     type: int
@@ -130,7 +130,7 @@ class Service(NamedTuple):
         return min([token_end_ms, *ends])
 
 
-def first_end_ms(services: Iterable[Service], token_end_ms: int) -> int:
+def first_end_ms(services: Iterable[DecodedService], token_end_ms: int) -> int:
     """Returns when the first of some services stops to admit; the token's end for none."""
     return min([token_end_ms, *[service.end_ms(token_end_ms) for service in services]])
 
@@ -161,7 +161,7 @@ class Decoded:
     """When the first of its services stops to admit; None for never, or where it does not tell."""
     expire_seconds: int | None = None
     """The lifetime that a 007 token asks for."""
-    services: tuple[Service, ...] = ()
+    services: tuple[DecodedService, ...] = ()
     """Of 006 and 007."""
     fields: tuple[Field, ...] = ()
     omitted_field_count: int = 0

@@ -23,13 +23,13 @@ _JWT: Final = re.compile(
     r"(?<![0-9A-Za-z_-])eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"
 )
 _MAX_WORDS: Final = 2000
-# What a configured API key may be, whoever made it.
+# The allowed length of a configured API key, also of one not made by `api-key new`.
 _MIN_API_KEY: Final = 16
 _MAX_API_KEY: Final = 512
 
 
 class Credential(StrEnum):
-    """What kind of credential it is."""
+    """The type of a credential."""
 
     APP_CERTIFICATE = "App Certificate"
     SECRET_KEY = "whiteboard secret key"  # noqa: S105  # not a secret

@@ -106,11 +106,11 @@ def inspection_steps(
     yield
     several = decode_several(text)
     tokens = several or [decode(text)]
-    kinds = [token.kind for token in several]
+    token_types = [token.kind for token in several]
     inspections: list[Inspection] = []
     for token in _by_product(tokens, expected):
         shown = () if inspections else exposed
-        inspections.append((yield from _inspect(token, expected, keys, now_ms, kinds, shown)))
+        inspections.append((yield from _inspect(token, expected, keys, now_ms, token_types, shown)))
     first, *others = inspections
     return replace(first, exposed=exposed, others=tuple(others))
 
@@ -155,7 +155,7 @@ def _inspect(
     expected: Expected,
     keys: Sequence[tuple[str, SigningKey]],
     now_ms: int,
-    kinds: Sequence[str],
+    token_types: Sequence[str],
     exposed: Sequence[ExposedSecret],
 ) -> Generator[None, None, Inspection]:
     at_ms = now_ms if expected.at_ms is None else expected.at_ms
@@ -172,7 +172,7 @@ def _inspect(
         token_products=products_of(decoded),
         joined_channel=bool(expected.channel_name) or expected.uid is not None,
     )
-    case = Case(decoded, signature, expected, at_ms, error, bool(secrets), exposed, kinds)
+    case = Case(decoded, signature, expected, at_ms, error, bool(secrets), exposed, token_types)
     return Inspection(
         format=decoded.format,
         kind=decoded.kind,

@@ -38,18 +38,18 @@ class ReportedError(NamedTuple):
 
     @property
     def meaning(self) -> Meaning | None:
-        """What it says about the token; None where that is not known."""
+        """Its meaning for the token; None if unknown."""
         return self.entry.meaning if self.entry else None
 
 
-def _words(text: str) -> str:
+def _normalized(text: str) -> str:
     words = _BETWEEN_WORDS.sub(" ", _CAMEL_CASE.sub(" ", text).lower()).strip()
     # Newer SDKs write "ConnectionChangedReason…" for "ConnectionChanged…".
     return f" {words} ".replace(" connection changed reason ", " connection changed ")
 
 
 _PHRASES: Final = [
-    (_words(phrase), entry) for entry in ERRORS for phrase in (entry.name, *entry.texts)
+    (_normalized(phrase), entry) for entry in ERRORS for phrase in (entry.name, *entry.texts)
 ]
 _BY_CODE: Final = {
     code: [entry for entry in ERRORS if entry.code == code]
@@ -102,8 +102,8 @@ def _by_text(
     """Returns the longest phrase of the table that is in the text, and its entry."""
     if not text:
         return "", None
-    words = _words(text)
-    matches = [(phrase, entry) for phrase, entry in _PHRASES if phrase in words]
+    normalized = _normalized(text)
+    matches = [(phrase, entry) for phrase, entry in _PHRASES if phrase in normalized]
     # The Web SDK's wrapper is in the text beside the cause.
     matches = [match for match in matches if match[1] is not ERRORS[-1]] or matches
     if not matches:

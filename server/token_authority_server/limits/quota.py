@@ -46,7 +46,7 @@ class Quota:
 
         Raises:
             ValueError: A rate is invalid, two rates have the same window, or `max_in_flight` is not
-                positive. The message says what to write.
+                positive. The message has the allowed form.
         """
         texts = [rates] if isinstance(rates, str) else rates
         parsed = tuple(_rate(part) for text in texts for part in _SEPARATORS.split(text))
@@ -54,8 +54,8 @@ class Quota:
             raise ValueError("two rates have the same window: keep the smaller one")
         if max_in_flight is not None and max_in_flight < 1:
             raise ValueError(
-                "max_in_flight must be 1 or more: remove it for no bound, and the caller to shut "
-                "it out"
+                "max_in_flight must be at least 1: remove it for no limit; to block the caller, "
+                "remove the caller"
             )
         return cls(parsed, max_in_flight)
 

@@ -208,7 +208,7 @@ def make_telemetry(
         list(_sinks(settings.audit)),
         required=settings.audit.required,
         clock=lambda: read_moment().now_ms,
-        # Each server has a file of its own; nothing is refused for it where it is not required.
+        # A fault of this instance alone, since servers do not share a file; it matters if required.
         on_failure=lambda problem: degraded.fail(
             "audit", problem, not_ready=settings.audit.required
         ),

@@ -1,4 +1,4 @@
-"""What `token-authority serve` and `python -m token_authority_server` share."""
+"""Runs a server for `token-authority serve` and `python -m token_authority_server`."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ def run(
         file: The configuration; None: the development server.
         listen: Addresses of the development server.
         on_ready: As for `serve`.
-        complain: Prints a line that says why it cannot serve.
+        complain: Prints one line of an error that prevents the start.
     """
     try:
         if file is None:

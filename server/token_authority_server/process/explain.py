@@ -22,7 +22,7 @@ class Explainer:
     """Decides on requests as a server with the given settings would.
 
     Args:
-        policy: What requests are decided by.
+        policy: The callers and keys that requests are decided with.
         moments: Reads clock and entropy.
     """
 
@@ -37,8 +37,8 @@ class Explainer:
         Raises:
             Refusal: As the server would.
         """
-        kind, request = self._entries.read(self._entries.decode(entry))
-        return authorize(self._policy, caller, kind, request, self._moments())
+        family, request = self._entries.read(self._entries.decode(entry))
+        return authorize(self._policy, caller, family, request, self._moments())
 
 
 def check_expectations(
@@ -49,7 +49,7 @@ def check_expectations(
     Args:
         settings: The settings.
         moments: Reads clock and entropy.
-        policy: What was built from the settings; None: build it.
+        policy: The snapshot built from the settings; None: build it.
 
     Raises:
         ConfigError: With one line for each test that fails.
@@ -68,8 +68,7 @@ def _failures(settings: Settings, explainer: Explainer) -> Iterator[str]:
             outcome, why = ALLOW, ""
         except Refusal as refusal:
             if refusal.reason is Reason.NO_ACTIVE_KEY and test.expect == ALLOW:
-                # The tests are about access: it must be possible to disable a leaked key before its
-                # successor is there.
+                # `[[tests]]` are about grants: a leaked key can be disabled before it is replaced.
                 continue
             outcome, why = refusal.reason.value, f": {refusal.message}"
         if outcome != test.expect:

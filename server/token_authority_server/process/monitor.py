@@ -1,4 +1,4 @@
-"""Checks, every second, what no call would show: certificate, clock, the audit trail's head."""
+"""Monitors the certificate's expiry, steps of the clock and the head of the audit trail."""
 
 import asyncio
 import time
@@ -21,14 +21,14 @@ _STEP_SHOWN_SECONDS: Final = 60.0
 
 
 class Monitor:
-    """Reports faults of the clock and the certificate, and passes readiness on to gRPC's health.
+    """Reports faults of the clock and the certificate, and updates gRPC health with the readiness.
 
     Args:
-        degraded: Gets the faults.
-        report: Passes the components on that keep this instance from issuing tokens.
-        not_after: When the TLS certificate expires; None: there is none.
+        degraded: Receives the faults.
+        report: Called with the components that keep this instance from issuing tokens.
+        not_after: Returns when the TLS certificate expires; None without one.
         trail: Its newest record must not lie in the future; its heads are logged.
-        logger: Gets the heads, and a certificate that expires soon.
+        logger: Receives the heads, and warnings about a certificate that expires soon.
         wall_clock: Seconds since 1970.
         steady_clock: Seconds, monotonic.
     """
@@ -54,7 +54,7 @@ class Monitor:
         self._step, self._step_until = "", float("-inf")
         self._head_at = steady_clock() + _HEAD_SECONDS
         self._heads: dict[str, int] = {}
-        # The warnings of the start have said it already.
+        # Logged at start, with the other warnings.
         self._warned = self._certificate_problem()
 
     async def run(self) -> None:
@@ -73,7 +73,7 @@ class Monitor:
         await self._report(self._degraded.not_ready)
 
     def log_heads(self) -> None:
-        """Logs the last record of each chain that has grown: logs kept elsewhere expose a cut."""
+        """Logs the last record of each chain that has grown: a copy exposes truncation."""
         for name, chain in self._trail.heads.items():
             if chain.seq != self._heads.get(name, 0):
                 self._heads[name] = chain.seq

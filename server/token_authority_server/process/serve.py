@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.audit import AuditTrail
 from token_authority_server.config import ConfigFile, Settings
-from token_authority_server.config.server import ServerSettings
+from token_authority_server.config.server import GrpcServerSettings
 from token_authority_server.process.assembly import VERSION, Assembly, make_telemetry
 from token_authority_server.process.explain import check_expectations
 from token_authority_server.process.hardening import forbid_dumps
@@ -72,7 +72,7 @@ def serve(
 
         def report_late() -> None:
             threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
-            logger.error("ended late", threads=threads)
+            logger.error("shutdown timed out", threads=threads)
             log.close()
 
         try:
@@ -221,7 +221,7 @@ def _turns(loop: asyncio.AbstractEventLoop, seconds: float) -> bool:
     return True
 
 
-async def _drain(server: Server, settings: ServerSettings, hurrying: asyncio.Event) -> None:
+async def _drain(server: Server, settings: GrpcServerSettings, hurrying: asyncio.Event) -> None:
     """Drains the server; a second signal stops it immediately."""
     draining = asyncio.ensure_future(
         server.stop(

@@ -104,8 +104,8 @@ class BatchIssueTokens:
         async for one in in_slices(issued):
             messages.describe(response.issued_tokens.add(), one)
         counts = Counter((one.allowed.project, one.allowed.family.name) for one in issued)
-        for (project, kind), count in counts.items():
-            self._metrics.tokens.labels(context.caller.name, project, kind).inc(count)
+        for (project, family), count in counts.items():
+            self._metrics.tokens.labels(context.caller.name, project, family).inc(count)
         about = {
             **_about([one.allowed for one in issued]),
             "token_ids": [one.token_id for one in issued],
@@ -114,8 +114,8 @@ class BatchIssueTokens:
 
     def _allow(self, caller: Caller, entry: Any, *, briefly: bool) -> AuthorizedRequest:
         """Authorizes one entry; field paths of a refusal are relative to its request."""
-        kind, request = self._entries.read(entry, briefly=briefly)
-        return self._authority.authorize(caller, kind, request)
+        family, request = self._entries.read(entry, briefly=briefly)
+        return self._authority.authorize(caller, family, request)
 
 
 def _path(index: int, entry: Any) -> str:
@@ -125,7 +125,7 @@ def _path(index: int, entry: Any) -> str:
 
 
 def _violations(refusal: Refusal, path: str) -> list[FieldViolation]:
-    """Returns an entry's violations, or one for the whole entry where it has none of its own."""
+    """Returns an entry's violations; if its refusal names no fields, one for the whole entry."""
     if refusal.reason is Reason.INVALID_REQUEST and not refusal.violations:
         return [FieldViolation(path, "NOT_ACCEPTED", f"was not accepted: {refusal.message}")]
     return [

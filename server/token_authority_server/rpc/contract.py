@@ -25,7 +25,7 @@ INSPECTION_SERVICE: Final = inspection_service_pb2.DESCRIPTOR.services_by_name["
 AUTHORITY_SERVICE: Final = authority_service_pb2.DESCRIPTOR.services_by_name["AuthorityService"]
 _ENTRY: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR
 
-Kinds = Iterable[TokenFamily[Any, Any]]
+Families = Iterable[TokenFamily[Any, Any]]
 
 
 def paths() -> set[str]:
@@ -35,7 +35,7 @@ def paths() -> set[str]:
     }
 
 
-def families_by_method(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
+def families_by_method(families: Families = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
     """Pairs each Issue method of TokenService with the family that has exactly its messages.
 
     Raises:
@@ -48,33 +48,36 @@ def families_by_method(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any,
     }
     return _paired(
         places,
-        [((kind.request_type.DESCRIPTOR, kind.response_type.DESCRIPTOR), kind) for kind in kinds],
+        [
+            ((family.request_type.DESCRIPTOR, family.response_type.DESCRIPTOR), family)
+            for family in families
+        ],
     )
 
 
-def kinds_by_entry(kinds: Kinds = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
+def families_by_entry(families: Families = FAMILIES) -> Mapping[str, TokenFamily[Any, Any]]:
     """Pairs each field of a batch entry with the family whose request it is.
 
     Raises:
         RuntimeError: The contract and the families do not match.
     """
     places = {field.message_type: field.name for field in _ENTRY.oneofs_by_name["request"].fields}
-    return _paired(places, [(kind.request_type.DESCRIPTOR, kind) for kind in kinds])
+    return _paired(places, [(family.request_type.DESCRIPTOR, family) for family in families])
 
 
 def _paired(
-    places: Mapping[Any, str], kinds: Iterable[tuple[Any, TokenFamily[Any, Any]]]
+    places: Mapping[Any, str], families: Iterable[tuple[Any, TokenFamily[Any, Any]]]
 ) -> Mapping[str, TokenFamily[Any, Any]]:
     """Pairs places in the contract with families by the descriptors of their messages."""
     paired: dict[str, TokenFamily[Any, Any]] = {}
-    for messages, kind in kinds:
+    for messages, family in families:
         place = places.get(messages)
         if place is None:
-            raise RuntimeError(f"the contract has no place for the kind {kind.name}")
+            raise RuntimeError(f"the contract has no place for the family {family.name}")
         if place in paired:
-            raise RuntimeError(f"{place} has two kinds, {paired[place].name} and {kind.name}")
-        paired[place] = kind
+            raise RuntimeError(f"{place} has two families, {paired[place].name} and {family.name}")
+        paired[place] = family
     for place in places.values():
         if place not in paired:
-            raise RuntimeError(f"no kind of token has the messages of {place}")
+            raise RuntimeError(f"no token family has the messages of {place}")
     return paired

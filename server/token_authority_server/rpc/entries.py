@@ -5,7 +5,7 @@ from typing import Any, Final
 from token_authority.v1 import batch_pb2
 from token_authority_server.errors import FieldViolation, invalid_request
 from token_authority_server.families import TokenFamily
-from token_authority_server.rpc.contract import kinds_by_entry
+from token_authority_server.rpc.contract import families_by_entry
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
 
 _NAME: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR.full_name
@@ -21,7 +21,7 @@ class EntryReader:
 
     def __init__(self, parser: RequestParser) -> None:
         self._parser = parser
-        self._kinds = kinds_by_entry()
+        self._families = families_by_entry()
         self._decode = parser.decoder(_NAME)
 
     def decode(self, data: bytes) -> Any:
@@ -33,9 +33,9 @@ class EntryReader:
         check_issue_size(len(data) - _FRAME_BYTES)
         return self._decode(data)
 
-    def name_of(self, kind: TokenFamily[Any, Any]) -> str:
+    def name_of(self, family: TokenFamily[Any, Any]) -> str:
         """Returns the entry's field for requests of a family."""
-        return next(name for name, one in self._kinds.items() if one is kind)
+        return next(name for name, one in self._families.items() if one is family)
 
     def read(self, entry: Any, *, briefly: bool = False) -> tuple[TokenFamily[Any, Any], Any]:
         """Returns the family and its request; field paths of a refusal are relative to the request.
@@ -56,4 +56,4 @@ class EntryReader:
             violations.append(_OWN_VALIDATE_ONLY)
         if violations:
             raise invalid_request(violations)
-        return self._kinds[name], request
+        return self._families[name], request

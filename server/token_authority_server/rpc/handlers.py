@@ -1,5 +1,6 @@
 """The steps that every method shares: authenticate, read the body, answer bytes or a status.
 
+They are the server's middleware, called directly instead of through a grpc interceptor.
 Authentication comes first, from the headers alone: a stranger is answered before the body is read.
 Methods take and return bytes and parse requests themselves, because an exception in grpc's own
 deserialiser reaches the client verbatim.

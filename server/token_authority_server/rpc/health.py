@@ -15,14 +15,14 @@ DRAINING: Final = "draining"
 
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
-# What a fault of this instance stops. Inspection and the authority's own methods go on.
+# The services that a fault of this instance stops; inspection and AuthorityService continue.
 _ISSUING: Final = ("", "token_authority.v1.TokenService")
 
 
 class Health(health.aio.HealthServicer):
     """Health of the whole server ("") and of each service.
 
-    Not ready: "" and TokenService are NOT_SERVING. Draining: a Check says so of all of them.
+    Not ready: "" and TokenService are NOT_SERVING. Draining: all are.
     """
 
     def __init__(self) -> None:

@@ -33,8 +33,8 @@ def methods(
         RuntimeError: The contract and the token families do not match.
     """
     issue = {
-        f"/{TOKEN_SERVICE.full_name}/{method}": _issue(kind, authority, parser, metrics)
-        for method, kind in families_by_method().items()
+        f"/{TOKEN_SERVICE.full_name}/{method}": _issue(family, authority, parser, metrics)
+        for method, family in families_by_method().items()
     }
     about = f"/{AUTHORITY_SERVICE.full_name}"
     return {
@@ -49,23 +49,23 @@ def methods(
 
 
 def _issue(
-    kind: TokenFamily[Any, Any], authority: Authority, parser: RequestParser, metrics: Metrics
+    family: TokenFamily[Any, Any], authority: Authority, parser: RequestParser, metrics: Metrics
 ) -> Method:
     """Returns the method that issues tokens of a family."""
-    parse = parser.parser(kind.request_type.DESCRIPTOR.full_name)
-    response_type: Any = kind.response_type
+    parse = parser.parser(family.request_type.DESCRIPTOR.full_name)
+    response_type: Any = family.response_type
 
     async def issue(data: bytes, context: CallContext) -> Answer:
         check_issue_size(len(data))
         request = parse(data)
         if request.validate_only:
-            allowed = authority.authorize(context.caller, kind, request)
+            allowed = authority.authorize(context.caller, family, request)
             await authority.charge_inspection(context, 1)
             response = response_type(decision=messages.decision(allowed))
             return Answer(response.SerializeToString(), "validated", _about(allowed))
-        issued = await authority.issue(context, kind, request)
+        issued = await authority.issue(context, family, request)
         allowed = issued.allowed
-        metrics.tokens.labels(context.caller.name, allowed.project, kind.name).inc()
+        metrics.tokens.labels(context.caller.name, allowed.project, family.name).inc()
         response = response_type()
         messages.describe(response.issued_token, issued)
         about = {**_about(allowed), "token_id": issued.token_id}

@@ -46,7 +46,7 @@ class Call:
 
 
 class _PerSecond:
-    """Allows so many events a second and counts the others."""
+    """Allows a number of events per second and counts the suppressed ones."""
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self._limit = limit
@@ -55,7 +55,7 @@ class _PerSecond:
         self._count = 0
 
     def allow(self) -> tuple[bool, int]:
-        """Returns whether one more event is allowed, and how many were not since that was told."""
+        """Returns whether one more event is allowed, and how many were suppressed before."""
         second, suppressed = int(self._clock()), 0
         if second != self._second:
             suppressed = max(0, self._count - self._limit)
@@ -145,7 +145,7 @@ class Observer:
         """Whether the log and the audit trail get this call of a stranger."""
         allowed, suppressed = self._strangers.allow()
         if suppressed:
-            self._logger.warning("refusals of strangers not logged", count=suppressed)
+            self._logger.warning("unauthenticated refusals not logged", count=suppressed)
         return allowed
 
 
@@ -168,10 +168,10 @@ def _refusal_record(call: Call, refusal: Refusal, detail: Mapping[str, str]) -> 
 def _dynamic(refusal: Refusal) -> dict[str, str]:
     """Returns the violated rules, else the values of the message."""
     if refusal.violations:
-        told = refusal.violations[:_MAX_LOGGED]
-        rules = [f"{violation.field}={violation.reason}" for violation in told]
-        if len(told) < len(refusal.violations):
-            rules.append(f"and {len(refusal.violations) - len(told)} more")
+        logged = refusal.violations[:_MAX_LOGGED]
+        rules = [f"{violation.field}={violation.reason}" for violation in logged]
+        if len(logged) < len(refusal.violations):
+            rules.append(f"and {len(refusal.violations) - len(logged)} more")
         return {"violations": ",".join(rules)}
     return _metadata(refusal)
 

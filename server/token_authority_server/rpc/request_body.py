@@ -79,7 +79,7 @@ class BodyReader:
         """Returns the message as it was sent; None where the client ended the stream without one.
 
         Raises:
-            Refusal: As `read`, but for the message's size and compression.
+            Refusal: As `read`, except for size and compression, which are not checked.
         """
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         if self._max_waiting is not None:

@@ -10,7 +10,7 @@ from token_authority_server.config.server_identity import ServerIdentity
 class ServerCertificates:
     """The certificate that TLS listeners present, and the client CA that mTLS listeners trust.
 
-    gRPC reads them at each handshake, on a thread of its own. Open connections are unaffected.
+    gRPC reads them at each handshake, on one of its threads. Open connections are unaffected.
     """
 
     def __init__(self, identity: ServerIdentity) -> None:

@@ -72,11 +72,11 @@ def _bad_request(violations: Sequence[FieldViolation]) -> error_details_pb2.BadR
     message = error_details_pb2.BadRequest()
     size = 0
     for violation in violations:
-        told = error_details_pb2.BadRequest.FieldViolation(
+        shown = error_details_pb2.BadRequest.FieldViolation(
             field=violation.field, reason=violation.reason, description=violation.description
         )
-        size += told.ByteSize() + 2
+        size += shown.ByteSize() + 2
         if size > _MAX_BAD_REQUEST_BYTES:
             break
-        message.field_violations.append(told)
+        message.field_violations.append(shown)
     return message

@@ -17,7 +17,7 @@ _UNPRIVILEGED: Final = 1024
 
 
 class ListenError(Exception):
-    """An address cannot be listened on; the message says why and what to do."""
+    """An address cannot be listened on; the message has the cause and what to do."""
 
 
 @contextmanager

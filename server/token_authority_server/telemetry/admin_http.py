@@ -67,7 +67,7 @@ class _V6Server(_Server):
 
 
 class AdminServer:
-    """Answers GET requests in threads of its own.
+    """Answers GET requests in background threads.
 
     Args:
         address: `ADDRESS:PORT`.

@@ -37,13 +37,13 @@ class DegradedComponents:
 
     @property
     def failing(self) -> Mapping[str, str]:
-        """What is wrong, by component; empty when nothing is."""
+        """All faults, by component."""
         with self._lock:
             return {name: fault.problem for name, fault in self._faults.items()}
 
     @property
     def not_ready(self) -> Mapping[str, str]:
-        """The faults among them that keep this instance from issuing tokens."""
+        """The faults that keep this instance from issuing tokens, by component."""
         with self._lock:
             return {name: fault.problem for name, fault in self._faults.items() if fault.is_ours}
 
@@ -64,7 +64,7 @@ class DegradedComponents:
         self._logger.error("degraded", component=component, problem=problem, ready=not not_ready)
 
     def recover(self, component: Component) -> None:
-        """Marks a component as well again."""
+        """Marks a component as recovered, and logs it if it was degraded."""
         with self._lock:
             if self._faults.pop(component, None) is None:
                 return

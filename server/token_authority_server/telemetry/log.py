@@ -46,7 +46,7 @@ class BackgroundStream(io.TextIOBase):
 
     A background thread writes, a few times a second. Lines are dropped when the stream is gone (a
     closed pipe, a full disk), and beyond `max_lines` when it stalls; the next line that is written
-    after a stall says how many. The log never decides a call.
+    after a stall has their number. A slow log never delays a call.
     """
 
     _PAUSE_SECONDS: Final = 0.05

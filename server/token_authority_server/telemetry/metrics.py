@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-# From a refusal in a tenth of a millisecond to a batch of 500 behind others.
+# From a refusal (0.1 ms) to a batch of 500 that waits for other batches.
 _BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
@@ -18,7 +18,7 @@ class Metrics:
         self._registry = registry
         self.call_duration = Histogram(
             "grpc_server_call_duration_seconds",
-            "Time from a call's message to its answer",
+            "Duration of calls, from headers to response",
             ["grpc_method", "grpc_status"],
             registry=registry,
             buckets=_BUCKETS,
@@ -34,13 +34,13 @@ class Metrics:
         )
         self.refusals = Counter(
             "token_authority_refusals",
-            "Calls refused",
+            "Refused calls",
             ["caller", "reason"],
             registry=registry,
         )
         self.reloads = Counter(
             "token_authority_configuration_reloads",
-            "Reloads of a changed configuration",
+            "Configuration reloads, by outcome",
             ["outcome"],
             registry=registry,
         )
@@ -53,7 +53,7 @@ class Metrics:
 
         self.skipped_keys = Gauge(
             "token_authority_jwks_keys_skipped",
-            "Keys of the identity provider's key set that cannot be used",
+            "Unusable keys in the identity provider's key set",
             registry=registry,
         )
         self.ready = Gauge(
@@ -63,15 +63,15 @@ class Metrics:
         )
 
     def watch_calls(self, in_flight: Callable[[], int]) -> None:
-        """Shows the number of calls in flight, read at each scrape."""
+        """Exports the number of calls in flight, read at each scrape."""
         self._calls_in_flight.set_function(in_flight)
 
     def watch_log(self, dropped: Callable[[], int]) -> None:
-        """Shows the number of log lines dropped since the start, read at each scrape."""
+        """Exports the number of log lines dropped since the start, read at each scrape."""
         self._registry.register(_DroppedLines(dropped))
 
     def watch_certificate(self, not_after: Callable[[], float]) -> None:
-        """Shows when the TLS certificate expires, in seconds since 1970, read at each scrape."""
+        """Exports when the TLS certificate expires, in seconds since 1970, read at each scrape."""
         Gauge(
             "token_authority_certificate_not_after_seconds",
             "Expiry of the server's TLS certificate, in seconds since 1970",
@@ -93,6 +93,6 @@ class _DroppedLines(Collector):
         """Returns the counter as of now."""
         yield CounterMetricFamily(
             "token_authority_log_lines_dropped",
-            "Log lines that were not written",
+            "Dropped log lines",
             value=self._dropped(),
         )

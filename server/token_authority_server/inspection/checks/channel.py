@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from token_authority_server.inspection.case import Case, Check, Explanation, opens
-from token_authority_server.inspection.decoded import EVERY, Service
+from token_authority_server.inspection.decoded import EVERY, DecodedService
 from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import RTC
 from token_authority_server.inspection.wording import quoted
@@ -13,13 +13,13 @@ from token_authority_server.inspection.wording import quoted
 _LEGAL: Final = re.compile(r"[-a-zA-Z0-9 !#$%&()+:;<=.>?@\[\]^_{}|~,]{1,64}")
 
 
-def _is_empty_006(service: Service) -> bool:
+def _is_empty_006(service: DecodedService) -> bool:
     """Tells whether a 006 token was made with an empty channel, whose CRC-32 is 0."""
     name = service.channel
     return name is not None and name.text is None and name.crc == 0
 
 
-def _others(case: Case) -> list[Service]:
+def _others(case: Case) -> list[DecodedService]:
     """Returns the services for other channels, if none is for the one that was joined."""
     used, services = case.expected.channel_name, case.joined
     if not used or any(opens(service, used) or _is_empty_006(service) for service in services):
@@ -53,7 +53,7 @@ def _channel_spelling(case: Case) -> Explanation | None:
     return None
 
 
-def _resembles(service: Service, channel: str) -> bool:
+def _resembles(service: DecodedService, channel: str) -> bool:
     return service.channel is not None and service.channel.resembles(channel)
 
 
@@ -67,13 +67,13 @@ def _channel_empty(case: Case) -> Explanation | None:
     )
 
 
-def _is_wildcard(service: Service) -> bool:
+def _is_wildcard(service: DecodedService) -> bool:
     """Tells whether it is for every channel: `*`, or in RTC's 007 also the empty text."""
     text = service.channel.text if service.channel else None
     return text == EVERY or (text == "" and service.type == RTC)
 
 
-def _has_legal_pattern(service: Service) -> bool:
+def _has_legal_pattern(service: DecodedService) -> bool:
     name = service.channel
     if name is None or name.text is None or service.type != RTC or not name.is_pattern:
         return False

@@ -61,11 +61,11 @@ def _not_a_token(case: Case) -> Explanation | None:
 
 
 def _several_tokens(case: Case) -> Explanation | None:
-    kinds = case.token_kinds
-    if not kinds:
+    types = case.token_types
+    if not types:
         return None
     return Explanation(
-        f"The text has {len(kinds)} tokens: {', '.join(kinds)}. This answer is about "
+        f"The text has {len(types)} tokens: {', '.join(types)}. This answer is about "
         f"{case.decoded.kind}; the others follow it.",
         "Pass to each SDK the token of its product, alone.",
     )
@@ -81,7 +81,7 @@ def _recorded(
         if detail is None:
             return None
         # Several tokens come from a server's response: the client hardly passed all of it.
-        is_error = explains_refusal and case.is_called_invalid and not case.token_kinds
+        is_error = explains_refusal and case.is_called_invalid and not case.token_types
         return Explanation(
             problem.replace("{}", detail), advice, Severity.ERROR if is_error else None
         )

@@ -7,7 +7,7 @@ from typing import Final
 from token_authority_server.inspection.agora_errors import Product
 from token_authority_server.inspection.case import Case, Check, Explanation, products_of
 from token_authority_server.inspection.decode_netless import ROLES
-from token_authority_server.inspection.decoded import Service
+from token_authority_server.inspection.decoded import DecodedService
 from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import (
     CHAT,
@@ -40,7 +40,7 @@ _SHORT_UUID: Final = re.compile(r"[0-9a-f]{1,31}")
 _MUST_LOG_IN: Final = frozenset([RTM, CHAT, EDUCATION, RTM2])
 
 
-def _names(services: Iterable[Service]) -> str:
+def _names(services: Iterable[DecodedService]) -> str:
     found = [SERVICES[service.type].name for service in services if service.type in SERVICES]
     return " and ".join(dict.fromkeys(found))
 

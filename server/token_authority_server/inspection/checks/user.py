@@ -6,7 +6,7 @@ from typing import Final
 
 from token_authority_server.inspection.agora_errors import Product
 from token_authority_server.inspection.case import Case, Check, Explanation
-from token_authority_server.inspection.decoded import EVERY, Name, Service
+from token_authority_server.inspection.decoded import EVERY, DecodedService, Name
 from token_authority_server.inspection.expected import MAX_UID
 from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import CHAT, EDUCATION, RTC, RTM, RTM2, SERVICES
@@ -41,7 +41,7 @@ def _names(case: Case) -> list[Name]:
     return [service.user for service in case.used if service.user]
 
 
-def _admits(service: Service, user: str) -> bool:
+def _admits(service: DecodedService, user: str) -> bool:
     name = service.user
     if name is None:
         return False
@@ -56,7 +56,7 @@ def _difference(case: Case) -> _Difference | None:
         return None
     if not case.expected.is_uid_in_range:
         return None
-    # The integer 0 is never written "0": that is an account, and has a check of its own.
+    # The integer 0 is never written "0": that is an account, which another check reports.
     if _uid_zero_as_text(case) or any(_admits(service, used) for service in case.used):
         return None
     if any(name.resembles(used) for name in names):
@@ -182,7 +182,7 @@ def _uid_out_of_range(case: Case) -> Explanation | None:
     return None
 
 
-def _needs_user(service: Service) -> bool:
+def _needs_user(service: DecodedService) -> bool:
     """Tells whether it is not for an app: it has a user's privilege, or none at all."""
     rights = _USER_RIGHTS.get(service.type)
     return rights is not None and (not service.rights or bool(service.rights.keys() & rights))
