@@ -93,13 +93,13 @@ def _build_007(api: str, inputs: Inputs) -> str:
     )
 
 
-def _rtc(inputs: Inputs) -> list[packing.Service]:
+def _rtc(inputs: Inputs) -> list[packing.PackedService]:
     """Returns RTC with one lifetime: role 1 may publish, any other may only join."""
     privileges = _publisher_or_not(inputs["role"] == 1, inputs["privilege_expire"])
     return [packing.rtc(inputs["channel_name"], _uid(inputs), privileges)]
 
 
-def _rtc_privileges(inputs: Inputs) -> list[packing.Service]:
+def _rtc_privileges(inputs: Inputs) -> list[packing.PackedService]:
     """Returns RTC with one lifetime per privilege; a role other than 1 may only join."""
     privileges = {
         1: inputs["join_channel_expire"],
