@@ -174,8 +174,9 @@ def _in_channel(*rights: str) -> Callable[[str, Any], Fields]:
     """Returns the reader of a service with a channel, a user and privileges."""
 
     def fields(path: str, value: RtcService | StreamingService | FcdnService) -> Fields:
+        pattern = value.channel_pattern if isinstance(value, RtcService) else None
         return {
-            **channel_fields(path, value.channel, value.any_channel),
+            **channel_fields(path, value.channel, value.any_channel, pattern),
             **user_fields(path, value.uid, value.user_account, value.any_user),
             **_rights(path, value, *rights),
         }

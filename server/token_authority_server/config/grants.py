@@ -84,7 +84,8 @@ class GrantSettings(Section):
     (whiteboard), Agora's numbers (education)."""
 
     channels: tuple[Pattern, ...] = ()
-    """Channels, e.g. `lesson-*`. Never any_channel."""
+    """Channels, e.g. `lesson-*`. Never any_channel. With `channel_pattern` allowed, also patterns
+    that match no others."""
 
     users: tuple[UserPattern, ...] = ()
     """Users: `uid:7`, `account:al*`. Never any_user. In a channel an account that is written like a
@@ -103,8 +104,8 @@ class GrantSettings(Section):
     """What becomes of a request for a longer life: refused, or cut down with an advisory."""
 
     allow: tuple[AllowText, ...] = ()
-    """What has to be said in words: `any_user`, `any_channel`, `non_expiring`, `v006`; `inspect`
-    (explain tokens, by the project's keys) and `list_keys`."""
+    """What has to be said in words: `any_user`, `any_channel`, `channel_pattern`, `non_expiring`,
+    `v006`; `inspect` (explain tokens, by the project's keys) and `list_keys`."""
 
     @model_validator(mode="after")
     def _check(self) -> "GrantSettings":
