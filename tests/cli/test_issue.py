@@ -36,6 +36,10 @@ CASES: dict[str, list[tuple[str, Any]]] = {
                 {"type": 2, "privileges": {1: 60}, "user_id": "al"},
             ],
         ),
+        (
+            "--channel-pattern lesson-* --uid 7 --role subscriber --ttl 90s",
+            [{"type": 1, "privileges": {1: 90}, "channel_name": "lesson-*", "uid": "7"}],
+        ),
     ],
     "rtm": [
         ("--user al --ttl 60s", [{"type": 2, "privileges": {1: 60}, "user_id": "al"}]),
