@@ -47,7 +47,14 @@ _RESOURCE_TYPES: Final = {
     "user": rtm_pb2.RTM_RESOURCE_TYPE_USER,
 }
 _ACCESSES: Final = {"read": rtm_pb2.RTM_ACCESS_READ, "write": rtm_pb2.RTM_ACCESS_WRITE}
-_CHANNEL_AND_USER: Final = ("channel", "any_channel", "uid", "user_account", "any_user")
+_CHANNEL_AND_USER: Final = (
+    "channel",
+    "any_channel",
+    "channel_pattern",
+    "uid",
+    "user_account",
+    "any_user",
+)
 _RTC_RIGHTS: Final = ("join_channel", "publish_audio", "publish_video", "publish_data")
 
 
