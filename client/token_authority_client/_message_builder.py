@@ -169,10 +169,13 @@ def one_of(oneof: str, **arguments: object) -> None:
         raise _invalid(violation, f"{text}pass only one of {names}")
 
 
-def channel_fields(path: str, name: str | None, any_channel: bool) -> Fields:
-    """Returns the member of the oneof `channel`."""
-    one_of(f"{path}channel", channel=name, any_channel=any_channel or None)
-    return {"channel_name": name, "any_channel": flag(f"{path}any_channel", any_channel)}
+def channel_fields(
+    path: str, name: str | None, any_channel: bool, pattern: str | None = None
+) -> Fields:
+    """Returns the member of the oneof `channel`; only RTC has patterns."""
+    one_of(f"{path}channel", channel=name, any_channel=any_channel or None, channel_pattern=pattern)
+    fields = {"channel_name": name, "any_channel": flag(f"{path}any_channel", any_channel)}
+    return fields if pattern is None else {**fields, "channel_pattern": pattern}
 
 
 def user_fields(path: str, uid: int | None, user_account: str | None, any_user: bool) -> Fields:

@@ -47,7 +47,14 @@ _RESOURCE_TYPES: Final = {
     "user": rtm_pb2.RTM_RESOURCE_TYPE_USER,
 }
 _ACCESSES: Final = {"read": rtm_pb2.RTM_ACCESS_READ, "write": rtm_pb2.RTM_ACCESS_WRITE}
-_CHANNEL_AND_USER: Final = ("channel", "any_channel", "uid", "user_account", "any_user")
+_CHANNEL_AND_USER: Final = (
+    "channel",
+    "any_channel",
+    "channel_pattern",
+    "uid",
+    "user_account",
+    "any_user",
+)
 _RTC_RIGHTS: Final = ("join_channel", "publish_audio", "publish_video", "publish_data")
 
 
@@ -174,8 +181,9 @@ def _in_channel(*rights: str) -> Callable[[str, Any], Fields]:
     """Returns the reader of a service with a channel, a user and privileges."""
 
     def fields(path: str, value: RtcService | StreamingService | FcdnService) -> Fields:
+        pattern = value.channel_pattern if isinstance(value, RtcService) else None
         return {
-            **channel_fields(path, value.channel, value.any_channel),
+            **channel_fields(path, value.channel, value.any_channel, pattern),
             **user_fields(path, value.uid, value.user_account, value.any_user),
             **_rights(path, value, *rights),
         }

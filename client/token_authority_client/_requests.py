@@ -98,6 +98,7 @@ class TokenMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
         *,
         channel: str | None = None,
         any_channel: bool = False,
+        channel_pattern: str | None = None,
         uid: int | None = None,
         user_account: str | None = None,
         any_user: bool = False,
@@ -114,6 +115,9 @@ class TokenMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
         Args:
             channel: The channel's name, exactly as the client joins it: 1 to 64 bytes.
             any_channel: Or a wildcard for all channels; 007 only, never with `any_user`.
+            channel_pattern: Or a pattern in which "*" matches any text, e.g. "lesson-*": 2 to 64
+                letters, digits, "-", "_" and "*"; 007 only, never with `any_user`. Agora calls this
+                extended wildcard matching, and only Shengwang documents it.
             uid: The user's integer uid, 1 to 4294967295.
             user_account: Or the user's string account, 1 to 255 bytes.
             any_user: Or a wildcard for all users.
@@ -134,7 +138,7 @@ class TokenMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
             rtc_pb2.IssueRtcTokenRequest,
             "",
             project=project,
-            **channel_fields("", channel, any_channel),
+            **channel_fields("", channel, any_channel, channel_pattern),
             **user_fields("", uid, user_account, any_user),
             role=None if role is None else named("role", role, _RTC_ROLES),
             privileges=None

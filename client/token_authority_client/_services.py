@@ -30,6 +30,8 @@ class _InChannel:
 class RtcService(_InChannel):
     """RTC: a channel, a user, and the lifetime of at least one privilege. None: not granted."""
 
+    channel_pattern: str | None = None
+    """Instead of a channel: a pattern, e.g. "lesson-*"; see `issue_rtc_token`."""
     join_channel: timedelta | None = None
     """How long the user can join the channel."""
     publish_audio: timedelta | None = None

@@ -19,7 +19,13 @@ from token_authority_server.errors import (
     invalid_request,
     project_not_granted,
 )
-from token_authority_server.families import Moment, ServiceAccess, Terms, TokenFamily
+from token_authority_server.families import (
+    Moment,
+    ServiceAccess,
+    Terms,
+    TokenFamily,
+    access_advisories,
+)
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.identity.directory import Callers
 from token_authority_server.inspection import Expected, Inspection, KnownSecrets, inspection_steps
@@ -296,6 +302,7 @@ def authorize(
         project_name = caller.project(request.project)
         grant = caller.find_grant(project_name, access_request)
         terms = grant.resolve_ttl(terms, family.max_ttl_ms)
+        terms = terms.with_advisories(access_advisories(accesses))
         project = policy.keyring.project(project_name)
         key = project.active_key(family.key_type)
     except Refusal as refusal:
@@ -332,7 +339,10 @@ def _audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:
     if len(accesses) > 1:
         fields["parts"] = [access.token_type for access in accesses]
     for name in ("role", "channel", "user", "room"):
-        found = [value for access in accesses if (value := getattr(access, name))]
+        # A channel's name has no `*`, and a pattern has one: they share a field.
+        names = ("channel", "channel_pattern") if name == "channel" else (name,)
+        values_of = [getattr(access, one) for access in accesses for one in names]
+        found = [value for value in values_of if value]
         if values := list(dict.fromkeys(map(redact_tokens, found))):
             fields[name] = values[0] if len(values) == 1 else values
     for name in ("any_channel", "any_user"):

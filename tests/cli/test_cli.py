@@ -374,7 +374,7 @@ async def test_check_config_says_what_a_file_comes_to(tmp_path: Path) -> None:
         "  grant everything for project classroom: access_token, chat.app, chat.user, convo_ai, "
         "education.app, education.room_user, education.user, fcdn, fpa, rtc, rtm, streaming, stt, "
         "whiteboard.room, whiteboard.sdk, whiteboard.task, and any_user, any_channel, "
-        "non_expiring, v006, inspect, list_keys\n"
+        "channel_pattern, non_expiring, v006, inspect, list_keys\n"
     )
     assert ran.err.startswith(f"token-authority: warning: {path}: projects.classroom.whiteboard: ")
     for secret in (CERTIFICATE, SECRET_KEY):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ CASES: dict[str, list[tuple[str, Any]]] = {
                 {"type": 1, "privileges": {1: 60, 4: 9}, "channel_name": "*", "uid": "al"},
                 {"type": 2, "privileges": {1: 60}, "user_id": "al"},
             ],
+        ),
+        (
+            "--channel-pattern lesson-* --uid 7 --role subscriber --ttl 90s",
+            [{"type": 1, "privileges": {1: 90}, "channel_name": "lesson-*", "uid": "7"}],
         ),
     ],
     "rtm": [
@@ -296,5 +301,5 @@ async def test_the_examples_of_the_help_work(ask: Ask, kind: TokenFamily[Any, An
     examples = re.findall(r"^  token-authority issue (.*)$", text.replace("\\\n", ""), re.MULTILINE)
     assert len(examples) >= 2
     for example in examples:
-        ran = await ask(*example.split(), stdin=document.encode())
+        ran = await ask(*shlex.split(example), stdin=document.encode())
         assert ran.code == 0, ran.err

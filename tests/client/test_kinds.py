@@ -74,6 +74,7 @@ PERMISSIONS = [
 ]
 SDK = ("SDK_TOKEN_SERVER_SIDE_ONLY",)
 APP = ("APP_TOKEN_SERVER_SIDE_ONLY",)
+SHORT = ("SHORT_LIFE",)
 SUBSCRIBER = ("SUBSCRIBER_NOT_ENFORCED",)
 PUBLISHER = {1: 3600, 2: 3600, 3: 3600, 4: 3600}
 SK = (SECRET_KEY,)
@@ -123,12 +124,18 @@ CASES: dict[str, list[Case]] = {
             ),
             # Logging in to RTM ends first.
             5 * SECOND,
+            advisories=("WILDCARD_CHANNEL", *SHORT),
+        ),
+        Case(
+            {"channel_pattern": "lesson-*", "uid": 7, "role": "publisher"},
+            services(3600, part(1, PUBLISHER, channel_name="lesson-*", uid="7")),
+            advisories=("WILDCARD_PATTERN",),
         ),
         Case(
             {"channel": "c", "any_user": True, "role": "subscriber", "format": "006"},
             {"app_id": APP_ID, "ts": AT + 86400, "privileges": {1: AT + 3600}},
             secrets=(CERTIFICATE, "c", ""),
-            advisories=(*SUBSCRIBER, "LEGACY_FORMAT_006"),
+            advisories=(*SUBSCRIBER, "LEGACY_FORMAT_006", "ANY_USER"),
         ),
     ],
     "rtm": [
@@ -137,6 +144,7 @@ CASES: dict[str, list[Case]] = {
             {"user_id": "al", "permissions": [], "ttl": DAY},
             services(86400, part(8, {1: 86400}, user_id="al", permissions={})),
             DAY,
+            advisories=("RTM_PERMISSIONS_INACTIVE",),
         ),
         Case(
             {"user_id": "al", "permissions": PERMISSIONS, "expire_time": NOW + 9 * SECOND},
@@ -156,6 +164,7 @@ CASES: dict[str, list[Case]] = {
                 ),
             ),
             9 * SECOND,
+            advisories=("RTM_PERMISSIONS_INACTIVE", *SHORT),
         ),
         Case(
             {"user_id": "al", "format": "006"},
@@ -166,7 +175,10 @@ CASES: dict[str, list[Case]] = {
     ],
     "chat": [
         Case(
-            {"user_id": "u-1", "ttl": SECOND}, services(1, part(5, {1: 1}, user_id="u-1")), SECOND
+            {"user_id": "u-1", "ttl": SECOND},
+            services(1, part(5, {1: 1}, user_id="u-1")),
+            SECOND,
+            advisories=SHORT,
         ),
         Case({"app": True}, services(3600, part(5, {2: 3600}, user_id="")), advisories=APP),
     ],
@@ -180,6 +192,7 @@ CASES: dict[str, list[Case]] = {
                 part(7, {1: 1}, room_uuid="r", user_uuid="al", role=0),
             ),
             SECOND,
+            advisories=SHORT,
         ),
         Case(
             {"user_uuid": "al"},
@@ -240,7 +253,23 @@ CASES: dict[str, list[Case]] = {
                 part(10, {}),
             ),
             14 * SECOND,
-            advisories=APP,
+            advisories=(
+                "RTM_PERMISSIONS_INACTIVE",
+                *APP,
+                "WILDCARD_CHANNEL",
+                "ANY_USER",
+                *SHORT,
+            ),
+        ),
+        Case(
+            {
+                "services": [
+                    RtcService(channel_pattern="1*a*2", user_account="al", join_channel=70 * SECOND)
+                ]
+            },
+            services(70, part(1, {1: 70}, channel_name="1*a*2", uid="al")),
+            70 * SECOND,
+            advisories=(*SUBSCRIBER, "WILDCARD_PATTERN"),
         ),
         Case({"services": [FpaService()]}, services(86400, part(4, {1: 0})), DAY),
     ],

@@ -18,7 +18,7 @@ from token_authority_client._argument_names import argument_name
 
 RTC: dict[str, Any] = {"channel": "room", "uid": 7, "role": "publisher"}
 REQUESTS: list[tuple[dict[str, Any], str]] = [
-    ({"channel": None}, "channel or any_channel is required"),
+    ({"channel": None}, "channel, any_channel or channel_pattern is required"),
     ({"uid": None, "role": None}, "uid, user_account or any_user is required; role or privileges is"
      " required"),
     ({"uid": "7"}, "uid must be an integer; got str '7': pass int(uid), or user_account='7'"),
@@ -29,6 +29,7 @@ REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"channel": b"room"}, "channel must be a str; got bytes: decode it first"),
     ({"channel": "x" * 65}, "channel must be at most 64 bytes"),
     ({"any_channel": True}, "pass only one of channel, any_channel"),
+    ({"channel_pattern": "c*"}, "pass only one of channel, channel_pattern"),
     ({"any_channel": "no", "channel": None}, "any_channel must be True or False; got str"),
 ]  # fmt: skip
 CLIENTS: list[tuple[dict[str, Any], str]] = [
@@ -73,7 +74,7 @@ async def test_a_service_is_named_by_its_place(either: Either) -> None:
             services=[RtcService(channel="", uid=7), RtcService(uid=7)], project="classroom"
         )
     assert "services[0].channel must not be empty" in str(caught.value)
-    assert "services[1]: channel or any_channel is required" in str(caught.value)
+    assert "services[1]: channel, any_channel or channel_pattern is required" in str(caught.value)
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), CLIENTS)

@@ -58,6 +58,8 @@ def test_a_pattern_that_matches_nothing_is_explained(
         ("users", "account:" + "a" * 255, RTC),
         ("users", "uid:*", ("rtc", "rtm")),
         ("users", "*", ("chat.user",)),
+        ("users", "account:john.*", ("chat.user",)),
+        ("rooms", "uid:99", ("whiteboard.room", "education.room_user")),
         ("rooms", "a.b", ("whiteboard.room", "education.room_user")),
         # A grant for the rights of operators alone has no kinds.
         ("channels", "lessons/*", ()),

@@ -50,6 +50,11 @@ def reasons(issued: issued_token_pb2.IssuedToken) -> list[str]:
     return [advisory.reason for advisory in issued.advisories]
 
 
+def of_life(life: int) -> list[str]:
+    """Returns the advisories about a lifetime in seconds that the SDK can renew."""
+    return ["SHORT_LIFE"] if life <= 60 else []
+
+
 PROJECT_BROKEN: Final[list[Broken]] = [
     ("project misspelt", {"project": "-x"}, [("project", "STRING_PATTERN")]),
     ("project too long", {"project": "p" * 64}, [("project", "STRING_MAX_LEN")]),

@@ -289,18 +289,21 @@ async def test_how_long_it_lives_and_works(
 @pytest.mark.parametrize(
     ("parts", "advisories"),
     [
-        ([{"rtc": {**PLACE, **own(RTC_TTLS, 60, 60, 60, 60)}}], []),
-        ([{"rtc": {**PLACE, **own(RTC_TTLS, 60, 60, 60, 0)}}], ["SUBSCRIBER_NOT_ENFORCED"]),
-        ([{"rtc": {**PLACE, **own(RTC_TTLS, 60, 60, 61, 60)}}], ["JOIN_ENDS_BEFORE_PUBLISH"]),
-        ([RTC, RTC], ["SUBSCRIBER_NOT_ENFORCED", "JOIN_ENDS_BEFORE_PUBLISH"]),
-        ([{"rtc": {**PLACE, "publish_data_ttl": seconds(9)}}], ["NO_JOIN_PRIVILEGE"]),
+        ([{"rtc": {**PLACE, **own(RTC_TTLS, 61, 61, 61, 61)}}], []),
+        ([{"rtc": {**PLACE, **own(RTC_TTLS, 61, 61, 61, 0)}}], ["SUBSCRIBER_NOT_ENFORCED"]),
+        ([{"rtc": {**PLACE, **own(RTC_TTLS, 61, 61, 62, 61)}}], ["JOIN_ENDS_BEFORE_PUBLISH"]),
+        ([RTC, RTC], ["SUBSCRIBER_NOT_ENFORCED", "JOIN_ENDS_BEFORE_PUBLISH", "SHORT_LIFE"]),
+        ([{"rtc": {**PLACE, "publish_data_ttl": seconds(61)}}], ["NO_JOIN_PRIVILEGE"]),
         ([{"chat": {"app": {}}}, {"education": {"app": {}}}], ["APP_TOKEN_SERVER_SIDE_ONLY"]),
         ([{"education": {"app": {}}}], ["APP_TOKEN_SERVER_SIDE_ONLY"]),
         (
             [{"chat": {"app": {}}}, {"rtc": SMALLEST["rtc"]}],
-            ["APP_TOKEN_SERVER_SIDE_ONLY", "SUBSCRIBER_NOT_ENFORCED"],
+            ["APP_TOKEN_SERVER_SIDE_ONLY", "SUBSCRIBER_NOT_ENFORCED", "SHORT_LIFE"],
         ),
-        ([{name: part} for name, part in SMALLEST.items() if name != "rtc"], []),
+        (
+            [{name: part} for name, part in SMALLEST.items() if name != "rtc"],
+            ["RTM_PERMISSIONS_INACTIVE", "SHORT_LIFE"],
+        ),
     ],
 )
 async def test_every_advisory_comes_once(
@@ -328,13 +331,33 @@ def place_broken(name: str) -> list[Broken]:
             {"any_channel": {}, "any_user": {}},
             [("any_user", "ANY_USER_WITH_ANY_CHANNEL")],
         ),
+        *(_pattern_broken() if name == "rtc" else ()),
     ]
     return [(what, replaced(SMALLEST[name], changes), named) for what, changes, named in rows]
 
 
+def _pattern_broken() -> list[Broken]:
+    return [
+        (
+            "a pattern of 65",
+            {"channel_pattern": "c" * 64 + "*"},
+            [("channel_pattern", "STRING_MAX_BYTES")],
+        ),
+        ("no pattern", {"channel_pattern": "a"}, [("channel_pattern", "STRING_PATTERN")]),
+        (
+            "any user in channels of a pattern",
+            {"channel_pattern": "a*", "any_user": {}},
+            [("any_user", "ANY_USER_WITH_CHANNEL_PATTERN")],
+        ),
+    ]
+
+
 def replaced(part: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Changes a part; what is set of a oneof replaces what was."""
-    oneofs = [{"channel_name", "any_channel"}, {"uid", "user_account", "any_user"}]
+    oneofs = [
+        {"channel_name", "any_channel", "channel_pattern"},
+        {"uid", "user_account", "any_user"},
+    ]
     gone = {name for members in oneofs if members & changes.keys() for name in members}
     kept = {name: value for name, value in part.items() if name not in gone}
     return {**kept, **{name: value for name, value in changes.items() if value is not None}}

@@ -18,6 +18,7 @@ from families.cases import (
     check_named,
     each,
     filled,
+    of_life,
     reasons,
     seconds,
 )
@@ -86,7 +87,7 @@ async def test_every_subject_and_end(
     assert not decoded.verifies(OLD_CERTIFICATE)
     assert issued.format == TOKEN_FORMAT_V007
     assert issued.expire_time == Timestamp(seconds=NOW + life)
-    assert reasons(issued) == advisories
+    assert reasons(issued) == [*advisories, *of_life(life)]
 
 
 BROKEN: list[Broken] = [

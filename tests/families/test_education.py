@@ -17,6 +17,7 @@ from families.cases import (
     check_named,
     each,
     filled,
+    of_life,
     reasons,
     seconds,
 )
@@ -91,7 +92,7 @@ async def test_a_room_user_logs_in_to_rtm_and_chat_too(
     assert not decoded.verifies(OLD_CERTIFICATE)
     assert issued.format == TOKEN_FORMAT_V007
     assert issued.expire_time == Timestamp(seconds=NOW + life)
-    assert not issued.advisories
+    assert reasons(issued) == of_life(life)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ async def test_outside_a_room_there_is_one_service(
     assert decoded.fields["expire"] == life
     assert decoded.verifies(CERTIFICATE)
     assert issued.expire_time == Timestamp(seconds=NOW + life)
-    assert reasons(issued) == advisories
+    assert reasons(issued) == [*advisories, *of_life(life)]
 
 
 def name_broken(path: str, base: dict[str, Any]) -> list[Broken]:

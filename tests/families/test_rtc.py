@@ -48,6 +48,9 @@ async def issue(server: Running, **changes: Any) -> issued_token_pb2.IssuedToken
 CHANNELS: list[tuple[dict[str, Any], str]] = [
     ({}, "lesson-1"),
     ({"channel_name": None, "any_channel": {}}, "*"),
+    ({"channel_name": None, "channel_pattern": "lesson-*"}, "lesson-*"),
+    ({"channel_name": None, "channel_pattern": "1*a*2"}, "1*a*2"),
+    ({"channel_name": None, "channel_pattern": f"*{'A_' * 31}*"}, f"*{'A_' * 31}*"),
 ]
 USERS: list[tuple[dict[str, Any], str]] = [
     ({}, "7"),
@@ -80,7 +83,8 @@ RIGHTS: list[tuple[dict[str, Any], dict[int, int], int]] = [
         (*channel, *user)
         for channel in CHANNELS
         for user in USERS
-        if not ("any_channel" in channel[0] and "any_user" in user[0])  # refused: see BROKEN
+        # Refused: see BROKEN.
+        if not ("channel_name" in channel[0] and "any_user" in user[0])
     ],
 )
 @pytest.mark.parametrize(("rights", "privileges", "life"), RIGHTS)
@@ -177,7 +181,11 @@ async def test_with_privileges_the_token_lives_as_long_as_the_longest(server: Ru
     issued = await issue(server, role=None, privileges=privileges)
     assert decode(issued.token).fields["expire"] == 70
     assert issued.expire_time.seconds == NOW + 10
-    assert reasons(issued) == ["SUBSCRIBER_NOT_ENFORCED", "JOIN_ENDS_BEFORE_PUBLISH"]
+    assert reasons(issued) == [
+        "SUBSCRIBER_NOT_ENFORCED",
+        "JOIN_ENDS_BEFORE_PUBLISH",
+        "SHORT_LIFE",
+    ]
     with_login = await issue(
         server, role=None, privileges=privileges, rtm={"user_id": "a", "ttl": seconds(90)}
     )
@@ -300,6 +308,29 @@ BROKEN: list[Broken] = [
         {"channel_name": None, "any_channel": {}, "uid": None, "any_user": {}},
         [("any_user", "ANY_USER_WITH_ANY_CHANNEL")],
     ),
+    (
+        "a pattern in 006",
+        {"channel_name": None, "channel_pattern": "a*", "format": 1},
+        [("channel_pattern", "CHANNEL_PATTERN_NEEDS_V007")],
+    ),
+    (
+        "a pattern for any user",
+        {"channel_name": None, "channel_pattern": "a*", "uid": None, "any_user": {}},
+        [("any_user", "ANY_USER_WITH_CHANNEL_PATTERN")],
+    ),
+    (
+        "a pattern of 65",
+        {"channel_name": None, "channel_pattern": "c" * 64 + "*"},
+        [("channel_pattern", "STRING_MAX_BYTES")],
+    ),
+    *[
+        (
+            f"the pattern {pattern!r}",
+            {"channel_name": None, "channel_pattern": pattern},
+            [("channel_pattern", "STRING_PATTERN")],
+        )
+        for pattern in ("", "*", "**", "a", "a**", "a*.", "a?*", "a *", "[a]*", "é*", "a*\n")
+    ],
     ("project misspelt", {"project": "-x"}, [("project", "STRING_PATTERN")]),
     ("project too long", {"project": "p" * 64}, [("project", "STRING_MAX_LEN")]),
     ("project unset among several", {"project": ""}, [("project", "REQUIRED")]),
@@ -357,7 +388,10 @@ async def test_validate_only_explains_and_signs_nothing(server: Running) -> None
         "cert-2",
     )
     assert (decision.ttl.seconds, decision.max_ttl.seconds) == (5, DAY)
-    assert [advisory.reason for advisory in decision.advisories] == ["SUBSCRIBER_NOT_ENFORCED"]
+    assert [advisory.reason for advisory in decision.advisories] == [
+        "SUBSCRIBER_NOT_ENFORCED",
+        "SHORT_LIFE",
+    ]
 
 
 TTL = st.integers(1, DAY)

@@ -16,6 +16,7 @@ from families.cases import (
     check_named,
     each,
     filled,
+    of_life,
     reasons,
     seconds,
 )
@@ -91,7 +92,7 @@ async def test_a_login_in_007(server: Running, user: str, end: dict[str, Any], l
     assert not decoded.verifies(OLD_CERTIFICATE)
     assert issued.format == TOKEN_FORMAT_V007
     assert issued.expire_time == Timestamp(seconds=NOW + life)
-    assert not issued.advisories
+    assert reasons(issued) == of_life(life)
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -110,7 +111,7 @@ async def test_a_login_in_006(server: Running, user: str, end: dict[str, Any], l
     }
     assert issued.format == TOKEN_FORMAT_V006
     assert issued.expire_time == Timestamp(seconds=NOW + life)
-    assert reasons(issued) == ["LEGACY_FORMAT_006"]
+    assert reasons(issued) == ["LEGACY_FORMAT_006", *of_life(life)]
 
 
 @pytest.mark.parametrize(

@@ -489,6 +489,20 @@ TRIALS: list[tuple[FindingReason, Trial, Trial]] = [
     (FindingReason.UID_OUT_OF_RANGE, of(GOOD, uid=-1), of(GOOD, uid=0)),
     (FindingReason.UID_OUT_OF_RANGE, of(t006(), uid=2**32), of(t006(), user_account=str(2**32))),
     (FindingReason.UID_OUT_OF_RANGE, of(t007(rtc(uid="-7"))), of(t007(rtc(uid="-seven")))),
+    (FindingReason.UNSET_AS_TEXT, of(t007(rtc("null"))), of(t007(rtc("nulls")))),
+    (FindingReason.UNSET_AS_TEXT, of(t006("NaN")), of(t006("nan"))),
+    (FindingReason.UNSET_AS_TEXT, of(t006(uid="None")), of(t006(uid="none"))),
+    (FindingReason.UNSET_AS_TEXT, of(t007(rtm("undefined"))), of(t007(rtm("undefined1")))),
+    (
+        FindingReason.UNSET_AS_TEXT,
+        of(whiteboard(content={"role": "1", "uuid": "null"})),
+        of(whiteboard(content={"role": "null", "uuid": "nul"})),
+    ),
+    (
+        FindingReason.UNSET_AS_TEXT,
+        of(t007(v007.education("undefined", "alice", 1, {1: HOUR}))),
+        of(t007(v007.education("defined", "alice", 1, {1: HOUR}))),
+    ),
     (FindingReason.ANY_USER, of(t007(rtc(uid=""))), of(t007(rtc(uid="0")))),
     (FindingReason.ANY_USER, of(t006(uid="")), of(RTM_006)),
     (
@@ -602,6 +616,8 @@ TRIALS: list[tuple[FindingReason, Trial, Trial]] = [
     ),
     (FindingReason.LEGACY_FORMAT_006, of(t006()), of(t007())),
     (FindingReason.LEGACY_FORMAT_006, of(t006(), error_code=110), of(t007(), error_code=110)),
+    (FindingReason.RTM_PERMISSIONS_INACTIVE, of(rtm_permissions(1)), of(t007(rtm()))),
+    (FindingReason.RTM_PERMISSIONS_INACTIVE, of(rtm_permissions(0)), of(t007(rtc(), rtm()))),
     (
         FindingReason.APP_TOKEN_SERVER_SIDE_ONLY,
         of(t007(v007.chat("", {2: HOUR}))),

@@ -79,6 +79,7 @@ class Sample:
 _REASONS: Final = {
     "any_user": "WILDCARD_FORBIDDEN",
     "any_channel": "WILDCARD_FORBIDDEN",
+    "channel_pattern": "WILDCARD_FORBIDDEN",
     "non_expiring": "NON_EXPIRING_FORBIDDEN",
     "v006": "GRANT_MISSING",
 }
@@ -208,16 +209,20 @@ WILDCARD_MESSAGES: Final[dict[str, Row]] = {
 def _wildcards() -> Iterator[Sample]:
     anyone = {name: value for name, value in _PUBLISHER.items() if name != "users"}
     anywhere = {name: value for name, value in _PUBLISHER.items() if name != "channels"}
-    for allowance, part, fields in (
-        ("any_user", anyone, {"channel_name": "c-1", "any_user": AnyUser()}),
-        ("any_channel", anywhere, {"uid": 7, "any_channel": AnyChannel()}),
+    pattern = {"uid": 7, "channel_pattern": "c-*"}
+    included = {**_PUBLISHER, "channels": "c-*"}
+    every = tuple(WILDCARD_MESSAGES)
+    for allowance, part, fields, messages in (
+        ("any_user", anyone, {"channel_name": "c-1", "any_user": AnyUser()}, every),
+        ("any_channel", anywhere, {"uid": 7, "any_channel": AnyChannel()}, every),
+        ("channel_pattern", included, pattern, ("rtc",)),
     ):
         asked = {"role": RTC_ROLE_PUBLISHER, **fields}
         yield Sample(f"rtc_{allowance}", "rtc", asked, {"rtc": part}, (allowance,))
-        for name, right in WILDCARD_MESSAGES.items():
+        for name in messages:
             yield composed(
                 f"composed_{name}_{allowance}",
-                [{"fpa": {}}, {name: {**right, **fields}}],
+                [{"fpa": {}}, {name: {**WILDCARD_MESSAGES[name], **fields}}],
                 {"fpa": {}, name: part},
                 allowance,
             )

@@ -345,6 +345,19 @@ def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+async def test_the_audit_record_has_a_pattern_as_the_channel(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    request = ALONE["rtc"].entry(channel_name=None, channel_pattern="c-*").rtc
+    granted = grant(allow=("channel_pattern",), channels=("c-*",))
+    for row, event in ((granted, "issued"), ({**granted, "channels": ("c-1",)}, "refused")):
+        async with running(who=callers(caller(row)), trail=await trail_in(path)) as server:
+            call = server.stub.IssueRtcToken(request)
+            await (call if event == "issued" else refused(call))
+        record = records(path)[-1]
+        assert (record["event"], record["channel"]) == (event, "c-*")
+        assert "any_channel" not in record
+
+
 FORBIDDEN = {
     "a channel": ALONE["rtc"].entry(channel_name="office"),
     "a project": ALONE["rtc"].entry(project="office"),

@@ -300,7 +300,9 @@ roles = ["*"]
 channels = ["*"]
 users = ["*"]
 rooms = ["*"]
-allow = ["any_user", "any_channel", "non_expiring", "v006", "inspect", "list_keys"]
+allow = [
+  "any_user", "any_channel", "channel_pattern", "non_expiring", "v006", "inspect", "list_keys",
+]
 """
 
 

@@ -35,6 +35,7 @@ class RtcService(_message.Message):
 
     CHANNEL_NAME_FIELD_NUMBER: _builtins.int
     ANY_CHANNEL_FIELD_NUMBER: _builtins.int
+    CHANNEL_PATTERN_FIELD_NUMBER: _builtins.int
     UID_FIELD_NUMBER: _builtins.int
     USER_ACCOUNT_FIELD_NUMBER: _builtins.int
     ANY_USER_FIELD_NUMBER: _builtins.int
@@ -45,6 +46,12 @@ class RtcService(_message.Message):
     channel_name: _builtins.str
     """One channel, spelt exactly as the client joins it: 1 to 64 of the 89 characters Agora allows,
     which are a-z A-Z 0-9, space and ! # $ % & ( ) + - : ; < = . > ? @ [ ] ^ _ { } | ~ ,
+    """
+    channel_pattern: _builtins.str
+    """A pattern of channels, in which `*` matches any text: `lesson-*`.
+    2 to 64 of a-z A-Z 0-9 `-` `_` and `*`: at least one `*`, one other character, and no `**`.
+    Cannot be combined with `any_user`. Agora calls this extended wildcard matching, and only
+    Shengwang documents it: ask Agora whether it is enabled for the project.
     """
     uid: _builtins.int
     """An integer uid, 1 to 4294967295 (2^32 - 1)."""
@@ -79,6 +86,7 @@ class RtcService(_message.Message):
         *,
         channel_name: _builtins.str = ...,
         any_channel: _rtc_pb2.AnyChannel | None = ...,
+        channel_pattern: _builtins.str = ...,
         uid: _builtins.int = ...,
         user_account: _builtins.str = ...,
         any_user: _rtc_pb2.AnyUser | None = ...,
@@ -87,11 +95,11 @@ class RtcService(_message.Message):
         publish_video_ttl: _duration_pb2.Duration | None = ...,
         publish_data_ttl: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "join_channel_ttl", b"join_channel_ttl", "publish_audio_ttl", b"publish_audio_ttl", "publish_data_ttl", b"publish_data_ttl", "publish_video_ttl", b"publish_video_ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "channel_pattern", b"channel_pattern", "join_channel_ttl", b"join_channel_ttl", "publish_audio_ttl", b"publish_audio_ttl", "publish_data_ttl", b"publish_data_ttl", "publish_video_ttl", b"publish_video_ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "join_channel_ttl", b"join_channel_ttl", "publish_audio_ttl", b"publish_audio_ttl", "publish_data_ttl", b"publish_data_ttl", "publish_video_ttl", b"publish_video_ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "channel_pattern", b"channel_pattern", "join_channel_ttl", b"join_channel_ttl", "publish_audio_ttl", b"publish_audio_ttl", "publish_data_ttl", b"publish_data_ttl", "publish_video_ttl", b"publish_video_ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_channel: _TypeAlias = _typing.Literal["channel_name", "any_channel"]  # noqa: Y015
+    _WhichOneofReturnType_channel: _TypeAlias = _typing.Literal["channel_name", "any_channel", "channel_pattern"]  # noqa: Y015
     _WhichOneofArgType_channel: _TypeAlias = _typing.Literal["channel", b"channel"]  # noqa: Y015
     _WhichOneofReturnType_user: _TypeAlias = _typing.Literal["uid", "user_account", "any_user"]  # noqa: Y015
     _WhichOneofArgType_user: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015

@@ -136,8 +136,8 @@ class Grant(_message.Message):
 
     @_builtins.property
     def allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Allowances, which no pattern includes: `any_user`, `any_channel`, `non_expiring`, `v006`,
-        `inspect`, `list_keys`.
+        """Allowances, which no pattern includes: `any_user`, `any_channel`,
+        `channel_pattern`, `non_expiring`, `v006`, `inspect`, `list_keys`.
         """
 
     def __init__(

@@ -132,10 +132,12 @@ class Advisory(_message.Message):
     reason: _builtins.str
     """Stable, in UPPER_SNAKE_CASE; new reasons may appear. Now:
     SUBSCRIBER_NOT_ENFORCED, LEGACY_FORMAT_006, SDK_TOKEN_SERVER_SIDE_ONLY,
-    JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE, TTL_CLAMPED.
+    JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE, TTL_CLAMPED,
+    CHAT_USER_ID_UPPER_CASE, WILDCARD_CHANNEL, WILDCARD_PATTERN, ANY_USER, UID_ZERO_AS_TEXT,
+    UNSET_AS_TEXT, RTM_PERMISSIONS_INACTIVE, NON_EXPIRING, SHORT_LIFE.
     """
     description: _builtins.str
-    """One or two sentences for people: what to expect and what to do."""
+    """A few sentences for people: what to expect and what to do."""
     def __init__(
         self,
         *,

@@ -165,6 +165,7 @@ class IssueRtcTokenRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     CHANNEL_NAME_FIELD_NUMBER: _builtins.int
     ANY_CHANNEL_FIELD_NUMBER: _builtins.int
+    CHANNEL_PATTERN_FIELD_NUMBER: _builtins.int
     UID_FIELD_NUMBER: _builtins.int
     USER_ACCOUNT_FIELD_NUMBER: _builtins.int
     ANY_USER_FIELD_NUMBER: _builtins.int
@@ -183,6 +184,12 @@ class IssueRtcTokenRequest(_message.Message):
     channel_name: _builtins.str
     """One channel, spelt exactly as the client joins it: 1 to 64 of the 89 characters Agora allows,
     which are a-z A-Z 0-9, space and ! # $ % & ( ) + - : ; < = . > ? @ [ ] ^ _ { } | ~ ,
+    """
+    channel_pattern: _builtins.str
+    """A pattern of channels, in which `*` matches any text: `lesson-*`. 007 only.
+    2 to 64 of a-z A-Z 0-9 `-` `_` and `*`: at least one `*`, one other character, and no `**`.
+    Cannot be combined with `any_user`. Agora calls this extended wildcard matching, and only
+    Shengwang documents it: ask Agora whether it is enabled for the project.
     """
     uid: _builtins.int
     """An integer uid, 1 to 4294967295 (2^32 - 1). 0 is rejected: to allow any user, set
@@ -226,6 +233,7 @@ class IssueRtcTokenRequest(_message.Message):
         project: _builtins.str = ...,
         channel_name: _builtins.str = ...,
         any_channel: Global___AnyChannel | None = ...,
+        channel_pattern: _builtins.str = ...,
         uid: _builtins.int = ...,
         user_account: _builtins.str = ...,
         any_user: Global___AnyUser | None = ...,
@@ -237,11 +245,11 @@ class IssueRtcTokenRequest(_message.Message):
         rtm: Global___RtmLogin | None = ...,
         validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "expiration", b"expiration", "expire_time", b"expire_time", "privileges", b"privileges", "rights", b"rights", "role", b"role", "rtm", b"rtm", "ttl", b"ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "channel_pattern", b"channel_pattern", "expiration", b"expiration", "expire_time", b"expire_time", "privileges", b"privileges", "rights", b"rights", "role", b"role", "rtm", b"rtm", "ttl", b"ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "expiration", b"expiration", "expire_time", b"expire_time", "format", b"format", "privileges", b"privileges", "project", b"project", "rights", b"rights", "role", b"role", "rtm", b"rtm", "ttl", b"ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_channel", b"any_channel", "any_user", b"any_user", "channel", b"channel", "channel_name", b"channel_name", "channel_pattern", b"channel_pattern", "expiration", b"expiration", "expire_time", b"expire_time", "format", b"format", "privileges", b"privileges", "project", b"project", "rights", b"rights", "role", b"role", "rtm", b"rtm", "ttl", b"ttl", "uid", b"uid", "user", b"user", "user_account", b"user_account", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_channel: _TypeAlias = _typing.Literal["channel_name", "any_channel"]  # noqa: Y015
+    _WhichOneofReturnType_channel: _TypeAlias = _typing.Literal["channel_name", "any_channel", "channel_pattern"]  # noqa: Y015
     _WhichOneofArgType_channel: _TypeAlias = _typing.Literal["channel", b"channel"]  # noqa: Y015
     _WhichOneofReturnType_expiration: _TypeAlias = _typing.Literal["expire_time", "ttl"]  # noqa: Y015
     _WhichOneofArgType_expiration: _TypeAlias = _typing.Literal["expiration", b"expiration"]  # noqa: Y015

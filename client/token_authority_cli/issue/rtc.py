@@ -11,6 +11,7 @@ _EPILOG: Final = """\
 examples:
   token-authority issue rtc --channel lesson-1 --uid 7 --role publisher --ttl 1h
   token-authority issue rtc --any-channel --user-account alice --role subscriber
+  token-authority issue rtc --channel-pattern 'lesson-*' --uid 7 --role publisher
   token-authority issue rtc --channel lesson-1 --uid 7 --join-ttl 1h --publish-audio-ttl 10m
   token-authority issue rtc --channel lesson-1 --user-account al --role publisher --rtm-user al
 """
@@ -23,6 +24,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     channel.add_argument(
         "--any-channel", action="store_true", help="a wildcard for all channels; 007 only"
+    )
+    channel.add_argument(
+        "--channel-pattern",
+        metavar="PATTERN",
+        help="a pattern in which * matches any text, e.g. 'lesson-*'; 007 only, with a fixed user; "
+        "ask Agora whether extended wildcard matching is enabled for the project",
     )
     user = parser.add_argument_group("user").add_mutually_exclusive_group(required=True)
     user.add_argument(
@@ -64,6 +71,7 @@ def _request(arguments: argparse.Namespace) -> TokenRequest:
     return prepare.issue_rtc_token(
         channel=arguments.channel,
         any_channel=arguments.any_channel,
+        channel_pattern=arguments.channel_pattern,
         uid=arguments.uid,
         user_account=arguments.user_account,
         any_user=arguments.any_user,

@@ -10,13 +10,16 @@ from token_authority_server.audit import redact_tokens
 from token_authority_server.errors import Reason, Refusal, not_granted
 from token_authority_server.families import AccessRequest, ServiceAccess, Terms
 
-Allowance = Literal["any_user", "any_channel", "non_expiring", "v006", "inspect", "list_keys"]
+Allowance = Literal[
+    "any_user", "any_channel", "channel_pattern", "non_expiring", "v006", "inspect", "list_keys"
+]
 """What a grant must allow explicitly."""
 
 _CHECKS: Final = (
     "tokens",
     "roles",
     "any_channel",
+    "channel_pattern",
     "channels",
     "any_user",
     "users",
@@ -29,6 +32,7 @@ _CHECKS: Final = (
 grants, the one that lacks the latest of these is the closest."""
 _REASONS: Final = {
     "any_channel": Reason.WILDCARD_FORBIDDEN,
+    "channel_pattern": Reason.WILDCARD_FORBIDDEN,
     "any_user": Reason.WILDCARD_FORBIDDEN,
     "non_expiring": Reason.NON_EXPIRING_FORBIDDEN,
     "max_ttl": Reason.TTL_FORBIDDEN,
@@ -71,14 +75,18 @@ class Grant:
         return None
 
     def _missing_for(self, access: ServiceAccess) -> str | None:  # noqa: PLR0911  # one for each dimension
-        token_type, role, channel, user, room, any_channel, any_user = access
+        token_type, role, channel, user, room, any_channel, any_user, pattern = access
         if token_type not in self.token_types:
             return "tokens"
         if role is not None and not self.roles.match(role):
             return "roles"
         if any_channel and "any_channel" not in self.allow:
             return "any_channel"
+        if pattern is not None and "channel_pattern" not in self.allow:
+            return "channel_pattern"
         if channel is not None and not self.channels.match(channel):
+            return "channels"
+        if pattern is not None and not self.channels.includes(pattern):
             return "channels"
         if any_user and "any_user" not in self.allow:
             return "any_user"
@@ -163,10 +171,21 @@ def _describe(missing: str, access: ServiceAccess, terms: Terms, max_ttl_ms: int
             assert terms.ttl_ms
             allowed, requested = (f"{ms / 1000:g} s" for ms in (max_ttl_ms, terms.ttl_ms))
             return f"a lifetime above {allowed} ({requested} requested)"
+        case _:
+            return f"{token_type} tokens for {_describe_place(missing, access)}"
+
+
+def _describe_place(missing: str, access: ServiceAccess) -> str:
+    """Describes the role, channel, user or room that a grant does not allow."""
+    # Redact: people paste tokens into such fields, and this text is logged.
+    pattern = redact_tokens(access.channel_pattern or "")
+    match missing:
         case "any_channel" | "any_user":
-            return f"{token_type} tokens for {missing}"
+            return missing
+        case "channel_pattern":
+            return f"the channel pattern '{pattern}'"
+        case "channels" if pattern:
+            return f"every channel that '{pattern}' matches"
         case _:
             dimension = missing.removesuffix("s")
-            # Redact: people paste tokens into such fields, and this text is logged.
-            value = redact_tokens(getattr(access, dimension))
-            return f"{token_type} tokens for the {dimension} '{value}'"
+            return f"the {dimension} '{redact_tokens(getattr(access, dimension))}'"

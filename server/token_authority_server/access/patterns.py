@@ -2,6 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Final
+
+# Patterns are printable ASCII (config.grants).
+_IN_NO_PATTERN: Final = "\0"
 
 
 class Patterns:
@@ -24,6 +28,15 @@ class Patterns:
             self.match = re.compile("|".join(map(_regex, self.texts)), re.DOTALL).fullmatch
         else:
             self.match = frozenset(self.texts).__contains__
+
+    def includes(self, pattern: str) -> bool:
+        """Tells whether a pattern here matches every name that another pattern matches.
+
+        In `pattern`, `*` matches any characters too. Each `*` is replaced by a character that no
+        pattern here contains, so that only a `*` can match it; that `*` then matches every text in
+        its place. Exact unless the patterns here contain every character of names.
+        """
+        return bool(self.match(pattern.replace("*", _IN_NO_PATTERN)))
 
     def __repr__(self) -> str:
         return f"Patterns({self.texts!r})"

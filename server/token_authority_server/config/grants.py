@@ -88,7 +88,8 @@ class GrantSettings(Section):
     (whiteboard), or Agora's role numbers (education)."""
 
     channels: tuple[Pattern, ...] = ()
-    """Channel names, e.g. `lesson-*`. No pattern matches any_channel."""
+    """Channel names, e.g. `lesson-*`. No pattern matches any_channel. If `channel_pattern` is
+    allowed, they also cover requested patterns that can match no other channel."""
 
     users: tuple[UserPattern, ...] = ()
     """Users: `uid:7`, `account:al*`. No pattern matches any_user. In a channel the account "7" is
@@ -107,8 +108,8 @@ class GrantSettings(Section):
     """Whether a longer lifetime is refused, or clamped to max_ttl with an advisory."""
 
     allow: tuple[AllowText, ...] = ()
-    """What must be allowed explicitly: `any_user`, `any_channel`, `non_expiring`, `v006`; `inspect`
-    (inspect tokens with the project's keys) and `list_keys`."""
+    """What must be allowed explicitly: `any_user`, `any_channel`, `channel_pattern`,
+    `non_expiring`, `v006`; `inspect` (inspect tokens with the project's keys) and `list_keys`."""
 
     @model_validator(mode="after")
     def _check(self) -> "GrantSettings":

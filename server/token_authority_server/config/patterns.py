@@ -22,6 +22,7 @@ _CHANNEL: Final = _Names(re.compile(r"[-a-zA-Z0-9 !#$%&()+:;<=.>?@\[\]^_{}|~,]")
 _ACCOUNT: Final = _CHANNEL._replace(max_length=255)
 _PRINTABLE: Final = _Names(re.compile(r"[ -~]"), 64)
 _UUID: Final = _Names(re.compile(r"[0-9A-Za-z_-]"), 64)
+_CHAT_USER: Final = _Names(re.compile(r"[0-9A-Za-z_.-]"), 64)
 
 _BY_DIMENSION: Final[Mapping[str, Mapping[str, _Names]]] = {
     "channels": {"rtc": _CHANNEL, "streaming": _CHANNEL, "fcdn": _CHANNEL},
@@ -30,7 +31,7 @@ _BY_DIMENSION: Final[Mapping[str, Mapping[str, _Names]]] = {
         "streaming": _ACCOUNT,
         "fcdn": _ACCOUNT,
         "rtm": _PRINTABLE,
-        "chat.user": _UUID,
+        "chat.user": _CHAT_USER,
         "education.room_user": _PRINTABLE,
         "education.user": _PRINTABLE,
     },
@@ -55,7 +56,7 @@ def impossible(dimension: str, pattern: str, token_types: Collection[str]) -> st
         token_types: The names of the token types that the grant is for, each in full.
     """
     names = {name: rule for name, rule in _BY_DIMENSION[dimension].items() if name in token_types}
-    if pattern.startswith("uid:"):
+    if dimension == "users" and pattern.startswith("uid:"):
         if names and not names.keys() & _WITH_UID:
             return f"{pattern!r} matches nothing: {_listed(names)} have no uid: use account:…"
         return ""

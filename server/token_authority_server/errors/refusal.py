@@ -52,7 +52,7 @@ class Reason(StrEnum):
     NON_EXPIRING_FORBIDDEN = "NON_EXPIRING_FORBIDDEN", Code.PERMISSION_DENIED
     """The grant does not allow non-expiring tokens."""
     WILDCARD_FORBIDDEN = "WILDCARD_FORBIDDEN", Code.PERMISSION_DENIED
-    """The grant does not allow any_user or any_channel."""
+    """The grant does not allow any_user, any_channel or channel_pattern."""
     SDK_SCOPE_FORBIDDEN = "SDK_SCOPE_FORBIDDEN", Code.PERMISSION_DENIED
     """The grant does not allow whiteboard SDK tokens."""
     NO_ACTIVE_KEY = "NO_ACTIVE_KEY", Code.FAILED_PRECONDITION

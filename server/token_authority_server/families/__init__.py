@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from token_authority_server.families.access_token import AccessToken
+from token_authority_server.families.advisories import access_advisories
 from token_authority_server.families.chat import Chat
 from token_authority_server.families.education import Education
 from token_authority_server.families.moment import Moment
@@ -28,6 +29,7 @@ __all__ = [
     "TokenFamily",
     "TokenType",
     "TtlUnit",
+    "access_advisories",
 ]
 
 FAMILIES: Final[tuple[TokenFamily[Any, Any], ...]] = (

@@ -17,7 +17,7 @@ class HasChannelAndUser(Protocol):
 
     @property
     def channel_name(self) -> str:
-        """A channel; "" with `any_channel`."""
+        """A channel; "" with another member of the oneof."""
         ...
 
     @property
@@ -37,9 +37,15 @@ class HasChannelAndUser(Protocol):
         ...
 
 
+def channel_pattern(message: HasChannelAndUser) -> str:
+    """Returns the pattern of channels; "" for another member, and for services without patterns."""
+    pattern: str = getattr(message, "channel_pattern", "")
+    return pattern
+
+
 def channel_text(message: HasChannelAndUser) -> str:
     """Returns the channel as tokens write it."""
-    return message.channel_name or _ANY_CHANNEL
+    return message.channel_name or channel_pattern(message) or _ANY_CHANNEL
 
 
 def user_text(message: HasChannelAndUser) -> str:
@@ -51,7 +57,7 @@ def channel_access(token_type: str, role: str, message: HasChannelAndUser) -> Se
     """Returns the access to a channel.
 
     The contract requires both oneofs: without uid and account it is any_user, without a channel
-    name any_channel.
+    name and a pattern any_channel.
     """
     user: str | None = None
     if message.uid:
@@ -60,7 +66,9 @@ def channel_access(token_type: str, role: str, message: HasChannelAndUser) -> Se
         account = message.user_account
         user = f"uid:{account}" if _is_uid(account) else f"account:{account}"
     channel = message.channel_name or None
-    return ServiceAccess(token_type, role, channel, user, None, channel is None, user is None)
+    pattern = channel_pattern(message) or None
+    any_channel = channel is None and pattern is None
+    return ServiceAccess(token_type, role, channel, user, None, any_channel, user is None, pattern)
 
 
 def _is_uid(account: str) -> bool:
@@ -75,9 +83,15 @@ def login_access(token_type: str, user: str) -> ServiceAccess:
 
 def wildcard_violations(message: HasChannelAndUser, prefix: str = "") -> Iterator[FieldViolation]:
     """Yields a violation for forbidden wildcards; `prefix` is the path of the message."""
-    if message.HasField("any_channel") and message.HasField("any_user"):
-        yield FieldViolation(
-            f"{prefix}any_user",
-            "ANY_USER_WITH_ANY_CHANNEL",
-            "must not be set together with any_channel: name the user or the channel",
-        )
+    if not message.HasField("any_user"):
+        return
+    for wildcard, is_set in (
+        ("any_channel", message.HasField("any_channel")),
+        ("channel_pattern", bool(channel_pattern(message))),
+    ):
+        if is_set:
+            yield FieldViolation(
+                f"{prefix}any_user",
+                f"ANY_USER_WITH_{wildcard.upper()}",
+                f"must not be set together with {wildcard}: name the user or the channel",
+            )

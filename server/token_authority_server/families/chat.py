@@ -1,11 +1,10 @@
 """Chat tokens: for a user, and for the app."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from token_authority.v1 import access_token_pb2, chat_pb2
 from token_authority_server.errors import FieldViolation
-from token_authority_server.families.advisories import APP_ADVISORY, Advisory
+from token_authority_server.families.advisories import Advisory
 from token_authority_server.families.channel_user import login_access
 from token_authority_server.families.expiration import read_terms_in_seconds
 from token_authority_server.families.moment import Moment
@@ -13,16 +12,10 @@ from token_authority_server.families.service_access import AccessRequest, Servic
 from token_authority_server.families.signing import sign_007, ttl_seconds
 from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
+from token_authority_server.formats import token_warnings
 from token_authority_server.formats.service_packing import PackedService, chat
 from token_authority_server.formats.services import CHAT
 from token_authority_server.keyring import AppCertificate
-
-_UPPER_CASE_ADVISORY: Final = Advisory(
-    "CHAT_USER_ID_UPPER_CASE",
-    "Chat user IDs are case-insensitive: Chat changes upper-case letters to lower case. Request "
-    "the token for the lower-case user ID.",
-)
-"""Source: Agora Chat SDK reference, ChatClient.loginWithToken, parameter `userId`."""
 
 _HasSubject = chat_pb2.IssueChatTokenRequest | access_token_pb2.ChatService
 
@@ -68,10 +61,10 @@ def chat_access(message: _HasSubject) -> ServiceAccess:
 def chat_advisories(message: _HasSubject) -> Iterator[Advisory]:
     """Yields the warnings about a message with the oneof `subject`."""
     if message.HasField("app"):
-        yield APP_ADVISORY
+        yield Advisory.of(token_warnings.APP_TOKEN_SERVER_SIDE_ONLY)
     user_id = message.user.user_id
     if user_id != user_id.lower():
-        yield _UPPER_CASE_ADVISORY
+        yield Advisory.of(token_warnings.CHAT_USER_ID_UPPER_CASE)
 
 
 def chat_service(message: _HasSubject, ttl_s: int) -> PackedService:

@@ -26,7 +26,11 @@ from token_authority_server.families.rtc import (
     privilege_advisories,
     role_of,
 )
-from token_authority_server.families.rtm import permission_violations, permissions
+from token_authority_server.families.rtm import (
+    PERMISSIONS_ADVISORY,
+    permission_violations,
+    permissions,
+)
 from token_authority_server.families.service_access import ServiceAccess, TokenType
 from token_authority_server.formats.service_packing import PackedService, pack_service
 from token_authority_server.formats.services import (
@@ -122,6 +126,7 @@ def _login_member(
     spec: ServiceSpec,
     body: Callable[[Any], Iterable[Any]] = _no_values,
     violations: Callable[[Any, str], Iterable[FieldViolation]] = _no_violations,
+    advisories: Callable[[Any], Iterable[Advisory]] = _no_advisories,
 ) -> Member:
     """Returns the reader of a login to RTM.
 
@@ -129,6 +134,7 @@ def _login_member(
         spec: The service.
         body: Returns the values of its body behind the user.
         violations: See Member.
+        advisories: See Member.
     """
     login = spec.privileges["login"]
 
@@ -139,7 +145,7 @@ def _login_member(
     def access(message: Any) -> ServiceAccess:
         return login_access(RTM.name, message.user_id)
 
-    return Member(pack, access, ("login_ttl",), ("login_ttl",), violations)
+    return Member(pack, access, ("login_ttl",), ("login_ttl",), violations, advisories)
 
 
 def _subject_member(
@@ -185,6 +191,10 @@ def _rtm2_violations(message: pb2.Rtm2Service, path: str) -> Iterator[FieldViola
     return permission_violations(message.permissions, f"{path}.permissions.")
 
 
+def _rtm2_advisories(_: pb2.Rtm2Service) -> Iterable[Advisory]:
+    return (PERMISSIONS_ADVISORY,)
+
+
 MEMBERS: Final[Mapping[str, Member]] = {
     RTC.name: _channel_member(RTC, role_of, privilege_advisories),
     RTM.name: _login_member(RTM),
@@ -193,7 +203,7 @@ MEMBERS: Final[Mapping[str, Member]] = {
     CHAT.name: _subject_member(chat_service, chat_access, chat_advisories),
     FCDN.name: _channel_member(FCDN, _fcdn_role, roles=(PUBLISHER, SUBSCRIBER)),
     EDUCATION.name: _subject_member(education_service, education_access, education_advisories),
-    RTM2.name: _login_member(RTM2, _rtm2_body, _rtm2_violations),
+    RTM2.name: _login_member(RTM2, _rtm2_body, _rtm2_violations, _rtm2_advisories),
     CONVO_AI.name: _empty_member(CONVO_AI),
     STT.name: _empty_member(STT),
 }

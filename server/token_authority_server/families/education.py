@@ -6,7 +6,7 @@ from typing import Final
 
 from token_authority.v1 import access_token_pb2, education_pb2
 from token_authority_server.errors import FieldViolation
-from token_authority_server.families.advisories import APP_ADVISORY, Advisory
+from token_authority_server.families.advisories import Advisory
 from token_authority_server.families.channel_user import login_access
 from token_authority_server.families.expiration import read_terms_in_seconds
 from token_authority_server.families.moment import Moment
@@ -14,6 +14,7 @@ from token_authority_server.families.service_access import AccessRequest, Servic
 from token_authority_server.families.signing import sign_007, ttl_seconds
 from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
+from token_authority_server.formats import token_warnings
 from token_authority_server.formats.service_packing import PackedService, chat, education, rtm
 from token_authority_server.formats.services import CHAT, EDUCATION, RTM
 from token_authority_server.keyring import AppCertificate
@@ -92,7 +93,7 @@ def education_access(message: _HasSubject) -> ServiceAccess:
 def education_advisories(message: _HasSubject) -> Iterator[Advisory]:
     """Yields the warnings about a message with the oneof `subject`."""
     if message.HasField("app"):
-        yield APP_ADVISORY
+        yield Advisory.of(token_warnings.APP_TOKEN_SERVER_SIDE_ONLY)
 
 
 def education_service(message: _HasSubject, ttl_s: int) -> PackedService:

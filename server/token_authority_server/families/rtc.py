@@ -5,7 +5,7 @@ from typing import Final
 
 from token_authority.v1 import issued_token_pb2, rtc_pb2
 from token_authority_server.errors import FieldViolation
-from token_authority_server.families.advisories import V006_ADVISORY, Advisory
+from token_authority_server.families.advisories import Advisory
 from token_authority_server.families.channel_user import (
     channel_access,
     channel_text,
@@ -25,7 +25,7 @@ from token_authority_server.families.service_access import AccessRequest, TokenT
 from token_authority_server.families.signing import sign_006, sign_007, ttl_seconds
 from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
-from token_authority_server.formats import service_packing
+from token_authority_server.formats import service_packing, token_warnings
 from token_authority_server.formats.services import RTC, RTM
 from token_authority_server.keyring import AppCertificate
 
@@ -37,21 +37,8 @@ PUBLISHER: Final = "publisher"
 SUBSCRIBER: Final = "subscriber"
 """The roles, as grants name them."""
 
-_SUBSCRIBER_ADVISORY: Final = Advisory(
-    "SUBSCRIBER_NOT_ENFORCED",
-    "Agora lets the holder publish until co-host authentication is enabled for the project, and "
-    "then enforces the role in the live broadcasting profile only.",
-)
-_NO_JOIN_ADVISORY: Final = Advisory(
-    "NO_JOIN_PRIVILEGE",
-    "The RTC service lacks the privilege to join the channel, and publishing needs it: set "
-    "join_channel_ttl.",
-)
-_JOIN_ADVISORY: Final = Advisory(
-    "JOIN_ENDS_BEFORE_PUBLISH",
-    "The privilege to join expires before a privilege to publish: Agora then removes the user from "
-    "the channel.",
-)
+_V006_ADVISORY: Final = Advisory.of(token_warnings.LEGACY_FORMAT_006)
+_SUBSCRIBER_ADVISORY: Final = Advisory.of(token_warnings.SUBSCRIBER_NOT_ENFORCED)
 
 
 class Rtc(TokenFamily[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
@@ -88,7 +75,7 @@ class Rtc(TokenFamily[rtc_pb2.IssueRtcTokenRequest, AppCertificate]):
             entries=_ENTRIES,
             implied_ttl_ms=implied_ttl_ms,
             token_format=request.format,
-            advisories=(*advisories, V006_ADVISORY) if is_006 else advisories,
+            advisories=(*advisories, _V006_ADVISORY) if is_006 else advisories,
         )
         return AccessRequest(accesses, terms, violations)
 
@@ -143,22 +130,23 @@ def role_of(privileges: Mapping[int, int]) -> str:
 def privilege_advisories(privileges: Mapping[int, int]) -> Iterator[Advisory]:
     """Yields the warnings about privilege -> seconds."""
     if _JOIN not in privileges:
-        yield _NO_JOIN_ADVISORY
+        yield Advisory.of(token_warnings.NO_JOIN_PRIVILEGE)
         return
     if len(privileges) < len(_PRIVILEGES):
         yield _SUBSCRIBER_ADVISORY
     if privileges[_JOIN] < max(privileges.values()):
-        yield _JOIN_ADVISORY
+        yield Advisory.of(token_warnings.JOIN_ENDS_BEFORE_PUBLISH)
 
 
 def _needs_007(request: rtc_pb2.IssueRtcTokenRequest) -> Iterator[FieldViolation]:
     """Yields a violation for each field that 006 has no place for."""
-    if request.HasField("any_channel"):
-        yield FieldViolation(
-            "any_channel",
-            "ANY_CHANNEL_NEEDS_V007",
-            "exists in 007 only: leave format unset, or name the channel",
-        )
+    for wildcard in ("any_channel", "channel_pattern"):
+        if request.HasField(wildcard):
+            yield FieldViolation(
+                wildcard,
+                f"{wildcard.upper()}_NEEDS_V007",
+                "exists in 007 only: leave format unset, or name the channel",
+            )
     if request.HasField("rtm"):
         yield FieldViolation(
             "rtm", "RTM_LOGIN_NEEDS_V007", "exists in 007 only: leave format unset"

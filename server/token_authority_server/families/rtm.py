@@ -5,7 +5,7 @@ from typing import Final
 
 from token_authority.v1 import issued_token_pb2, rtm_pb2
 from token_authority_server.errors import FieldViolation
-from token_authority_server.families.advisories import V006_ADVISORY
+from token_authority_server.families.advisories import Advisory
 from token_authority_server.families.channel_user import login_access
 from token_authority_server.families.expiration import read_terms_in_seconds
 from token_authority_server.families.moment import Moment
@@ -14,6 +14,7 @@ from token_authority_server.families.signing import sign_006, sign_007, ttl_seco
 from token_authority_server.families.terms import DAY_MS, SECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
 from token_authority_server.formats import access_token_006 as v006
+from token_authority_server.formats import token_warnings
 from token_authority_server.formats.service_packing import RtmPermission, rtm, rtm2
 from token_authority_server.formats.services import RTM, RTM_ACCESSES, RTM_RESOURCE_TYPES
 from token_authority_server.keyring import AppCertificate
@@ -26,6 +27,7 @@ _ACCESSES: Final[Mapping[int, int]] = {
     rtm_pb2.RtmAccess.Value(f"RTM_ACCESS_{name.upper()}"): number
     for name, number in RTM_ACCESSES.items()
 }
+PERMISSIONS_ADVISORY: Final = Advisory.of(token_warnings.RTM_PERMISSIONS_INACTIVE)
 
 
 class Rtm(TokenFamily[rtm_pb2.IssueRtmTokenRequest, AppCertificate]):
@@ -57,7 +59,7 @@ class Rtm(TokenFamily[rtm_pb2.IssueRtmTokenRequest, AppCertificate]):
             now_ms,
             violations,
             token_format=request.format,
-            advisories=(V006_ADVISORY,) if is_006 else (),
+            advisories=tuple(_advisories(request)),
         )
         return AccessRequest([login_access("rtm", request.user_id)], terms, violations)
 
@@ -79,6 +81,14 @@ class Rtm(TokenFamily[rtm_pb2.IssueRtmTokenRequest, AppCertificate]):
         else:
             service = rtm(request.user_id, login)
         return sign_007(key, terms, moment, [service])
+
+
+def _advisories(request: rtm_pb2.IssueRtmTokenRequest) -> Iterator[Advisory]:
+    """Yields the warnings about a request."""
+    if request.format == issued_token_pb2.TOKEN_FORMAT_V006:
+        yield Advisory.of(token_warnings.LEGACY_FORMAT_006)
+    if request.HasField("permissions"):
+        yield PERMISSIONS_ADVISORY
 
 
 def permissions(message: rtm_pb2.RtmPermissions) -> Iterator[RtmPermission]:

@@ -34,12 +34,19 @@ class ServiceAccess(NamedTuple):
     """The name of its TokenType."""
     role: str | None = None
     channel: str | None = None
-    """A channel; None if the type has none, or with `any_channel`."""
+    """A channel; None if the type has none, or with `any_channel` or a pattern."""
     user: str | None = None
     """`uid:7` or `account:alice`; None if the type has none, or with `any_user`."""
     room: str | None = None
     any_channel: bool = False
     any_user: bool = False
+    channel_pattern: str | None = None
+    """Instead of a channel: a pattern that matches the channels."""
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether it is for a channel, a pattern of channels or any channel."""
+        return bool(self.channel or self.channel_pattern or self.any_channel)
 
 
 class AccessRequest(NamedTuple):

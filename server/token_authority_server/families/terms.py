@@ -1,12 +1,12 @@
 """Lifetimes: how long a token and its privileges are valid."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from token_authority.v1 import issued_token_pb2
 from token_authority_server.errors import FieldViolation, invalid_request
-from token_authority_server.families.advisories import Advisory, ttl_clamped
+from token_authority_server.families.advisories import Advisory, lifetime_advisories, ttl_clamped
 
 SECOND_MS: Final = 1000
 DAY_MS: Final = 86_400_000
@@ -63,6 +63,13 @@ class Terms(NamedTuple):
         if violations:
             raise invalid_request(violations)
         return self if ttl_ms == self.ttl_ms else self._replace(ttl_ms=ttl_ms)
+
+    def with_advisories(self, advisories: Iterable[Advisory]) -> "Terms":
+        """Returns final terms with these warnings and those about the lifetime."""
+        can_be_renewed = self.format != issued_token_pb2.TOKEN_FORMAT_NETLESS
+        about_lifetime = lifetime_advisories(self.usable_ms, can_be_renewed=can_be_renewed)
+        found = (*self.advisories, *advisories, *about_lifetime)
+        return self if found == self.advisories else self._replace(advisories=found)
 
     def clamped(self, max_ttl_ms: int) -> "Terms":
         """Returns the same terms with a shorter lifetime; `sign` shortens the privileges."""

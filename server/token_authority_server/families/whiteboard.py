@@ -11,6 +11,7 @@ from token_authority_server.families.moment import Moment
 from token_authority_server.families.service_access import AccessRequest, ServiceAccess, TokenType
 from token_authority_server.families.terms import DAY_MS, MILLISECONDS, Terms
 from token_authority_server.families.token_family import TokenFamily
+from token_authority_server.formats import token_warnings
 from token_authority_server.formats.netless import NetlessType, build_netless_token
 from token_authority_server.keyring import AccessKey
 
@@ -26,11 +27,7 @@ ROLES: Final[Mapping[int, str]] = {
     whiteboard_pb2.WHITEBOARD_ROLE_READER: "reader",
 }
 """The roles, as grants name them."""
-_SDK_ADVISORY: Final = Advisory(
-    "SDK_TOKEN_SERVER_SIDE_ONLY",
-    "An SDK token opens every room of the project. Keep it on servers, out of clients, databases "
-    "and configuration files; give room or task tokens to clients.",
-)
+_SDK_ADVISORY: Final = Advisory.of(token_warnings.SDK_TOKEN_SERVER_SIDE_ONLY)
 
 
 class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessKey]):

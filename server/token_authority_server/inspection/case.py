@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from token_authority_server.formats.token_warnings import TokenWarning
 from token_authority_server.inspection.agora_errors import Meaning, Product
 from token_authority_server.inspection.decoded import Decoded, DecodedService, first_end_ms
 from token_authority_server.inspection.expected import Expected
@@ -171,6 +172,11 @@ class Explanation(NamedTuple):
     advice: str
     severity: Severity | None = None
     """The severity in this case, if it differs from that of the check."""
+
+
+def explained(warning: TokenWarning) -> Explanation:
+    """Returns the sentences of a row of the table of warnings, where there is no more to say."""
+    return Explanation(warning.problem, warning.advice)
 
 
 class Check(NamedTuple):

@@ -105,6 +105,8 @@ class FindingReason(StrEnum):
     """It is for the account "0", which does not admit anyone as the integer 0 does."""
     UID_OUT_OF_RANGE = "UID_OUT_OF_RANGE"
     """The uid of the token or of the client does not fit 32 bits."""
+    UNSET_AS_TEXT = "UNSET_AS_TEXT"
+    """Its channel, user or room is the text of an unset variable."""
     ANY_USER = "ANY_USER"
     """It admits every holder."""
     WRONG_ROOM = "WRONG_ROOM"
@@ -127,6 +129,8 @@ class FindingReason(StrEnum):
     """It lacks privileges to publish, which Agora does not enforce by default."""
     LEGACY_FORMAT_006 = "LEGACY_FORMAT_006"
     """Its format is 006, which newer SDKs do not read."""
+    RTM_PERMISSIONS_INACTIVE = "RTM_PERMISSIONS_INACTIVE"
+    """Its RTM resource permissions have no effect until Agora activates them."""
     APP_TOKEN_SERVER_SIDE_ONLY = "APP_TOKEN_SERVER_SIDE_ONLY"  # noqa: S105  # not a secret
     """It is an app token: for servers only."""
     SDK_TOKEN_SERVER_SIDE_ONLY = "SDK_TOKEN_SERVER_SIDE_ONLY"  # noqa: S105  # not a secret

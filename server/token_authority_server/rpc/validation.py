@@ -44,6 +44,8 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     "letter, as the server's configuration spells it",
     ("channel_name", "STRING_PATTERN"): "must consist of the characters Agora allows: a-z A-Z 0-9 "
     "space and !#$%&()+-:;<=.>?@[]^_{}|~, (for every channel, set any_channel)",
+    ("channel_pattern", "STRING_PATTERN"): "must consist of a-z A-Z 0-9 '-' '_' and at least one "
+    "'*', with one of the others at least, and no '**' (for every channel, set any_channel)",
     ("user_account", "STRING_PATTERN"): "must consist of the characters Agora allows: a-z A-Z 0-9 "
     "space and !#$%&()+-:;<=.>?@[]^_{}|~,",
     ("Expected.uid", "INT64_GTE_LTE"): "must be from 0 to 4294967295",

@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-from token_authority_server.inspection.case import Case, Check, Explanation, opens
+from token_authority_server.formats import token_warnings
+from token_authority_server.inspection.case import Case, Check, Explanation, explained, opens
 from token_authority_server.inspection.decoded import EVERY, DecodedService
 from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import RTC
@@ -97,10 +98,7 @@ def _channel_name_invalid(case: Case) -> Explanation | None:
 def _wildcard_channel(case: Case) -> Explanation | None:
     if not any(_is_wildcard(service) for service in case.with_channel):
         return None
-    return Explanation(
-        "The token is valid for every channel of the project.",
-        "Set USE_NEW_TOKEN in Web clients; where one channel is enough, make the token for it.",
-    )
+    return explained(token_warnings.WILDCARD_CHANNEL)
 
 
 def _wildcard_pattern(case: Case) -> Explanation | None:
@@ -123,8 +121,7 @@ def _pattern(what: str, text: str | None) -> Explanation:
     )
     return Explanation(
         f"The token's {what} {quoted(pattern)} is a wildcard: {matches}.",
-        "Ask Agora whether extended wildcard matching is enabled for the project: only Shengwang "
-        "documents it. Set USE_NEW_TOKEN in Web clients.",
+        token_warnings.WILDCARD_PATTERN.advice,
     )
 
 
@@ -177,6 +174,23 @@ def _room_spelling(case: Case) -> Explanation | None:
     )
 
 
+def _unset_as_text(case: Case) -> Explanation | None:
+    rooms = _rooms(case)
+    services = case.decoded.services
+    for text in token_warnings.UNSET_TEXTS:
+        has_text = {
+            "channel": any(one.channel and one.channel.matches(text) for one in services),
+            "user": any(one.user and one.user.matches(text) for one in services),
+            "room": text in rooms,
+        }
+        for what in (what for what, found in has_text.items() if found):
+            return Explanation(
+                f"The token's {what} is {quoted(text)}, which is the text of an unset variable.",
+                token_warnings.UNSET_AS_TEXT.advice,
+            )
+    return None
+
+
 CHECKS: Final = (
     Check(FindingReason.CHANNEL_EMPTY, Severity.ERROR, _channel_empty),
     Check(FindingReason.WRONG_CHANNEL, Severity.ERROR, _wrong_channel),
@@ -187,4 +201,5 @@ CHECKS: Final = (
     Check(FindingReason.ROOM_SPELLING, Severity.WARNING, _room_spelling),
     Check(FindingReason.WILDCARD_CHANNEL, Severity.WARNING, _wildcard_channel),
     Check(FindingReason.WILDCARD_PATTERN, Severity.WARNING, _wildcard_pattern),
+    Check(FindingReason.UNSET_AS_TEXT, Severity.WARNING, _unset_as_text),
 )

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
+from token_authority_server.formats import token_warnings
 from token_authority_server.inspection.agora_errors import Product
-from token_authority_server.inspection.case import Case, Check, Explanation
+from token_authority_server.inspection.case import Case, Check, Explanation, explained
 from token_authority_server.inspection.decoded import DAY_SECONDS
 from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import JOIN, SERVICES, UNKNOWN
@@ -16,8 +17,6 @@ _EARLIEST_EPOCH: Final = 1_000_000_000
 _LONGEST_LIFE: Final = 100_000_000
 # As milliseconds, in 1973; as seconds, in the year 5138.
 _EARLIEST_MS: Final = 100_000_000_000
-# The SDK calls back 30 s before the end: half of the shortest lifetime with which that can work.
-_SHORT_MS: Final = 60_000
 _YEAR_MS: Final = 365 * DAY_SECONDS * 1000
 # Twice the longest lifetime that this server signs; a point in time of today is 50 years and more.
 _DECADES_MS: Final = 20 * _YEAR_MS
@@ -164,12 +163,12 @@ def _short_life(case: Case) -> Explanation | None:
     if issue_ms is None or expire_ms is None or case.decoded.whiteboard is not None:
         return None
     life_ms = expire_ms - issue_ms
-    if not 0 < life_ms <= _SHORT_MS:
+    if not token_warnings.is_short_life(life_ms):
         return None
     return Explanation(
         f"The token lives for {span(life_ms)}; the SDK calls back for a new one "
         f"({callback(case)}) 30 s before the end: too late, or not at all.",
-        "Request some minutes at least.",
+        token_warnings.SHORT_LIFE.advice,
     )
 
 
@@ -203,7 +202,7 @@ def _join_ends_before_publish(case: Case) -> Explanation | None:
             return Explanation(
                 f"The privilege to join ends at {moment(join_ms)}, before a privilege to publish: "
                 "the user is removed from the channel at that time.",
-                "Give the privilege to join the longest lifetime.",
+                token_warnings.JOIN_ENDS_BEFORE_PUBLISH.advice,
             )
     return None
 
@@ -226,10 +225,7 @@ def _non_expiring(case: Case) -> Explanation | None:
     whiteboard = case.decoded.whiteboard
     if whiteboard is None or case.decoded.sealed is None or "expireAt" in whiteboard:
         return None
-    return Explanation(
-        "The token never expires: it works until its access key is deleted.",
-        "Make tokens with a lifespan. To revoke this one, delete the access key that signed it.",
-    )
+    return explained(token_warnings.NON_EXPIRING)
 
 
 CAUSES: Final = (

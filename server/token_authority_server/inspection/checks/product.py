@@ -4,8 +4,15 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from token_authority_server.formats import token_warnings
 from token_authority_server.inspection.agora_errors import Product
-from token_authority_server.inspection.case import Case, Check, Explanation, products_of
+from token_authority_server.inspection.case import (
+    Case,
+    Check,
+    Explanation,
+    explained,
+    products_of,
+)
 from token_authority_server.inspection.decode_netless import ROLES
 from token_authority_server.inspection.decoded import DecodedService
 from token_authority_server.inspection.findings import FindingReason, Severity
@@ -105,10 +112,7 @@ def _wrong_use(case: Case) -> str:
 def _no_join_privilege(case: Case) -> Explanation | None:
     if all(JOIN in service.rights for service in case.rtc):
         return None
-    return Explanation(
-        "The token is for an RTC channel and lacks the privilege to join it.",
-        "Grant join_channel: the privileges to publish have no effect without it.",
-    )
+    return explained(token_warnings.NO_JOIN_PRIVILEGE)
 
 
 def _no_login_privilege(case: Case) -> Explanation | None:
@@ -138,29 +142,28 @@ def _subscriber_not_enforced(case: Case) -> Explanation | None:
         f"The token does not grant {', '.join(lacking)}; Agora lets its holder publish anyway "
         "unless co-host authentication is enabled, and enforces it in the live broadcasting "
         "profile only.",
-        "Enable co-host authentication in the Agora console if subscribers must not publish. If "
-        "this user should publish, request the publisher role (in 007, role 1).",
+        f"{token_warnings.SUBSCRIBER_NOT_ENFORCED.advice} If this user should publish, request the "
+        "publisher role (in 007, role 1).",
     )
 
 
 def _legacy_format_006(case: Case) -> Explanation | None:
     if case.decoded.format != "006" or case.decoded.sealed is None:
         return None
-    return Explanation(
-        "The token has the older format 006, which newer SDKs and products refuse.",
-        "Make a 007 token, unless the client's SDK is too old for it.",
-    )
+    return explained(token_warnings.LEGACY_FORMAT_006)
 
 
 def _app_token(case: Case) -> Explanation | None:
     services = case.decoded.services
     if not any(_APP_RIGHTS.get(service.type, -1) in service.rights for service in services):
         return None
-    return Explanation(
-        "This is an app token: its holder may call the REST API with all permissions.",
-        "Keep it on servers, and give clients user tokens. If a client had it, replace the "
-        "certificate.",
-    )
+    return explained(token_warnings.APP_TOKEN_SERVER_SIDE_ONLY)
+
+
+def _rtm_permissions_inactive(case: Case) -> Explanation | None:
+    if not any(service.type == RTM2 for service in case.decoded.services):
+        return None
+    return explained(token_warnings.RTM_PERMISSIONS_INACTIVE)
 
 
 def _has_room(case: Case) -> bool | None:
@@ -177,8 +180,7 @@ def _sdk_token(case: Case) -> Explanation | None:
     return Explanation(
         "This is an SDK token by its content: its holder may enter, and make tokens for, every "
         "room of the project.",
-        "Keep it on servers, and give clients room or task tokens. If a client had it, replace "
-        "its access key.",
+        token_warnings.SDK_TOKEN_SERVER_SIDE_ONLY.advice,
     )
 
 
@@ -231,6 +233,7 @@ CHECKS: Final = (
     Check(FindingReason.NO_LOGIN_PRIVILEGE, Severity.ERROR, _no_login_privilege),
     Check(FindingReason.SDK_TOKEN_SERVER_SIDE_ONLY, Severity.WARNING, _sdk_token),
     Check(FindingReason.APP_TOKEN_SERVER_SIDE_ONLY, Severity.WARNING, _app_token),
+    Check(FindingReason.RTM_PERMISSIONS_INACTIVE, Severity.WARNING, _rtm_permissions_inactive),
     Check(FindingReason.LEGACY_FORMAT_006, Severity.WARNING, _legacy_format_006),
     Check(FindingReason.SUBSCRIBER_NOT_ENFORCED, Severity.WARNING, _subscriber_not_enforced),
     Check(FindingReason.UUID_SHORT, Severity.WARNING, _uuid_short),

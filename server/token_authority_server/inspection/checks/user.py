@@ -4,8 +4,9 @@ import re
 from enum import Enum, auto
 from typing import Final
 
+from token_authority_server.formats import token_warnings
 from token_authority_server.inspection.agora_errors import Product
-from token_authority_server.inspection.case import Case, Check, Explanation
+from token_authority_server.inspection.case import Case, Check, Explanation, explained
 from token_authority_server.inspection.decoded import EVERY, DecodedService, Name
 from token_authority_server.inspection.expected import MAX_UID
 from token_authority_server.inspection.findings import FindingReason, Severity
@@ -16,7 +17,7 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,30}")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 # As tokens write them: "" admits anyone to a channel; "0" is an account like any other.
 _ANYONE: Final = ""
-_ZERO: Final = "0"
+_ZERO: Final = token_warnings.ZERO_ACCOUNT
 # The privileges that need a user. Tokens for an app name nobody.
 _USER_RIGHTS: Final = {
     RTM: frozenset([1]),
@@ -159,10 +160,7 @@ def _uid_zero_as_text(case: Case) -> Explanation | None:
     names = [service.user for service in services if service.user]
     if case.expected.user_account == _ZERO or not any(name.matches(_ZERO) for name in names):
         return None
-    return Explanation(
-        'The token is for the account "0". The integer 0 admits anyone; the text "0" does not.',
-        "Pass the integer 0 to the function that takes integers or, better, the user's own uid.",
-    )
+    return explained(token_warnings.UID_ZERO_AS_TEXT)
 
 
 def _uid_out_of_range(case: Case) -> Explanation | None:
@@ -216,7 +214,7 @@ def _any_user(case: Case) -> Explanation | None:
         return None
     return Explanation(
         'The token admits everyone who has it: it was made for uid 0, or for the account "".',
-        "Make the token for the uid or account that joins, unless anyone is meant.",
+        token_warnings.ANY_USER.advice,
     )
 
 
