@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from token_authority_server.access.callers import Caller
 from token_authority_server.access.grants import Allowance, Grant
-from token_authority_server.access.key_retirement import KeyReport, key_report
+from token_authority_server.access.key_retirement import KeyReport, KeyUses, key_report
 from token_authority_server.audit import AuditTrail, redact_tokens, rfc_3339
 from token_authority_server.errors import (
     Refusal,
@@ -139,6 +139,7 @@ class Authority:
         self._limiter = limiter
         self._trail = trail
         self._inspections = Turns()
+        self._key_uses = KeyUses()
 
     def apply(self, policy: PolicySnapshot) -> None:
         """Replaces the policy; tokens that it does not allow are no longer signed."""
@@ -200,6 +201,9 @@ class Authority:
                 self._policy, allowed.caller, allowed.family, allowed.request, allowed.moment
             )
         token = allowed.family.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
+        self._key_uses.add(
+            allowed.project, allowed.key.key_id, allowed.terms.issue_ms, allowed.end_ms
+        )
         return Issued(allowed, token, fingerprint(token))
 
     @property
@@ -246,6 +250,8 @@ class Authority:
     def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
         """Returns the keys of one project, or of all ("") whose keys the caller may list.
 
+        The reports rest on present grants and on what this instance signed since it started.
+
         Raises:
             Refusal: GRANT_MISSING: the caller may not list the keys of that, or any, project.
         """
@@ -258,10 +264,15 @@ class Authority:
             )
         keys = self._policy.keyring.keys({project} if project else allowed)
         now_ms = self._moments().now_ms
-        grants = [
-            grant for caller in self._policy.callers.by_name.values() for grant in caller.grants
+        grants: dict[str, list[Grant]] = {name: [] for name, _ in keys}
+        for other in self._policy.callers.by_name.values():
+            for grant in other.grants:
+                if grant.project in grants:
+                    grants[grant.project].append(grant)
+        return [
+            key_report(name, key, grants[name], now_ms, self._key_uses.of(name, key.key_id))
+            for name, key in keys
         ]
-        return [key_report(name, key, grants, now_ms) for name, key in keys]
 
     def now_ms(self) -> int:
         """Returns the time by the clock that dates tokens, in milliseconds since 1970."""

@@ -37,7 +37,7 @@ class CertificateSettings(Section):
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
     retired_at: AwareDatetime | None = None
-    """Since when it does not sign: ListSigningKeys then tells when it can be removed."""
+    """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
 
 class AgoraSettings(Section):
@@ -66,7 +66,7 @@ class AccessKeySettings(Section):
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
     retired_at: AwareDatetime | None = None
-    """Since when it does not sign: ListSigningKeys then tells when it can be removed."""
+    """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
 
 class WhiteboardSettings(Section):
