@@ -111,8 +111,8 @@ class SigningKey:
     "unknown" otherwise. No server answers "safe": only the audit trails of all instances show that
     (`token-authority keys --audit`)."""
     safe_to_delete_time: datetime | None
-    """When the last token that it can have signed expires, by present grants; earlier grants may have
-    allowed longer lifetimes. None if unknown or never."""
+    """When the last token that it can have signed expires, by present grants; earlier grants may
+    have allowed longer lifetimes. None if unknown or never."""
     warnings: tuple[str, ...] = ()
     """Why `deletion` and `safe_to_delete_time` may be wrong: sentences for operators."""
 

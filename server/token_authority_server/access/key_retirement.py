@@ -118,8 +118,8 @@ def _warnings(
         yield f"retired_at is in the future ({rfc_3339(retired_ms)}): correct it"
     if use.issue_ms > retired_ms:
         yield (
-            f"retired_at ({rfc_3339(retired_ms)}) is earlier than a token that this instance signed "
-            f"with the key ({rfc_3339(use.issue_ms)}): the later time counts"
+            f"retired_at ({rfc_3339(retired_ms)}) is earlier than a token that this instance "
+            f"signed with the key ({rfc_3339(use.issue_ms)}): the later time counts"
         )
     if longest_ms is None:
         return
