@@ -6,7 +6,7 @@ record is written, if the configuration requires one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from token_authority_server.access.callers import Caller
@@ -115,6 +115,14 @@ class PolicySnapshot:
 
     keyring: Keyring
     callers: Callers
+    known_secrets: KnownSecrets = field(init=False, repr=False, compare=False)
+    """The secrets that an inspection recognises. Hashing them takes seconds for many thousands of
+    keys: build snapshots outside the event loop."""
+
+    def __post_init__(self) -> None:
+        keys = self.keyring.keys(self.keyring.project_names)
+        known = KnownSecrets(keys, self.callers.api_key_hashes)
+        object.__setattr__(self, "known_secrets", known)
 
 
 class Authority:
@@ -232,10 +240,7 @@ class Authority:
         policy = self._policy
         keys = policy.keyring.keys(_projects(context.caller, "inspect"))
         await self.charge_inspection(context, 1)
-        known = KnownSecrets(
-            policy.keyring.keys(policy.keyring.project_names), policy.callers.api_key_hashes
-        )
-        steps = inspection_steps(text, expected, keys, self._moments().now_ms, known)
+        steps = inspection_steps(text, expected, keys, self._moments().now_ms, policy.known_secrets)
         inspection = await self._inspections.run(steps)
         record = {
             **context.record("inspected"),
