@@ -40,7 +40,12 @@ from token_authority.v1.inspection_pb2 import (
 )
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-from token_authority.v1.whiteboard_pb2 import WHITEBOARD_ROLE_READER, IssueWhiteboardTokenRequest
+from token_authority.v1.whiteboard_pb2 import (
+    WHITEBOARD_ROLE_READER,
+    IssueWhiteboardTokenRequest,
+    NonExpiring,
+    WhiteboardRoomScope,
+)
 from token_authority_server.authority import PolicySnapshot
 from token_authority_server.config.callers import TOKEN_KINDS
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
@@ -335,9 +340,9 @@ async def test_a_retired_key_is_never_safe_after_it_signed_a_non_expiring_token(
         await TokenServiceStub(server.channel).IssueWhiteboardToken(
             IssueWhiteboardTokenRequest(
                 project="classroom",
-                room={"room_uuid": "r"},
+                room=WhiteboardRoomScope(room_uuid="r"),
                 role=WHITEBOARD_ROLE_READER,
-                non_expiring={},
+                non_expiring=NonExpiring(),
             )
         )
         server.authority.apply(policy(KeyState.VERIFY_ONLY))

@@ -1,6 +1,6 @@
 """Audit trail: a record of every decision, in files that show tampering.
 
-`AuditTrail` writes while the server runs; `verify` and `find_*` read the files without a server.
+`AuditTrail` writes while the server runs; `verify`, `find_*` and `read_trail` read the files later.
 Each record is a line (see `record`) with the hash of the line before it.
 
 The chain reveals a line that was altered, removed, inserted or moved, unless every later line was
