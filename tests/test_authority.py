@@ -13,13 +13,15 @@ from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_server.authority import (
     Authority,
     AuthorizedRequest,
+    CallContext,
     PolicySnapshot,
     authorize,
 )
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families.rtc import Rtc
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project
+from token_authority_server.inspection import Expected
+from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
 
 REQUEST = IssueRtcTokenRequest(
     project="classroom", channel_name="lesson-1", uid=1, role=RTC_ROLE_PUBLISHER
@@ -159,3 +161,33 @@ def test_an_all_powerful_caller_may_have_any_project() -> None:
     first = PolicySnapshot(keyring(), all_powerful(keyring().project_names))
     _, allowed = allowed_by(first)
     assert (allowed.caller, allowed.grant.name) == ("tester", "all-of-classroom")
+
+
+class CountedSecret(Secret):
+    """A secret that counts how often any of its kind is read."""
+
+    reads = 0
+
+    def reveal(self) -> str:
+        CountedSecret.reads += 1
+        return super().reveal()
+
+
+def counted(number: int) -> AppCertificate:
+    return AppCertificate("c", KeyState.ACTIVE, APP_ID, CountedSecret(f"{number:032x}"))
+
+
+async def test_an_inspection_reads_the_secrets_of_the_callers_own_projects_only() -> None:
+    keys = Keyring([Project(f"p{number}", (counted(number),)) for number in range(300)])
+    who = callers(caller(everything("p7")))
+    signing = authority(PolicySnapshot(keys, who))
+    context = CallContext(who.by_name["tester"], "local", "here", "InspectToken")
+    for text, key_id in ((f"{7:032x}", "c"), (f"{299:032X}", "c"), ("nothing", "")):
+        CountedSecret.reads = 0
+        inspection = await signing.inspect(context, text, Expected())
+        assert CountedSecret.reads <= 3
+        # Those of the others are recognised all the same.
+        assert [exposed.key_id for exposed in inspection.exposed] == ([key_id] if key_id else [])
+        assert [exposed.is_named for exposed in inspection.exposed] == (
+            [text == f"{7:032x}"] if key_id else []
+        )

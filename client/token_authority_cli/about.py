@@ -2,13 +2,22 @@
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from token_authority_cli.arguments import in_words
 from token_authority_cli.commands import HELP
+from token_authority_cli.keys_audit import audit_keys
 from token_authority_cli.output import at
+from token_authority_cli.server import needs_server
 from token_authority_cli.server_options import add_options, ask
 from token_authority_client import AuthorityInfo, Grant, SigningKey, TokenAuthorityClient
+
+_PRESENT_GRANTS: Final = (
+    "this rests on present grants and on what one instance signed since it started: before you "
+    "delete a key, run `token-authority keys --audit FILE...` over the audit trails of all "
+    "instances"
+)
 
 
 def add_commands(commands: Any) -> None:
@@ -22,8 +31,11 @@ def add_commands(commands: Any) -> None:
     keys = _add(
         commands,
         "keys",
-        "List the signing keys of your projects: their states, and when each can be deleted from "
-        "the configuration. Requires a grant that allows list_keys.",
+        "List the signing keys of your projects: their states, and how long each is needed by "
+        "present grants. Requires a grant that allows list_keys. With --audit: read the audit "
+        "trails of all instances instead, without a server, and show when the last token of each "
+        "key expires and whether the key is safe to delete. Exits with 1 if a trail is broken, or "
+        "has no record of a token.",
         _keys,
     )
     keys.add_argument(
@@ -32,6 +44,22 @@ def add_commands(commands: Any) -> None:
         metavar="NAME",
         help="only this project; default: all your projects",
     )
+    audit = keys.add_argument_group("audit trails (needs agora-token-authority[server])")
+    audit.add_argument(
+        "--audit",
+        action="append",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="files of one instance's trail, oldest first; repeat the option for each instance",
+    )
+    audit.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="with --audit: a configuration, to compare states and retired_at with the trails",
+    )
+    keys.set_defaults(parser=keys)
 
 
 def _add(
@@ -50,6 +78,11 @@ def _whoami(arguments: argparse.Namespace) -> int:
 
 
 def _keys(arguments: argparse.Namespace) -> int:
+    if arguments.audit:
+        return needs_server(audit_keys)(arguments)
+    if arguments.config:
+        arguments.parser.error("--config needs --audit")
+
     def question(client: TokenAuthorityClient) -> dict[str, list[SigningKey]]:
         return {"signing_keys": client.list_signing_keys(project=arguments.project)}
 
@@ -87,13 +120,19 @@ def _show_keys(answer: dict[str, list[SigningKey]]) -> None:
     for key in keys:
         app = f" of App ID {key.app_id}" if key.app_id else ""
         print(f"{key.project}: {key.product} key {key.key_id}{app}: {key.state}, {_deletion(key)}")
+        for warning in key.warnings:
+            print(f"  warning: {warning}")
+    if any(key.state != "active" for key in keys):
+        print(f"note: {_PRESENT_GRANTS}")
 
 
 def _deletion(key: SigningKey) -> str:
     if key.deletion == "never_safe":
         return "never to be deleted: tokens that never expire need it"
-    if key.deletion == "safe":
-        return "can be deleted"
     if key.deletion == "wait" and key.safe_to_delete_time is not None:
-        return f"can be deleted from {at(key.safe_to_delete_time)}"
-    return "in use" if key.state == "active" else "deletion time unknown"
+        return f"needed until {at(key.safe_to_delete_time)} or longer"
+    if key.state == "active":
+        return "in use"
+    if key.safe_to_delete_time is not None:
+        return f"by present grants not needed since {at(key.safe_to_delete_time)}"
+    return "unknown how long it is needed"

@@ -94,14 +94,14 @@ def _add_find(commands: Any) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
-    return _report_unreadable(lambda: _show_report(audit.verify(arguments.files), arguments))
+    return report_unreadable(lambda: _show_report(audit.verify(arguments.files), arguments))
 
 
 def _show_report(report: "Report", arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(as_json(report))
     elif report.problem is None:
-        _print_report(report)
+        print_report(report)
     if problem := report.problem:
         complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
     elif not report.records:
@@ -109,7 +109,8 @@ def _show_report(report: "Report", arguments: argparse.Namespace) -> int:
     return 1 if report.problem or not report.records else 0
 
 
-def _print_report(report: "Report") -> None:
+def print_report(report: "Report") -> None:
+    """Prints the result of a verification without a problem."""
     if report.records:
         count = "1 record" if report.records == 1 else f"{report.records} records"
         result = (
@@ -139,7 +140,7 @@ def _find_token(arguments: argparse.Namespace) -> int:
         arguments.parser.error("give a token or its id, and the files to search")
     token_id = audit.token_id_of(sys.stdin.read() if text == "-" else text)
     records = audit.find_token(token_id, [Path(file) for file in files])
-    return _report_unreadable(lambda: _show_all(records, arguments, _block, f"token {token_id}"))
+    return report_unreadable(lambda: _show_all(records, arguments, _block, f"token {token_id}"))
 
 
 def _find_signed_by(arguments: argparse.Namespace) -> int:
@@ -155,10 +156,10 @@ def _find_signed_by(arguments: argparse.Namespace) -> int:
         alive_at=alive_at,
     )
     what = f"{'an unexpired' if arguments.unexpired else 'a'} token signed by {arguments.key}"
-    return _report_unreadable(lambda: _show_all(records, arguments, _row, what))
+    return report_unreadable(lambda: _show_all(records, arguments, _row, what))
 
 
-def _report_unreadable(command: Callable[[], int]) -> int:
+def report_unreadable(command: Callable[[], int]) -> int:
     """Runs a command; reports a file that cannot be read, and returns 1."""
     try:
         return command()

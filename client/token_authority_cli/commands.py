@@ -9,7 +9,7 @@ HELP: Final[Mapping[str, str]] = {
     "issue": "issue a token",
     "inspect": "explain a token, and why Agora refuses it",
     "whoami": "show your identity, grants and limits",
-    "keys": "list signing keys, and when each can be deleted",
+    "keys": "list signing keys, and how long each is needed",
     "doctor": "diagnose the connection to a server",
     "explain": "show whether a configuration allows a caller a token, and why",
     "audit": "verify or search an audit trail",

@@ -106,10 +106,15 @@ class SigningKey:
     retire_time: datetime | None
     """When it stopped signing; None if the configuration does not say."""
     deletion: KeyDeletion
-    """Whether it can be deleted: "wait" until `safe_to_delete_time`; "never_safe" if that would
-    invalidate tokens that never expire."""
+    """Whether it can be deleted, by present grants and what one instance signed: "wait" until
+    `safe_to_delete_time` or longer; "never_safe" if that would invalidate tokens that never expire;
+    "unknown" otherwise. No server answers "safe": only the audit trails of all instances show that
+    (`token-authority keys --audit`)."""
     safe_to_delete_time: datetime | None
-    """When the last token it can have signed expires; None if unknown."""
+    """When the last token that it can have signed expires, by present grants; earlier grants may
+    have allowed longer lifetimes. None if unknown or never."""
+    warnings: tuple[str, ...] = ()
+    """Why `deletion` and `safe_to_delete_time` may be wrong: sentences for operators."""
 
 
 class AuthorityMethods(ConcreteMethods, ABC, Generic[InfoT_co, KeysT_co]):
@@ -132,9 +137,11 @@ class AuthorityMethods(ConcreteMethods, ABC, Generic[InfoT_co, KeysT_co]):
         return self._info()
 
     def list_signing_keys(self, *, project: str = "") -> KeysT_co:
-        """Lists signing keys: their states, and when each can be deleted. Never the secrets.
+        """Lists signing keys: their states, and how long each is needed. Never the secrets.
 
-        The caller needs a grant that allows `list_keys`.
+        The answers rest on present grants: before you delete a key, run `token-authority keys
+        --audit` over the audit trails of all instances. The caller needs a grant that allows
+        `list_keys`.
 
         Args:
             project: The project's name on the server; "": all projects whose keys the caller may
@@ -228,4 +235,5 @@ def _key(message: authority_pb2.SigningKey) -> SigningKey:
         retire_time=moment(message, "retire_time"),
         deletion=_DELETIONS.get(message.deletion, "unknown"),
         safe_to_delete_time=moment(message, "safe_to_delete_time"),
+        warnings=tuple(message.warnings),
     )

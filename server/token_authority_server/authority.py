@@ -6,12 +6,12 @@ record is written, if the configuration requires one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from token_authority_server.access.callers import Caller
 from token_authority_server.access.grants import Allowance, Grant
-from token_authority_server.access.key_retirement import KeyReport, key_report
+from token_authority_server.access.key_retirement import KeyReport, KeyUses, key_report
 from token_authority_server.audit import AuditTrail, redact_tokens, rfc_3339
 from token_authority_server.errors import (
     Refusal,
@@ -121,6 +121,14 @@ class PolicySnapshot:
 
     keyring: Keyring
     callers: Callers
+    known_secrets: KnownSecrets = field(init=False, repr=False, compare=False)
+    """The secrets that an inspection recognises. Hashing them takes seconds for many thousands of
+    keys: build snapshots outside the event loop."""
+
+    def __post_init__(self) -> None:
+        keys = self.keyring.keys(self.keyring.project_names)
+        known = KnownSecrets(keys, self.callers.api_key_hashes)
+        object.__setattr__(self, "known_secrets", known)
 
 
 class Authority:
@@ -145,6 +153,7 @@ class Authority:
         self._limiter = limiter
         self._trail = trail
         self._inspections = Turns()
+        self._key_uses = KeyUses()
 
     def apply(self, policy: PolicySnapshot) -> None:
         """Replaces the policy; tokens that it does not allow are no longer signed."""
@@ -206,6 +215,9 @@ class Authority:
                 self._policy, allowed.caller, allowed.family, allowed.request, allowed.moment
             )
         token = allowed.family.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
+        self._key_uses.add(
+            allowed.project, allowed.key.key_id, allowed.terms.issue_ms, allowed.end_ms
+        )
         return Issued(allowed, token, fingerprint(token))
 
     @property
@@ -234,10 +246,7 @@ class Authority:
         policy = self._policy
         keys = policy.keyring.keys(_projects(context.caller, "inspect"))
         await self.charge_inspection(context, 1)
-        known = KnownSecrets(
-            policy.keyring.keys(policy.keyring.project_names), policy.callers.api_key_hashes
-        )
-        steps = inspection_steps(text, expected, keys, self._moments().now_ms, known)
+        steps = inspection_steps(text, expected, keys, self._moments().now_ms, policy.known_secrets)
         inspection = await self._inspections.run(steps)
         record = {
             **context.record("inspected"),
@@ -252,6 +261,8 @@ class Authority:
     def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
         """Returns the keys of one project, or of all ("") whose keys the caller may list.
 
+        The reports rest on present grants and on what this instance signed since it started.
+
         Raises:
             Refusal: GRANT_MISSING: the caller may not list the keys of that, or any, project.
         """
@@ -264,10 +275,15 @@ class Authority:
             )
         keys = self._policy.keyring.keys({project} if project else allowed)
         now_ms = self._moments().now_ms
-        grants = [
-            grant for caller in self._policy.callers.by_name.values() for grant in caller.grants
+        grants: dict[str, list[Grant]] = {name: [] for name, _ in keys}
+        for other in self._policy.callers.by_name.values():
+            for grant in other.grants:
+                if grant.project in grants:
+                    grants[grant.project].append(grant)
+        return [
+            key_report(name, key, grants[name], now_ms, self._key_uses.of(name, key.key_id))
+            for name, key in keys
         ]
-        return [key_report(name, key, grants, now_ms) for name, key in keys]
 
     def now_ms(self) -> int:
         """Returns the time by the clock that dates tokens, in milliseconds since 1970."""

@@ -6,7 +6,7 @@ import pytest
 from support import granting
 from support.keys import NOW_MS, access_key, certificate
 from token_authority_server.access.grants import Grant
-from token_authority_server.access.key_retirement import Deletion, key_report
+from token_authority_server.access.key_retirement import Deletion, KeyUses, key_report
 from token_authority_server.config.callers import GrantSettings
 from token_authority_server.keyring import KeyState, SigningKey
 
@@ -32,7 +32,7 @@ def wait_ms(key: SigningKey, *grants: Grant) -> int:
     """How long a key that has just been retired is still needed."""
     report = key_report("classroom", key, grants, NOW_MS)
     assert report.safe_ms is not None
-    assert report.deletion is (Deletion.WAIT if report.safe_ms > NOW_MS else Deletion.SAFE)
+    assert report.deletion is (Deletion.WAIT if report.safe_ms > NOW_MS else Deletion.UNKNOWN)
     return report.safe_ms - NOW_MS
 
 
@@ -63,10 +63,11 @@ def test_a_key_is_needed_as_long_as_any_grants_longest_token_lives(
     assert wait_ms(key, *grants) == expected_ms
 
 
-def test_it_is_safe_from_the_millisecond_on_when_the_last_token_ends() -> None:
+def test_present_grants_never_show_that_a_key_is_safe_to_remove() -> None:
     for now_ms, deletion in (
         (NOW_MS + HOUR_MS - 1, Deletion.WAIT),
-        (NOW_MS + HOUR_MS, Deletion.SAFE),
+        (NOW_MS + HOUR_MS, Deletion.UNKNOWN),
+        (NOW_MS + 10**12, Deletion.UNKNOWN),
     ):
         report = key_report("classroom", CERTIFICATE, [grant(max_ttl="1h")], now_ms)
         assert (report.deletion, report.safe_ms) == (deletion, NOW_MS + HOUR_MS)
@@ -114,3 +115,72 @@ def test_a_disabled_key_is_needed_as_long_as_a_retired_one() -> None:
     # Agora goes on accepting what it signed.
     key = retired(certificate(), state=KeyState.DISABLED)
     assert wait_ms(key, grant(max_ttl="1h")) == HOUR_MS
+
+
+def warnings(key: SigningKey, *grants: Grant, uses: KeyUses | None = None) -> tuple[str, ...]:
+    use = (uses or KeyUses()).of("classroom", key.key_id)
+    return key_report("classroom", key, grants, NOW_MS, use).warnings
+
+
+def test_it_warns_that_earlier_grants_may_have_allowed_more() -> None:
+    assert warnings(CERTIFICATE, grant(max_ttl="1h")) == (
+        "present grants allow tokens of at most 3600 s; earlier grants may have allowed tokens of "
+        "up to 86400 s",
+    )
+    assert warnings(ACCESS_KEY, grant(max_ttl="3650d", **ROOM)) == (
+        "present grants allow tokens of at most 315360000 s; earlier grants may have allowed "
+        "tokens that never expire",
+    )
+    assert warnings(CERTIFICATE) == (
+        "present grants allow no tokens of this key; earlier grants may have allowed tokens of up "
+        "to 86400 s",
+    )
+    # No grant can allow more.
+    assert warnings(CERTIFICATE, grant(max_ttl="24h")) == ()
+    assert warnings(ACCESS_KEY, grant(allow=("non_expiring",))) == ()
+
+
+def test_a_non_expiring_token_counts_though_no_grant_allows_one_any_more() -> None:
+    uses = KeyUses()
+    uses.add("classroom", ACCESS_KEY.key_id, NOW_MS - HOUR_MS, None)
+    uses.add("classroom", ACCESS_KEY.key_id, NOW_MS - 1, NOW_MS)
+    use = uses.of("classroom", ACCESS_KEY.key_id)
+    report = key_report("classroom", ACCESS_KEY, [grant(**ROOM)], NOW_MS + 10**12, use)
+    assert (report.deletion, report.safe_ms) == (Deletion.NEVER_SAFE, None)
+    assert report.warnings == (
+        "this instance signed a token with the key that never expires, which present grants do "
+        "not allow",
+    )
+
+
+def test_a_longer_token_counts_though_no_grant_allows_one_any_more() -> None:
+    uses = KeyUses()
+    uses.add("classroom", CERTIFICATE.key_id, NOW_MS - 1, NOW_MS + DAY_MS)
+    uses.add("classroom", CERTIFICATE.key_id, NOW_MS, NOW_MS + 1)
+    uses.add("office", CERTIFICATE.key_id, NOW_MS, None)
+    use = uses.of("classroom", CERTIFICATE.key_id)
+    for grants in ([grant(max_ttl="1h")], []):
+        report = key_report("classroom", CERTIFICATE, grants, NOW_MS, use)
+        assert (report.deletion, report.safe_ms) == (Deletion.WAIT, NOW_MS + DAY_MS)
+        assert report.warnings[0] == (
+            "this instance signed a token with the key that expires at 2023-11-15T22:13:20.123Z, "
+            "which is later than present grants allow"
+        )
+
+
+def test_a_token_signed_after_retired_at_counts() -> None:
+    uses = KeyUses()
+    uses.add("classroom", CERTIFICATE.key_id, NOW_MS + HOUR_MS, NOW_MS + HOUR_MS + 1)
+    use = uses.of("classroom", CERTIFICATE.key_id)
+    report = key_report("classroom", CERTIFICATE, [grant(max_ttl="24h")], NOW_MS, use)
+    assert (report.deletion, report.safe_ms) == (Deletion.WAIT, NOW_MS + HOUR_MS + DAY_MS)
+    assert report.warnings == (
+        "retired_at (2023-11-14T22:13:20.123Z) is earlier than a token that this instance signed "
+        "with the key (2023-11-14T23:13:20.123Z): the later time counts",
+    )
+
+
+def test_it_warns_of_a_retirement_in_the_future() -> None:
+    assert warnings(retired(certificate(), NOW_MS + HOUR_MS), grant(max_ttl="24h")) == (
+        "retired_at is in the future (2023-11-14T23:13:20.123Z): correct it",
+    )

@@ -46,8 +46,16 @@ WAIT = {"seconds": 1_700_003_600}
 KEYS = pb.ListSigningKeysResponse(
     signing_keys=[
         key("classroom", "new", product="agora", app_id="970C", state=1, deletion=4),
-        key("classroom", "old", product="agora", state=2, deletion=2, safe_to_delete_time=WAIT),
-        key("p", "a", product="whiteboard", state=2, deletion=1),
+        key(
+            "classroom",
+            "old",
+            product="agora",
+            state=2,
+            deletion=2,
+            safe_to_delete_time=WAIT,
+            warnings=["retired_at is in the future: correct it"],
+        ),
+        key("p", "a", product="whiteboard", state=2, deletion=4, safe_to_delete_time=WAIT),
         key("p", "b", product="whiteboard", state=3, deletion=3),
         key("p", "c", product="whiteboard", state=3, deletion=4),
     ]
@@ -97,10 +105,16 @@ async def test_the_keys() -> None:
         assert (ran.code, ran.err) == (0, "")
         assert ran.out == (
             "classroom: agora key new of App ID 970C: active, in use\n"
-            "classroom: agora key old: verify_only, can be deleted from 2023-11-14 23:13:20 UTC\n"
-            "p: whiteboard key a: verify_only, can be deleted\n"
+            "classroom: agora key old: verify_only, needed until 2023-11-14 23:13:20 UTC or "
+            "longer\n"
+            "  warning: retired_at is in the future: correct it\n"
+            "p: whiteboard key a: verify_only, by present grants not needed since 2023-11-14 "
+            "23:13:20 UTC\n"
             "p: whiteboard key b: disabled, never to be deleted: tokens that never expire need it\n"
-            "p: whiteboard key c: disabled, deletion time unknown\n"
+            "p: whiteboard key c: disabled, unknown how long it is needed\n"
+            "note: this rests on present grants and on what one instance signed since it started: "
+            "before you delete a key, run `token-authority keys --audit FILE...` over the audit "
+            "trails of all instances\n"
         )
         ran = await run("keys", "--project", "classroom", "--target", target, "--json")
     assert [key["key_id"] for key in json.loads(ran.out)["signing_keys"]] == ["new", "old", *"abc"]

@@ -264,12 +264,16 @@ async def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
     limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_DATA, (90_000_000,) * 2); "
     main = "runpy.run_module('token_authority_cli', run_name='__main__', alter_sys=True)"
     find = ["find", "--key", "cert-2", "--unexpired", "--at", LATER]
-    for arguments, expected in ((["verify"], "100000 records"), (find, "")):
+    keys = "classroom: agora key cert-2: safe to delete"
+    for arguments, expected in (
+        (["audit", "verify"], "100000 records"),
+        (["audit", *find], ""),
+        (["keys", "--audit"], keys),
+    ):
         ran = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
             limit + main,
-            "audit",
             *arguments,
             path,
             stdout=subprocess.PIPE,

@@ -1,12 +1,13 @@
 import dataclasses
 import pickle
+from typing import Any, cast
 
 import pytest
 
 from support.keys import CERTIFICATE, OLD_CERTIFICATE, access_key, certificate
 from token_authority_server.formats.access_token_007 import second_key
 from token_authority_server.formats.packing import FormatError
-from token_authority_server.keyring import Secret
+from token_authority_server.keyring import Keyring, Project, Secret
 
 
 def test_a_secret_shows_nothing() -> None:
@@ -37,3 +38,29 @@ def test_the_key_of_a_second_is_derived_from_this_certificate_and_second() -> No
 def test_the_key_of_a_second_is_derived_once() -> None:
     key = certificate()
     assert key.second_key(7) is key.second_key(7)
+
+
+class CountedProject:
+    """A project that counts how often any of its kind is looked at."""
+
+    looks = 0
+
+    def __init__(self, name: str) -> None:
+        self._project = Project(name, (certificate(f"key-of-{name}"), access_key()))
+
+    def __getattr__(self, attribute: str) -> Any:
+        CountedProject.looks += 1
+        return getattr(self._project, attribute)
+
+
+def test_keys_are_looked_up_in_the_named_projects_only() -> None:
+    projects = [CountedProject(f"p{number}") for number in range(300)]
+    keyring = Keyring(cast("list[Project]", projects))
+    CountedProject.looks = 0
+    # In the order of the configuration; unknown names have no keys.
+    keys = keyring.keys({"p200", "p7", "unknown", "p30"})
+    assert CountedProject.looks <= 12
+    assert [(name, key.key_id) for name, key in keys] == [
+        (name, key_id) for name in ("p7", "p30", "p200") for key_id in (f"key-of-{name}", "ak-1")
+    ]
+    assert keyring.keys(()) == []

@@ -23,7 +23,6 @@ from support.keys import (
 from support.serving import Running, refused, running
 from token_authority.v1.authority_pb2 import (
     KEY_DELETION_NEVER_SAFE,
-    KEY_DELETION_SAFE,
     KEY_DELETION_UNKNOWN,
     KEY_DELETION_WAIT,
     GetAuthorityInfoRequest,
@@ -40,6 +39,14 @@ from token_authority.v1.inspection_pb2 import (
     InspectTokenRequest,
 )
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
+from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
+from token_authority.v1.whiteboard_pb2 import (
+    WHITEBOARD_ROLE_READER,
+    IssueWhiteboardTokenRequest,
+    NonExpiring,
+    WhiteboardRoomScope,
+)
+from token_authority_server.authority import PolicySnapshot
 from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
 
@@ -273,7 +280,7 @@ async def test_the_rules_on_pages() -> None:
 ROOMS: Final = {"tokens": ("whiteboard",), "channels": (), "users": ()}
 
 
-async def test_a_key_tells_its_state_and_when_it_is_safe_to_delete() -> None:
+async def test_a_key_tells_its_state_and_how_long_present_grants_need_it() -> None:
     def retired(key: Any, state: KeyState, ago_ms: int | None) -> Any:
         at_ms = None if ago_ms is None else NOW_MS - ago_ms
         return dataclasses.replace(key, state=state, retired_ms=at_ms)
@@ -298,7 +305,7 @@ async def test_a_key_tells_its_state_and_when_it_is_safe_to_delete() -> None:
         caller(*rows[1:], name="other", identities=[API_KEY_IDENTITY]),
     )
     async with running(Keyring([Project("classroom", keys)]), who=who) as server:
-        active, wait, safe, unsaid, whiteboard = (await keys_of(server)).signing_keys
+        active, wait, over, unsaid, whiteboard = (await keys_of(server)).signing_keys
     assert (active.product, active.app_id, active.deletion) == (
         "agora",
         APP_ID,
@@ -307,13 +314,47 @@ async def test_a_key_tells_its_state_and_when_it_is_safe_to_delete() -> None:
     assert (wait.state, wait.deletion) == (KEY_STATE_VERIFY_ONLY, KEY_DELETION_WAIT)
     assert wait.retire_time.ToMilliseconds() == NOW_MS - HOUR_MS
     assert wait.safe_to_delete_time.ToMilliseconds() == NOW_MS + HOUR_MS
-    assert (safe.state, safe.deletion) == (KEY_STATE_DISABLED, KEY_DELETION_SAFE)
-    assert safe.safe_to_delete_time.ToMilliseconds() == NOW_MS
+    assert (over.state, over.deletion) == (KEY_STATE_DISABLED, KEY_DELETION_UNKNOWN)
+    assert list(over.warnings) == [
+        "present grants allow tokens of at most 7200 s; earlier grants may have allowed tokens of "
+        "up to 86400 s"
+    ]
+    assert over.safe_to_delete_time.ToMilliseconds() == NOW_MS
     assert (whiteboard.product, whiteboard.app_id) == ("whiteboard", "")
     assert whiteboard.deletion == KEY_DELETION_NEVER_SAFE
     assert unsaid.deletion == KEY_DELETION_UNKNOWN
     for key in (active, unsaid, whiteboard):
         assert not key.HasField("safe_to_delete_time")
+
+
+async def test_a_retired_key_is_never_safe_after_it_signed_a_non_expiring_token() -> None:
+    def policy(state: KeyState, *allow: str) -> PolicySnapshot:
+        key = access_key(state=state)
+        if state is not KeyState.ACTIVE:
+            key = dataclasses.replace(key, retired_ms=NOW_MS - HOUR_MS)
+        rows = [row("classroom", "list_keys", *allow, max_ttl="1h")]
+        return PolicySnapshot(Keyring([Project("classroom", (key,))]), callers(caller(*rows)))
+
+    before = policy(KeyState.ACTIVE, "non_expiring")
+    async with running(before.keyring, who=before.callers) as server:
+        await TokenServiceStub(server.channel).IssueWhiteboardToken(
+            IssueWhiteboardTokenRequest(
+                project="classroom",
+                room=WhiteboardRoomScope(room_uuid="r"),
+                role=WHITEBOARD_ROLE_READER,
+                non_expiring=NonExpiring(),
+            )
+        )
+        server.authority.apply(policy(KeyState.VERIFY_ONLY))
+        server.moments.now_ms += 3650 * 24 * HOUR_MS
+        (key,) = (await keys_of(server)).signing_keys
+    assert key.deletion == KEY_DELETION_NEVER_SAFE
+    assert list(key.warnings) == [
+        "retired_at (2023-11-14T21:13:20.123Z) is earlier than a token that this instance signed "
+        "with the key (2023-11-14T22:13:20.123Z): the later time counts",
+        "this instance signed a token with the key that never expires, which present grants do "
+        "not allow",
+    ]
 
 
 FOREIGN = "1" * 32

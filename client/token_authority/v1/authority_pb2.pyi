@@ -31,30 +31,43 @@ class _KeyDeletionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyDeleti
     KEY_DELETION_UNSPECIFIED: _KeyDeletion.ValueType  # 0
     """Not used in responses."""
     KEY_DELETION_SAFE: _KeyDeletion.ValueType  # 1
-    """All tokens that it signed have expired."""
+    """All tokens that it signed have expired. The server never returns this: only the audit trails of
+    all instances show it.
+    """
     KEY_DELETION_WAIT: _KeyDeletion.ValueType  # 2
-    """Tokens that it signed may be valid until `safe_to_delete_time`."""
+    """Tokens that it signed may be valid until `safe_to_delete_time` or longer."""
     KEY_DELETION_NEVER_SAFE: _KeyDeletion.ValueType  # 3
-    """A grant allows non-expiring tokens, which stop working whenever the key is removed."""
+    """A present grant allows non-expiring tokens, or this instance signed one with the key. They stop
+    working whenever the key is removed.
+    """
     KEY_DELETION_UNKNOWN: _KeyDeletion.ValueType  # 4
     """The key is active, or the configuration does not say when it was retired (`retired_at`), or no
-    grant is left for the tokens that it signed.
+    grant is left for the tokens that it signed, or `safe_to_delete_time` has passed: check the
+    audit trails before you remove it.
     """
 
 class KeyDeletion(_KeyDeletion, metaclass=_KeyDeletionEnumTypeWrapper):
-    """Whether a key can be removed from the configuration."""
+    """Whether a key can be removed from the configuration. The server answers by present grants and by
+    what this instance signed since it started: it knows neither what other instances signed nor what
+    earlier grants allowed. `token-authority keys --audit` answers from the audit trails.
+    """
 
 KEY_DELETION_UNSPECIFIED: KeyDeletion.ValueType  # 0
 """Not used in responses."""
 KEY_DELETION_SAFE: KeyDeletion.ValueType  # 1
-"""All tokens that it signed have expired."""
+"""All tokens that it signed have expired. The server never returns this: only the audit trails of
+all instances show it.
+"""
 KEY_DELETION_WAIT: KeyDeletion.ValueType  # 2
-"""Tokens that it signed may be valid until `safe_to_delete_time`."""
+"""Tokens that it signed may be valid until `safe_to_delete_time` or longer."""
 KEY_DELETION_NEVER_SAFE: KeyDeletion.ValueType  # 3
-"""A grant allows non-expiring tokens, which stop working whenever the key is removed."""
+"""A present grant allows non-expiring tokens, or this instance signed one with the key. They stop
+working whenever the key is removed.
+"""
 KEY_DELETION_UNKNOWN: KeyDeletion.ValueType  # 4
 """The key is active, or the configuration does not say when it was retired (`retired_at`), or no
-grant is left for the tokens that it signed.
+grant is left for the tokens that it signed, or `safe_to_delete_time` has passed: check the
+audit trails before you remove it.
 """
 Global___KeyDeletion: _TypeAlias = KeyDeletion  # noqa: Y015
 
@@ -309,6 +322,7 @@ class SigningKey(_message.Message):
     RETIRE_TIME_FIELD_NUMBER: _builtins.int
     DELETION_FIELD_NUMBER: _builtins.int
     SAFE_TO_DELETE_TIME_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The key's project."""
     key_id: _builtins.str
@@ -327,8 +341,15 @@ class SigningKey(_message.Message):
 
     @_builtins.property
     def safe_to_delete_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last token that it can have signed expires: `retire_time` plus the longest lifetime
-        that any grant for the project allows now. Set for KEY_DELETION_SAFE and KEY_DELETION_WAIT.
+        """When the last token that it can have signed expires, by present grants: `retire_time` plus the
+        longest lifetime that any grant for the project allows now; later if this instance signed a
+        later token. Earlier grants may have allowed longer lifetimes. Unset: unknown or never.
+        """
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why `deletion` and `safe_to_delete_time` may be wrong: sentences for operators, e.g. that earlier
+        grants may have allowed longer lifetimes, or that the key signed tokens after `retire_time`.
         """
 
     def __init__(
@@ -342,10 +363,11 @@ class SigningKey(_message.Message):
         retire_time: _timestamp_pb2.Timestamp | None = ...,
         deletion: Global___KeyDeletion.ValueType = ...,
         safe_to_delete_time: _timestamp_pb2.Timestamp | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retire_time", b"retire_time", "safe_to_delete_time", b"safe_to_delete_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "deletion", b"deletion", "key_id", b"key_id", "product", b"product", "project", b"project", "retire_time", b"retire_time", "safe_to_delete_time", b"safe_to_delete_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_id", b"app_id", "deletion", b"deletion", "key_id", b"key_id", "product", b"product", "project", b"project", "retire_time", b"retire_time", "safe_to_delete_time", b"safe_to_delete_time", "state", b"state", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

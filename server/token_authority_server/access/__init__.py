@@ -1,1 +1,1 @@
-"""Authorization: callers, their grants, and when a retired key can be removed."""
+"""Authorization: callers, their grants, and how long retired keys are needed."""

@@ -1,10 +1,16 @@
-"""Key rotation: when a retired key can be removed, from its retirement time and the grants."""
+"""Key rotation: what present grants, and this instance's own signing, tell about a retired key.
 
-from collections.abc import Iterable
+No instance knows what the others signed or what earlier grants allowed, so none can tell that a key
+is safe to remove. `access.key_audit` can, from the audit trails of all instances.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from token_authority_server.access.grants import Grant
+from token_authority_server.audit import rfc_3339
 from token_authority_server.families import FAMILIES
 from token_authority_server.keyring import AccessKey, KeyState, SigningKey
 
@@ -13,38 +19,141 @@ class Deletion(StrEnum):
     """Whether a key can be removed from the configuration."""
 
     SAFE = "safe"
+    """Only audit trails show this."""
     WAIT = "wait"
     NEVER_SAFE = "never_safe"
     UNKNOWN = "unknown"
 
 
+class KeyUse(NamedTuple):
+    """The tokens that a key signed, as far as they are known."""
+
+    issue_ms: int
+    """When the last one was issued, in milliseconds since 1970."""
+    end_ms: int
+    """When the last one expires that does; 0 for none."""
+    never_expires: bool
+    """Whether one never expires."""
+
+    def joined(self, issue_ms: int, end_ms: int | None) -> "KeyUse":
+        """Returns the use with another token; `end_ms` is None if it never expires."""
+        return KeyUse(
+            max(self.issue_ms, issue_ms),
+            max(self.end_ms, end_ms or 0),
+            self.never_expires or end_ms is None,
+        )
+
+
+UNUSED = KeyUse(0, 0, never_expires=False)
+
+
+class KeyUses:
+    """The use of each key by this instance since it started; one entry per key."""
+
+    def __init__(self) -> None:
+        self._uses: dict[tuple[str, str], KeyUse] = {}
+
+    def add(self, project: str, key_id: str, issue_ms: int, end_ms: int | None) -> None:
+        """Adds a signed token.
+
+        Args:
+            project: The name of the key's project.
+            key_id: The key's id.
+            issue_ms: When the token was issued, in milliseconds since 1970.
+            end_ms: When it expires; None for never.
+        """
+        key = project, key_id
+        self._uses[key] = self._uses.get(key, UNUSED).joined(issue_ms, end_ms)
+
+    def of(self, project: str, key_id: str) -> KeyUse:
+        """Returns the use of a key; `UNUSED` if it signed nothing here."""
+        return self._uses.get((project, key_id), UNUSED)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    """A key, and when it can be removed."""
+    """A key, and when it is no longer needed."""
 
     project: str
     key: SigningKey
     deletion: Deletion
+    """Never `SAFE`."""
     safe_ms: int | None
-    """When the last token that it can have signed expires, in milliseconds since 1970."""
+    """When the last token expires that the key can have signed by present grants, in milliseconds
+    since 1970; None if unknown or never."""
+    warnings: tuple[str, ...] = ()
+    """Sentences: why the report may be wrong."""
 
 
-def key_report(project: str, key: SigningKey, grants: Iterable[Grant], now_ms: int) -> KeyReport:
-    """Reports whether a key can be removed.
+def key_report(
+    project: str, key: SigningKey, grants: Iterable[Grant], now_ms: int, use: KeyUse = UNUSED
+) -> KeyReport:
+    """Reports when a key is no longer needed, by present grants.
 
     Args:
         project: The name of its project.
         key: The key.
-        grants: All grants of all callers.
+        grants: Grants of all callers; those for other projects are ignored.
         now_ms: Milliseconds since 1970.
+        use: What this instance signed with it.
     """
-    longest_ms = _longest_ttl_ms(project, key, grants)
-    if key.state is KeyState.ACTIVE or key.retired_ms is None or longest_ms == 0:
+    retired_ms = key.retired_ms
+    if key.state is KeyState.ACTIVE or retired_ms is None:
         return KeyReport(project, key, Deletion.UNKNOWN, None)
+    longest_ms = _longest_ttl_ms(project, key, grants)
+    warnings = tuple(_warnings(key, retired_ms, longest_ms, now_ms, use))
+    if longest_ms is None or use.never_expires:
+        return KeyReport(project, key, Deletion.NEVER_SAFE, None, warnings)
+    # A key that signed after `retired_at` was retired later than that.
+    granted_ms = max(retired_ms, use.issue_ms) + longest_ms if longest_ms else 0
+    safe_ms = max(granted_ms, use.end_ms) or None
+    deletion = Deletion.WAIT if safe_ms and safe_ms > now_ms else Deletion.UNKNOWN
+    return KeyReport(project, key, deletion, safe_ms, warnings)
+
+
+def _warnings(
+    key: SigningKey, retired_ms: int, longest_ms: int | None, now_ms: int, use: KeyUse
+) -> Iterator[str]:
+    if retired_ms > now_ms:
+        yield f"retired_at is in the future ({rfc_3339(retired_ms)}): correct it"
+    if use.issue_ms > retired_ms:
+        yield (
+            f"retired_at ({rfc_3339(retired_ms)}) is earlier than a token that this instance "
+            f"signed with the key ({rfc_3339(use.issue_ms)}): the later time counts"
+        )
     if longest_ms is None:
-        return KeyReport(project, key, Deletion.NEVER_SAFE, None)
-    safe_ms = key.retired_ms + longest_ms
-    return KeyReport(project, key, Deletion.SAFE if safe_ms <= now_ms else Deletion.WAIT, safe_ms)
+        return
+    if use.never_expires:
+        yield (
+            "this instance signed a token with the key that never expires, which present grants do "
+            "not allow"
+        )
+        return
+    if use.end_ms > max(retired_ms, use.issue_ms) + longest_ms:
+        yield (
+            f"this instance signed a token with the key that expires at {rfc_3339(use.end_ms)}, "
+            "which is later than present grants allow"
+        )
+    if isinstance(key, AccessKey):
+        earlier = "tokens that never expire"
+    elif longest_ms < (most_ms := max(_max_ttls_ms(key).values())):
+        earlier = f"tokens of up to {most_ms // 1000} s"
+    else:
+        return
+    present = (
+        f"tokens of at most {-(-longest_ms // 1000)} s" if longest_ms else "no tokens of this key"
+    )
+    yield f"present grants allow {present}; earlier grants may have allowed {earlier}"
+
+
+def _max_ttls_ms(key: SigningKey) -> dict[str, int]:
+    """Returns the longest lifetime of each token type that a key signs."""
+    return {
+        token_type.name: family.max_ttl_ms
+        for family in FAMILIES
+        if family.key_type is type(key)
+        for token_type in family.token_types
+    }
 
 
 def _longest_ttl_ms(project: str, key: SigningKey, grants: Iterable[Grant]) -> int | None:
@@ -52,12 +161,7 @@ def _longest_ttl_ms(project: str, key: SigningKey, grants: Iterable[Grant]) -> i
 
     None: tokens may never expire. 0: no grant is for its tokens, so nothing tells what it signed.
     """
-    max_ttls_ms = {
-        token_type.name: family.max_ttl_ms
-        for family in FAMILIES
-        if family.key_type is type(key)
-        for token_type in family.token_types
-    }
+    max_ttls_ms = _max_ttls_ms(key)
     longest_ms = 0
     for grant in grants:
         ttls_ms = [max_ttls_ms[name] for name in grant.token_types if name in max_ttls_ms]

@@ -1,6 +1,6 @@
 """Audit trail: a record of every decision, in files that show tampering.
 
-`AuditTrail` writes while the server runs; `verify` and `find_*` read the files without a server.
+`AuditTrail` writes while the server runs; `verify`, `find_*` and `read_trail` read the files later.
 Each record is a line (see `record`) with the hash of the line before it.
 
 The chain reveals a line that was altered, removed, inserted or moved, unless every later line was
@@ -11,6 +11,7 @@ last record, which `verify` prints, with a copy kept elsewhere.
 
 from token_authority_server.audit.file import FileSink, FsyncPolicy, check_audit_file
 from token_authority_server.audit.find import Found, find_signed_by, find_token, token_id_of
+from token_authority_server.audit.key_records import KeyRecords, TrailRecords, read_trail
 from token_authority_server.audit.record import redact_tokens, rfc_3339
 from token_authority_server.audit.report import Problem, Report
 from token_authority_server.audit.sinks import AuditError, Sink, StreamSink
@@ -23,13 +24,16 @@ __all__ = [
     "FileSink",
     "Found",
     "FsyncPolicy",
+    "KeyRecords",
     "Problem",
     "Report",
     "Sink",
     "StreamSink",
+    "TrailRecords",
     "check_audit_file",
     "find_signed_by",
     "find_token",
+    "read_trail",
     "redact_tokens",
     "rfc_3339",
     "token_id_of",

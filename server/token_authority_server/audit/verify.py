@@ -32,16 +32,13 @@ def verify(paths: Sequence[Path]) -> Report:
     Raises:
         OSError: A file cannot be read.
     """
-    check = _Check(paths)
+    check = ChainCheck(paths)
     with closing(read_lines(paths)) as lines:
         for line in lines:
             check.read(line)
             if check.problem:
                 break
-        else:
-            check.end()
-    first, last = (str(fields_of(data).get("time", "")) for data in (check.first, check.current))
-    return Report(check.count, check.chains, first, last, check.last, check.notes(), check.problem)
+    return check.report()
 
 
 @dataclass(slots=True)
@@ -60,8 +57,8 @@ class _Progress:
     last: Chain
 
 
-class _Check:
-    """State of a verification."""
+class ChainCheck:
+    """State of a verification; see `verify`. Lines after the first problem must not be read."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
@@ -81,15 +78,15 @@ class _Check:
         self._notes_dropped = 0
         self._torn: _Torn | None = None
 
-    @property
-    def chains(self) -> int:
-        """Number of chains."""
-        return len(self._chains)
-
-    def notes(self) -> tuple[str, ...]:
-        """Returns the notes, and how many more there are."""
+    def report(self) -> Report:
+        """Returns the result, after the last line or the first problem."""
+        if not self.problem:
+            self._end()
         more = (f"and {self._notes_dropped} more notes",) if self._notes_dropped else ()
-        return (*self._notes, *more)
+        notes = (*self._notes, *more)
+        first, last = (str(fields_of(data).get("time", "")) for data in (self.first, self.current))
+        chains = len(self._chains)
+        return Report(self.count, chains, first, last, self.last, notes, self.problem)
 
     def read(self, line: Line) -> None:
         """Checks the next line."""
@@ -107,7 +104,7 @@ class _Check:
         if link and not self.problem:
             self._accept(line, link)
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """Reports what only the end of the files shows."""
         for path in self._paths:
             if path not in self._read_paths:

@@ -38,7 +38,7 @@ class CertificateSettings(Section):
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
     retired_at: AwareDatetime | None = None
-    """When it stopped signing; ListSigningKeys computes from it when the key can be removed."""
+    """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
 
 class AgoraSettings(Section):
@@ -68,7 +68,7 @@ class AccessKeySettings(Section):
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
     retired_at: AwareDatetime | None = None
-    """When it stopped signing; ListSigningKeys computes from it when the key can be removed."""
+    """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
 
 class WhiteboardSettings(Section):

@@ -51,17 +51,6 @@ class ExposedSecret:
     """Whether the caller may inspect that project, and so may read the key's id."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSecrets:
-    """What the authority can recognise."""
-
-    keys: Sequence[tuple[str, SigningKey]] = ()
-    """Project names and signing keys: of every project, also of those the caller may not inspect.
-    """
-    api_key_hashes: Collection[str] = ()
-    """SHA-256 of the callers' API keys, in lower-case hex."""
-
-
 def digest(text: str) -> bytes:
     """Returns the hash by which secrets are compared.
 
@@ -70,48 +59,75 @@ def digest(text: str) -> bytes:
     return sha256(text.encode(errors="surrogatepass")).digest()
 
 
+class KnownSecrets:
+    """Immutable index of the secrets that the authority can recognise, by their hashes.
+
+    Building it takes time for every key; a policy snapshot does so once.
+
+    Args:
+        keys: Project names and signing keys: of every project, also of those that a caller may not
+            inspect.
+        api_key_hashes: SHA-256 of the callers' API keys, in lower-case hex.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[tuple[str, SigningKey]] = (),
+        api_key_hashes: Collection[str] = (),
+    ) -> None:
+        self._keys: dict[bytes, tuple[str, SigningKey]] = {}
+        lengths: set[int] = set()
+        for project, key in keys:
+            for secret in key.confidential():
+                if secret:
+                    lengths.add(len(secret))
+                    # App Certificates are hex, which some tools rewrite in lower case.
+                    for spelling in (secret.lower(), secret):
+                        self._keys[digest(spelling)] = project, key
+        self._lengths = frozenset(lengths)
+        self._api_keys = api_key_hashes
+
+    def owner_of(self, word: str) -> tuple[str, SigningKey] | None:
+        """Returns the project and key that a text is the secret of."""
+        if len(word) not in self._lengths:
+            return None
+        return self._keys.get(digest(word)) or self._keys.get(digest(word.lower()))
+
+    def is_api_key(self, word: str) -> bool:
+        """Whether a text is an API key of a caller."""
+        if not self._api_keys or not _MIN_API_KEY <= len(word) <= _MAX_API_KEY:
+            return False
+        return digest(word).hex() in self._api_keys
+
+
 class SecretFinder:
     """Finds credentials in texts.
 
     Args:
         known: The authority's own secrets.
-        visible: The projects whose keys the caller may read the ids of.
+        visible: The projects whose keys the caller may read the ids of, and their keys, which are
+            recognised as well.
     """
 
-    def __init__(self, known: KnownSecrets, visible: Collection[str]) -> None:
-        self._visible = visible
-        self._keys: dict[bytes, tuple[str, SigningKey]] = {}
-        self._lengths: set[int] = set()
-        for project, key in known.keys:
-            for secret in key.confidential():
-                if secret:
-                    self._lengths.add(len(secret))
-                    # App Certificates are hex, which some tools rewrite in lower case.
-                    for spelling in (secret.lower(), secret):
-                        self._keys[digest(spelling)] = project, key
-        self._api_keys = frozenset(known.api_key_hashes)
+    def __init__(self, known: KnownSecrets, visible: Sequence[tuple[str, SigningKey]]) -> None:
+        self._known = known
+        self._own = KnownSecrets(visible)
+        self._visible = {project for project, _ in visible}
 
     def find(self, text: str, place: str) -> Mapping[str, ExposedSecret]:
         """Returns the credentials in a text, by their text there."""
         found: dict[str, ExposedSecret] = {}
         for word in _candidates(text):
-            if len(word) in self._lengths and (owner := self._owner(word)):
+            # A secret of several projects is named by one that the caller may inspect.
+            if owner := self._own.owner_of(word) or self._known.owner_of(word):
                 found[word] = self._signing_secret(*owner, place)
-            elif self._is_api_key(word):
+            elif self._known.is_api_key(word):
                 found[word] = ExposedSecret(Credential.API_KEY, place)
         for match in _API_KEY.finditer(text):
             found[match.group()] = ExposedSecret(Credential.API_KEY, place)
         for match in _JWT.finditer(text):
             found[match.group()] = ExposedSecret(Credential.JWT, place)
         return found
-
-    def _owner(self, word: str) -> tuple[str, SigningKey] | None:
-        return self._keys.get(digest(word)) or self._keys.get(digest(word.lower()))
-
-    def _is_api_key(self, word: str) -> bool:
-        if not self._api_keys or not _MIN_API_KEY <= len(word) <= _MAX_API_KEY:
-            return False
-        return digest(word).hex() in self._api_keys
 
     def _signing_secret(self, project: str, key: SigningKey, place: str) -> ExposedSecret:
         kind = Credential.SECRET_KEY if isinstance(key, AccessKey) else Credential.APP_CERTIFICATE

@@ -98,9 +98,7 @@ def inspection_steps(
         now_ms: Milliseconds since 1970.
         known: All secrets of the authority, to recognise them where they do not belong.
     """
-    finder = SecretFinder(
-        KnownSecrets([*known.keys, *keys], known.api_key_hashes), {project for project, _ in keys}
-    )
+    finder = SecretFinder(known, keys)
     yield
     exposed, expected = _exposed(finder, text, expected)
     yield

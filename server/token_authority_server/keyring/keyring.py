@@ -37,6 +37,7 @@ class Keyring:
 
     def __init__(self, projects: Iterable[Project]) -> None:
         self._projects = {project.name: project for project in projects}
+        self._order = {name: number for number, name in enumerate(self._projects)}
 
     def project(self, name: str) -> Project:
         """Returns a project by its name in a grant.
@@ -49,13 +50,13 @@ class Keyring:
         return self._projects[name]
 
     def keys(self, projects: Collection[str]) -> list[tuple[str, SigningKey]]:
-        """Returns all keys of some projects, in any state, with the project's name."""
-        return [
-            (project.name, key)
-            for project in self._projects.values()
-            if project.name in projects
-            for key in project.keys
-        ]
+        """Returns all keys of some projects, in any state, with the project's name.
+
+        The time it takes grows with these projects only, not with all.
+        """
+        known = [self._projects[name] for name in projects if name in self._projects]
+        known.sort(key=lambda project: self._order[project.name])
+        return [(project.name, key) for project in known for key in project.keys]
 
     @property
     def project_names(self) -> Collection[str]:

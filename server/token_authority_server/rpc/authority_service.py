@@ -128,6 +128,7 @@ def _signing_key(report: KeyReport) -> authority_pb2.SigningKey:
         app_id=key.app_id,
         state=enum_of(inspection_pb2.KeyState, key.state),
         deletion=enum_of(authority_pb2.KeyDeletion, report.deletion),
+        warnings=report.warnings,
     )
     if key.retired_ms is not None:
         set_ms(message.retire_time, key.retired_ms)
