@@ -39,7 +39,7 @@ async def test_what_would_be_issued_is_explained(config: Path) -> None:
         config, "issue", "whiteboard", "--sdk", "--role", "admin", "--non-expiring", caller="tester"
     )
     assert "ttl:      never ends\n" in ran.out
-    assert "notes:    SDK_TOKEN_SERVER_SIDE_ONLY\n" in ran.out
+    assert "notes:    SDK_TOKEN_SERVER_SIDE_ONLY, NON_EXPIRING\n" in ran.out
 
 
 async def test_what_would_be_refused_is_explained(config: Path) -> None:

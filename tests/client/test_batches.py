@@ -91,11 +91,16 @@ async def test_nothing_asked_is_nothing_sent(client_type: Any) -> None:
 
 
 async def test_validation_of_many_answers_with_decisions(either: Either, server: Running) -> None:
-    requests = [rtc(uid, ttl=timedelta(seconds=uid)) for uid in range(1, 502)]
+    requests = [rtc(uid, ttl=timedelta(minutes=1, seconds=uid)) for uid in range(1, 502)]
     decisions = await either.validate_only.issue_many(requests)
     assert decisions == [
         Decision(
-            "tester", "all-of-classroom", timedelta(seconds=uid), timedelta(days=1), "cert-2", ()
+            "tester",
+            "all-of-classroom",
+            timedelta(minutes=1, seconds=uid),
+            timedelta(days=1),
+            "cert-2",
+            (),
         )
         for uid in range(1, 502)
     ]

@@ -125,7 +125,7 @@ async def test_a_006_token_for_any_user(either: Either) -> None:
     assert issued.format == "006"
     assert decode(issued.token).verifies(CERTIFICATE, "c", "")
     reasons = [advisory.reason for advisory in issued.advisories]
-    assert reasons == ["SUBSCRIBER_NOT_ENFORCED", "LEGACY_FORMAT_006"]
+    assert reasons == ["SUBSCRIBER_NOT_ENFORCED", "LEGACY_FORMAT_006", "ANY_USER"]
 
 
 @pytest.mark.parametrize(
