@@ -289,7 +289,7 @@ async def test_the_development_server_says_how_to_ask_it(tmp_path: Path) -> None
         out, _ = await asyncio.wait_for(server.process.communicate(), 30)
     text = out.decode()
     assert f"issue rtc --target unix:{tmp_path}/ta.sock --channel lesson-1" in text
-    assert "kept in memory only" in text
+    assert "generated at start and kept in memory only" in text
 
 
 async def test_a_second_server_on_the_port_is_refused_in_one_line() -> None:

@@ -100,7 +100,7 @@ def test_a_rate_that_is_none_says_what_to_write(rates: str | list[str], told: st
 
 def test_a_bound_on_calls_is_positive() -> None:
     assert Quota.parse([], 1).max_in_flight == 1
-    with pytest.raises(ValueError, match="max_in_flight must be 1 or more"):
+    with pytest.raises(ValueError, match="max_in_flight must be at least 1"):
         Quota.parse([], 0)
 
 

@@ -114,7 +114,11 @@ async def test_a_new_certificate_is_shown_and_the_old_connection_goes_on(tmp_pat
 
 
 BAD: Final = {
-    "half a file": ("tls.pem", b"-----BEGIN CERTIFICATE-----\nMIIB", "certificate has no PEM"),
+    "half a file": (
+        "tls.pem",
+        b"-----BEGIN CERTIFICATE-----\nMIIB",
+        "certificate contains no readable PEM",
+    ),
     "another's key": (
         "tls.key",
         server_identity(OTHER_CA).private_key.reveal().encode(),
