@@ -5,11 +5,11 @@ awaits; the blocking one never suspends, so a single step runs such a coroutine 
 """
 
 import asyncio
-import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import grpc
 from grpc import aio
@@ -18,40 +18,13 @@ from token_authority_client import _grpc_errors, _telemetry
 from token_authority_client._call_options import CallOptions
 from token_authority_client._channel import PATHS, Channel
 from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._outage import Outage
 from token_authority_client._probe import SharedDiagnosis
+from token_authority_client._process import Process, forked
 from token_authority_client._security import Security
 from token_authority_client._target import Target
 
-_FORK_ADVICE: Final = "create the client after the fork, in each worker process"
-
 ResultT = TypeVar("ResultT")
-
-
-class _Process:
-    """What gRPC does in this process, which decides whether it can be used after a fork.
-
-    gRPC survives a fork only if no thread is inside it at that moment, and its asyncio API keeps a
-    thread inside it for good. Else children hang or abort (measured: a third of them).
-    """
-
-    generation = 0
-    """The number of forks between the first process and this one."""
-    calls: Final = set[object]()
-    """Blocking calls in flight."""
-    uses_asyncio = False
-    forked_in_use = False
-    """Whether gRPC was in use when this process was forked."""
-
-    @classmethod
-    def after_fork(cls) -> None:
-        """Adjusts the state in a new child."""
-        cls.generation += 1
-        cls.forked_in_use = cls.forked_in_use or cls.uses_asyncio or bool(cls.calls)
-        cls.calls.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Process.after_fork)
 
 
 class AsyncTransport:
@@ -90,7 +63,7 @@ class AsyncTransport:
             raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
         if self._channel is None or self._channel.material != self._security.material:
             # A channel belongs to the event loop that is running when it is created.
-            _Process.uses_asyncio = True
+            Process.uses_asyncio = True
             self._channel = Channel(aio, self._target, self._security)
         return self._channel
 
@@ -152,6 +125,7 @@ class Connection:
         self._closed = False
         self._generation: int | None = None
         self._diagnosis = SharedDiagnosis(target, security)
+        self._outage = Outage()
 
     async def call(self, method: str, request: Any, options: CallOptions) -> Any:
         """Calls a method and returns its response.
@@ -162,9 +136,9 @@ class Connection:
         if self._closed:
             raise _closed()
         self.check_process()
-        self._generation = _Process.generation
+        self._generation = Process.generation
         call = object()
-        _Process.calls.add(call)
+        Process.calls.add(call)
         try:
             # A program that has not imported OpenTelemetry has not set up tracing.
             if _telemetry.TRACE_MODULE not in sys.modules:
@@ -172,7 +146,7 @@ class Connection:
             with _telemetry.span(PATHS[method], self._target) as trace:
                 return await self._send(method, request, options, trace)
         finally:
-            _Process.calls.discard(call)
+            Process.calls.discard(call)
 
     async def _send(
         self, method: str, request: Any, options: CallOptions, trace: _telemetry.Metadata
@@ -182,21 +156,44 @@ class Connection:
         metadata = (*self._security.metadata(), *trace)
         if options.request_id:
             metadata += (("x-request-id", options.request_id),)
+        began = time.monotonic()
+        wait = options.wait_for_ready
+        response, failure = await self._attempt(method, request, metadata, options.seconds, wait)
+        if failure is not None and _grpc_errors.is_unanswered(failure):
+            patience = self._outage.patience(began, options.seconds)
+            if patience > 0 and not self._closed:
+                response, second = await self._attempt(method, request, metadata, patience, True)
+                # The first failure says why there is no server; the second that time is up.
+                if second is None or second.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    failure = second
+        if failure is not None:
+            raise await self._error_of(failure)
+        if not self._outage.is_over:
+            self._outage.end()
+        return response
+
+    async def _attempt(
+        self,
+        method: str,
+        request: Any,
+        metadata: _telemetry.Metadata,
+        seconds: float,
+        wait_for_ready: bool,
+    ) -> tuple[Any, _grpc_errors.FailedCall | None]:
+        """Calls a method, with gRPC's retries; returns the response or the failure."""
         try:
             response = self._transport.open_channel().methods[method](
-                request,
-                timeout=options.seconds,
-                metadata=metadata,
-                wait_for_ready=options.wait_for_ready,
+                request, timeout=seconds, metadata=metadata, wait_for_ready=wait_for_ready
             )
-            return await response if isinstance(self._transport, AsyncTransport) else response
+            if isinstance(self._transport, AsyncTransport):
+                return await response, None
         except grpc.RpcError as error:
-            failure = cast("_grpc_errors.FailedCall", error)
+            return None, cast("_grpc_errors.FailedCall", error)
         except (ValueError, aio.UsageError, asyncio.CancelledError) as error:
             if self._ended_by_close(error):
                 raise _closed() from None
             raise
-        raise await self._error_of(failure)
+        return response, None
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Returns the coroutine to await, or its result."""
@@ -209,15 +206,15 @@ class Connection:
             ClientClosed: The process was forked after the client connected, or while any was in
                 use.
         """
-        if self._generation not in {None, _Process.generation}:
-            raise _forked("the client connected before this process was forked")
-        if _Process.forked_in_use:
-            raise _forked("a client was in use when this process was forked")
+        if self._generation not in {None, Process.generation}:
+            raise forked("the client connected before this process was forked")
+        if Process.forked_in_use:
+            raise forked("a client was in use when this process was forked")
 
     async def close(self) -> None:
         """Closes the connection; calls in flight fail."""
         self._closed = True
-        if self._generation == _Process.generation:
+        if self._generation == Process.generation:
             await self._transport.close()
 
     async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:
@@ -239,7 +236,3 @@ class Connection:
 def _closed() -> ClientClosed:
     advice = "create a new one"
     return ClientClosed(f"the client is closed: {advice}", advice=advice)
-
-
-def _forked(problem: str) -> ClientClosed:
-    return ClientClosed(f"{problem}: {_FORK_ADVICE}", reason="PROCESS_FORKED", advice=_FORK_ADVICE)

@@ -46,6 +46,13 @@ def is_unexplained(failure: FailedCall) -> bool:
     return code in silent and _rich_details(failure) is None
 
 
+def is_unanswered(failure: FailedCall) -> bool:
+    """Whether no server was reachable, or the one that was stopped before it answered."""
+    code: grpc.StatusCode = failure.code()
+    gone = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    return code in gone and _rich_details(failure) is None
+
+
 def error_of(
     failure: FailedCall, target: str, cause: Diagnosis | None = None
 ) -> TokenAuthorityError:

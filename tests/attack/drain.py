@@ -6,7 +6,8 @@ sends SIGTERM to the first. Targets:
     list      both addresses, as a headless service resolves to them
     virtual   one address in front; shortly after SIGTERM it leads new connections to the second
               server, as a Kubernetes Service does; connections that exist stay where they are
-    restart   one address; the second server is started when the first one has ended
+    restart   one address; the second server is started when the first one has ended, and a
+              machine that is busy takes five seconds for that
     kill      the same with SIGKILL, and three seconds until the second server is started
 
     python tests/attack/drain.py [--notice SECONDS …] [--runs N] [--rate CALLS_PER_SECOND]
@@ -46,6 +47,7 @@ BEFORE_SECONDS: Final = 1.0
 AFTER_SECONDS: Final = 2.5
 MOVE_SECONDS: Final = 0.3
 KILLED_SECONDS: Final = 3.0
+BUSY_SECONDS: Final = 5.0
 HEALTH_CONFIG: Final = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -268,6 +270,7 @@ async def _stop(
     address.to = second.address
     await first.ended()
     if target == "restart":
+        await asyncio.sleep(BUSY_SECONDS)
         await second.start()
 
 
