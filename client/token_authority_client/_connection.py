@@ -5,11 +5,14 @@ awaits; the blocking one never suspends, so a single step runs such a coroutine 
 """
 
 import asyncio
+import contextlib
+import dataclasses
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 from grpc import aio
@@ -17,14 +20,40 @@ from grpc import aio
 from token_authority_client import _grpc_errors, _telemetry
 from token_authority_client._call_options import CallOptions
 from token_authority_client._channel import PATHS, Channel
-from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._errors import ClientClosed, DeadlineExceeded, TokenAuthorityError
 from token_authority_client._outage import Outage
 from token_authority_client._probe import SharedDiagnosis
-from token_authority_client._process import Process, forked
 from token_authority_client._security import Security
 from token_authority_client._target import Target
 
 ResultT = TypeVar("ResultT")
+
+
+class _Process:
+    """What gRPC does in this process, which decides whether it can be used after a fork.
+
+    gRPC survives a fork only if no thread is inside it at that moment, and its asyncio API keeps a
+    thread inside it for good. Else children hang or abort (measured: a third of them).
+    """
+
+    generation = 0
+    """The number of forks between the first process and this one."""
+    calls: Final = set[object]()
+    """Blocking calls in flight."""
+    uses_asyncio = False
+    forked_in_use = False
+    """Whether gRPC was in use when this process was forked."""
+
+    @classmethod
+    def after_fork(cls) -> None:
+        """Adjusts the state in a new child."""
+        cls.generation += 1
+        cls.forked_in_use = cls.forked_in_use or cls.uses_asyncio or bool(cls.calls)
+        cls.calls.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Process.after_fork)
 
 
 class AsyncTransport:
@@ -63,7 +92,7 @@ class AsyncTransport:
             raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
         if self._channel is None or self._channel.material != self._security.material:
             # A channel belongs to the event loop that is running when it is created.
-            Process.uses_asyncio = True
+            _Process.uses_asyncio = True
             self._channel = Channel(aio, self._target, self._security)
         return self._channel
 
@@ -134,11 +163,11 @@ class Connection:
             TokenAuthorityError: The call failed.
         """
         if self._closed:
-            raise _closed()
+            raise _grpc_errors.closed()
         self.check_process()
-        self._generation = Process.generation
+        self._generation = _Process.generation
         call = object()
-        Process.calls.add(call)
+        _Process.calls.add(call)
         try:
             # A program that has not imported OpenTelemetry has not set up tracing.
             if _telemetry.TRACE_MODULE not in sys.modules:
@@ -146,7 +175,7 @@ class Connection:
             with _telemetry.span(PATHS[method], self._target) as trace:
                 return await self._send(method, request, options, trace)
         finally:
-            Process.calls.discard(call)
+            _Process.calls.discard(call)
 
     async def _send(
         self, method: str, request: Any, options: CallOptions, trace: _telemetry.Metadata
@@ -157,43 +186,32 @@ class Connection:
         if options.request_id:
             metadata += (("x-request-id", options.request_id),)
         began = time.monotonic()
-        wait = options.wait_for_ready
-        response, failure = await self._attempt(method, request, metadata, options.seconds, wait)
-        if failure is not None and _grpc_errors.is_unanswered(failure):
-            patience = self._outage.patience(began, options.seconds)
-            if patience > 0 and not self._closed:
-                response, second = await self._attempt(method, request, metadata, patience, True)
-                # The first failure says why there is no server; the second that time is up.
-                if second is None or second.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                    failure = second
-        if failure is not None:
-            raise await self._error_of(failure)
-        if not self._outage.is_over:
-            self._outage.end()
-        return response
-
-    async def _attempt(
-        self,
-        method: str,
-        request: Any,
-        metadata: _telemetry.Metadata,
-        seconds: float,
-        wait_for_ready: bool,
-    ) -> tuple[Any, _grpc_errors.FailedCall | None]:
-        """Calls a method, with gRPC's retries; returns the response or the failure."""
         try:
             response = self._transport.open_channel().methods[method](
-                request, timeout=seconds, metadata=metadata, wait_for_ready=wait_for_ready
+                request,
+                timeout=options.seconds,
+                metadata=metadata,
+                wait_for_ready=options.wait_for_ready,
             )
-            if isinstance(self._transport, AsyncTransport):
-                return await response, None
+            response = await response if isinstance(self._transport, AsyncTransport) else response
         except grpc.RpcError as error:
-            return None, cast("_grpc_errors.FailedCall", error)
+            failure = cast("_grpc_errors.FailedCall", error)
         except (ValueError, aio.UsageError, asyncio.CancelledError) as error:
             if self._ended_by_close(error):
-                raise _closed() from None
+                raise _grpc_errors.closed() from None
             raise
-        return response, None
+        else:
+            if not self._outage.is_over:
+                self._outage.end()
+            return response
+        if not (options.wait_for_ready or self._closed) and _grpc_errors.is_unanswered(failure):
+            patience = self._outage.patience(began, options.seconds)
+            waiting = dataclasses.replace(options, seconds=patience, wait_for_ready=True)
+            # If time runs out, the first failure says why there is no server.
+            with contextlib.suppress(DeadlineExceeded):
+                if patience > 0:
+                    return await self._send(method, request, waiting, trace)
+        raise await self._error_of(failure)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Returns the coroutine to await, or its result."""
@@ -203,23 +221,22 @@ class Connection:
         """Refuses to use gRPC where it would hang or abort after a fork. Takes no lock.
 
         Raises:
-            ClientClosed: The process was forked after the client connected, or while any was in
-                use.
+            ClientClosed: The process was forked after it connected, or while any was in use.
         """
-        if self._generation not in {None, Process.generation}:
-            raise forked("the client connected before this process was forked")
-        if Process.forked_in_use:
-            raise forked("a client was in use when this process was forked")
+        if self._generation not in {None, _Process.generation}:
+            raise _grpc_errors.forked("the client connected before this process was forked")
+        if _Process.forked_in_use:
+            raise _grpc_errors.forked("a client was in use when this process was forked")
 
     async def close(self) -> None:
         """Closes the connection; calls in flight fail."""
         self._closed = True
-        if self._generation == Process.generation:
+        if self._generation == _Process.generation:
             await self._transport.close()
 
     async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:
         if self._closed:
-            return _closed()
+            return _grpc_errors.closed()
         cause = None
         if _grpc_errors.is_unexplained(failure):
             cause = await self._transport.run_blocking(self._diagnosis.find)
@@ -231,8 +248,3 @@ class Connection:
             return self._closed
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
-
-
-def _closed() -> ClientClosed:
-    advice = "create a new one"
-    return ClientClosed(f"the client is closed: {advice}", advice=advice)

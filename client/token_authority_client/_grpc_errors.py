@@ -12,6 +12,7 @@ from token_authority_client._diagnosis import Diagnosis
 from token_authority_client._errors import (
     BY_CODE,
     BY_REASON,
+    ClientClosed,
     DeadlineExceeded,
     FieldViolation,
     PermissionDenied,
@@ -37,6 +38,18 @@ class FailedCall(Protocol):
 
     def trailing_metadata(self) -> Any:
         """Pairs of key and value, or None."""
+
+
+def closed() -> ClientClosed:
+    """Returns the error of a client that was closed."""
+    advice = "create a new one"
+    return ClientClosed(f"the client is closed: {advice}", advice=advice)
+
+
+def forked(problem: str) -> ClientClosed:
+    """Returns the error of a client that cannot be used in a forked process."""
+    advice = "create the client after the fork, in each worker process"
+    return ClientClosed(f"{problem}: {advice}", reason="PROCESS_FORKED", advice=advice)
 
 
 def is_unexplained(failure: FailedCall) -> bool:
