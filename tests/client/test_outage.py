@@ -31,12 +31,18 @@ def test_a_server_that_answered_is_waited_for_until_the_call_or_the_patience_end
     assert outage.is_over
     clock.now = 103.0
     assert outage.patience(100.0, 5.0) == 2.0
-    assert not outage.is_over
     assert outage.patience(101.0, 60.0) == PATIENCE_SECONDS - 3.0
     clock.now = 100.0 + PATIENCE_SECONDS
     assert outage.patience(109.0, 60.0) == 0
     outage.end()
     assert outage.patience(109.0, 60.0) == PATIENCE_SECONDS - 1.0
+
+
+def test_a_call_that_found_no_server_begins_an_outage() -> None:
+    outage = Outage(Clock())
+    outage.end()
+    outage.patience(100.0, 5.0)
+    assert not outage.is_over
 
 
 async def test_a_call_waits_for_a_server_that_restarts(client_type: Any) -> None:

@@ -91,6 +91,32 @@ async def test_sigterm_ends_a_server_that_is_starting_as_pid_1(
         assert await end(process, await child_of(process.pid), stderr, delay) == 0
 
 
+def blocks(pid: int, number: signal.Signals) -> bool:
+    """Whether a process blocks a signal."""
+    found = re.search(
+        r"^SigBlk:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE
+    )
+    return found is not None and bool(int(found[1], 16) & 1 << (number - 1))
+
+
+@pytest.mark.skipif(not may_unshare(), reason="needs root")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_pid_1_does_not_lose_a_signal_before_python_runs(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    # As the image's ENTRYPOINT.
+    blocking = (*PID_NAMESPACE, "env", "--block-signal=TERM,INT")
+    async with starting(tmp_path, MODULE, blocking) as (process, stderr):
+        pid = await child_of(process.pid)
+        for _ in range(100_000):
+            if blocks(pid, number):
+                break
+            await asyncio.sleep(0)
+        os.kill(pid, number)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+        assert "serving" not in stderr.read_text()
+
+
 def test_the_handlers_are_there_before_anything_large_is_imported() -> None:
     program = """
 import signal, sys
