@@ -218,7 +218,7 @@ async def clients(target: str) -> AsyncGenerator[dict[str, Send]]:
 
 
 async def stop_under_load(
-    target: str, notice: float, rate: float, kinds: Sequence[str]
+    target: str, notice: float, rate: float, kinds: Sequence[str], *, after: float = AFTER_SECONDS
 ) -> dict[str, Outcome]:
     """Makes one run; returns the outcome for each kind of client.
 
@@ -227,6 +227,7 @@ async def stop_under_load(
         notice: The servers' drain_notice, in seconds.
         rate: Calls per second of each client.
         kinds: The clients.
+        after: How many seconds they go on calling once the server has been replaced.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -234,9 +235,7 @@ async def stop_under_load(
         port = int(first.address.rpartition(":")[2]) if target in ("restart", "kill") else None
         second = Replica(folder / "second", port or free_port(), notice)
         address = VirtualAddress(first.address)
-        await first.start()
-        if port is None:
-            await second.start()
+        await asyncio.gather(first.start(), *([] if port else [second.start()]))
         try:
             named = {
                 "list": f"ipv4:{first.address},{second.address}",
@@ -247,7 +246,7 @@ async def stop_under_load(
                 loads = [asyncio.create_task(load(senders[kind], rate, done)) for kind in kinds]
                 await asyncio.sleep(BEFORE_SECONDS)
                 await _stop(target, notice, first, second, address)
-                await asyncio.sleep(AFTER_SECONDS)
+                await asyncio.sleep(after)
                 done.set()
                 return dict(zip(kinds, await asyncio.gather(*loads), strict=True))
         finally:
