@@ -163,8 +163,7 @@ async def refusals(target: Target) -> Holding:
                 await channel.unary_unary(ISSUE)(VALID.SerializeToString(), timeout=10)
 
     held: list[Any] = []
-    for number in range(4):
-        # Channels with equal options share a connection.
+    for number in range(4):  # channels with equal options would share a connection
         channel: Any = aio.secure_channel(target.address, trusted, options=[("number", number)])
         held += [channel, *[asyncio.create_task(call(channel)) for _ in range(60)]]
     return held
