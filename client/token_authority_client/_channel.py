@@ -38,7 +38,7 @@ _SERVICE_CONFIG: Final[dict[str, Any]] = {
         {
             "name": [{"service": service.full_name} for service in _SERVICES],
             "retryPolicy": {
-                # About three seconds in total: long enough for a server to restart.
+                # About three seconds in total; `_outage` then waits for a server that restarts.
                 "maxAttempts": 5,
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",

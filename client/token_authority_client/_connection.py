@@ -5,9 +5,12 @@ awaits; the blocking one never suspends, so a single step runs such a coroutine 
 """
 
 import asyncio
+import contextlib
+import dataclasses
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar, cast
 
@@ -17,12 +20,11 @@ from grpc import aio
 from token_authority_client import _grpc_errors, _telemetry
 from token_authority_client._call_options import CallOptions
 from token_authority_client._channel import PATHS, Channel
-from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._errors import ClientClosed, DeadlineExceeded, TokenAuthorityError
+from token_authority_client._outage import Outage
 from token_authority_client._probe import SharedDiagnosis
 from token_authority_client._security import Security
 from token_authority_client._target import Target
-
-_FORK_ADVICE: Final = "create the client after the fork, in each worker process"
 
 ResultT = TypeVar("ResultT")
 
@@ -152,6 +154,7 @@ class Connection:
         self._closed = False
         self._generation: int | None = None
         self._diagnosis = SharedDiagnosis(target, security)
+        self._outage = Outage()
 
     async def call(self, method: str, request: Any, options: CallOptions) -> Any:
         """Calls a method and returns its response.
@@ -160,7 +163,7 @@ class Connection:
             TokenAuthorityError: The call failed.
         """
         if self._closed:
-            raise _closed()
+            raise _grpc_errors.closed()
         self.check_process()
         self._generation = _ForkState.generation
         call = object()
@@ -182,6 +185,7 @@ class Connection:
         metadata = (*self._security.metadata(), *trace)
         if options.request_id:
             metadata += (("x-request-id", options.request_id),)
+        began = time.monotonic()
         try:
             response = self._transport.open_channel().methods[method](
                 request,
@@ -189,13 +193,24 @@ class Connection:
                 metadata=metadata,
                 wait_for_ready=options.wait_for_ready,
             )
-            return await response if isinstance(self._transport, AsyncTransport) else response
+            response = await response if isinstance(self._transport, AsyncTransport) else response
         except grpc.RpcError as error:
             failure = cast("_grpc_errors.FailedCall", error)
         except (ValueError, aio.UsageError, asyncio.CancelledError) as error:
             if self._ended_by_close(error):
-                raise _closed() from None
+                raise _grpc_errors.closed() from None
             raise
+        else:
+            if not self._outage.is_over:
+                self._outage.end()
+            return response
+        if not (options.wait_for_ready or self._closed) and _grpc_errors.is_unanswered(failure):
+            patience = self._outage.patience(began, options.seconds)
+            waiting = dataclasses.replace(options, seconds=patience, wait_for_ready=True)
+            # If time runs out, the first failure says why there is no server.
+            with contextlib.suppress(DeadlineExceeded):
+                if patience > 0:
+                    return await self._send(method, request, waiting, trace)
         raise await self._error_of(failure)
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -206,13 +221,12 @@ class Connection:
         """Refuses to use gRPC where it would hang or abort after a fork. Takes no lock.
 
         Raises:
-            ClientClosed: The process was forked after the client connected, or while any was in
-                use.
+            ClientClosed: The process was forked after it connected, or while any was in use.
         """
         if self._generation not in {None, _ForkState.generation}:
-            raise _forked("the client connected before this process was forked")
+            raise _grpc_errors.forked("the client connected before this process was forked")
         if _ForkState.forked_in_use:
-            raise _forked("a client was in use when this process was forked")
+            raise _grpc_errors.forked("a client was in use when this process was forked")
 
     async def close(self) -> None:
         """Closes the connection; calls in flight fail."""
@@ -222,7 +236,7 @@ class Connection:
 
     async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:
         if self._closed:
-            return _closed()
+            return _grpc_errors.closed()
         cause = None
         if _grpc_errors.is_unexplained(failure):
             cause = await self._transport.run_blocking(self._diagnosis.find)
@@ -234,12 +248,3 @@ class Connection:
             return self._closed
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
-
-
-def _closed() -> ClientClosed:
-    advice = "create a new one"
-    return ClientClosed(f"the client is closed: {advice}", advice=advice)
-
-
-def _forked(problem: str) -> ClientClosed:
-    return ClientClosed(f"{problem}: {_FORK_ADVICE}", reason="PROCESS_FORKED", advice=_FORK_ADVICE)

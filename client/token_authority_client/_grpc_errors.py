@@ -12,6 +12,7 @@ from token_authority_client._diagnosis import Diagnosis
 from token_authority_client._errors import (
     BY_CODE,
     BY_REASON,
+    ClientClosed,
     DeadlineExceeded,
     FieldViolation,
     PermissionDenied,
@@ -39,11 +40,30 @@ class FailedCall(Protocol):
         """Pairs of key and value, or None."""
 
 
+def closed() -> ClientClosed:
+    """Returns the error of a client that was closed."""
+    advice = "create a new one"
+    return ClientClosed(f"the client is closed: {advice}", advice=advice)
+
+
+def forked(problem: str) -> ClientClosed:
+    """Returns the error of a client that cannot be used in a forked process."""
+    advice = "create the client after the fork, in each worker process"
+    return ClientClosed(f"{problem}: {advice}", reason="PROCESS_FORKED", advice=advice)
+
+
 def is_unexplained(failure: FailedCall) -> bool:
     """Whether no server answered, so that the cause needs a diagnosis."""
     code: grpc.StatusCode = failure.code()
     silent = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
     return code in silent and _rich_details(failure) is None
+
+
+def is_unanswered(failure: FailedCall) -> bool:
+    """Whether no server was reachable, or the one that was stopped before it answered."""
+    code: grpc.StatusCode = failure.code()
+    gone = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    return code in gone and _rich_details(failure) is None
 
 
 def error_of(

@@ -7,6 +7,7 @@ it there, and ends when its standard input does.
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -152,6 +153,22 @@ async def ended_without_message(target: Target) -> Holding:
     return await _flood(target, 20, 1000, end=True)
 
 
+async def refusals(target: Target) -> Holding:
+    """4 connections on which strangers send refused requests, 60 at once, as fast as answered."""
+    trusted = grpc.ssl_channel_credentials(Path(target.ca).read_bytes())
+
+    async def call(channel: Any) -> None:
+        while True:
+            with contextlib.suppress(aio.AioRpcError):
+                await channel.unary_unary(ISSUE)(VALID.SerializeToString(), timeout=10)
+
+    held: list[Any] = []
+    for number in range(4):  # channels with equal options would share a connection
+        channel: Any = aio.secure_channel(target.address, trusted, options=[("number", number)])
+        held += [channel, *[asyncio.create_task(call(channel)) for _ in range(60)]]
+    return held
+
+
 async def made_up_key_ids(target: Target) -> Holding:
     """20 connections with 100 JWTs each whose key ids have to be looked up at a slow provider."""
     header, claims = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im1hZGUtdXAifQ", "eyJpc3MiOiJ4In0"
@@ -186,8 +203,7 @@ async def validations(target: Target) -> Holding:
 
 
 async def _repeat(target: Target, path: str, data: bytes, concurrency: int) -> Holding:
-    trusted = Path(target.ca).read_bytes()
-    credentials = grpc.ssl_channel_credentials(trusted)
+    credentials = grpc.ssl_channel_credentials(Path(target.ca).read_bytes())
     channel: Any = aio.secure_channel(target.address, credentials)
     metadata = (("authorization", f"Bearer {target.key}"),)
 
@@ -216,6 +232,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         ended_without_message,
         made_up_key_ids,
         silent_connections,
+        refusals,
         inspections,
         validations,
     )

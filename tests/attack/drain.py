@@ -6,7 +6,8 @@ sends SIGTERM to the first. Targets:
     list      both addresses, as a headless service resolves to them
     virtual   one address in front; shortly after SIGTERM it leads new connections to the second
               server, as a Kubernetes Service does; connections that exist stay where they are
-    restart   one address; the second server is started when the first one has ended
+    restart   one address; the second server is started when the first one has ended, and a
+              machine that is busy takes five seconds for that
     kill      the same with SIGKILL, and three seconds until the second server is started
 
     python tests/attack/drain.py [--notice SECONDS …] [--runs N] [--rate CALLS_PER_SECOND]
@@ -46,6 +47,7 @@ BEFORE_SECONDS: Final = 1.0
 AFTER_SECONDS: Final = 2.5
 MOVE_SECONDS: Final = 0.3
 KILLED_SECONDS: Final = 3.0
+BUSY_SECONDS: Final = 5.0
 HEALTH_CONFIG: Final = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -216,7 +218,7 @@ async def clients(target: str) -> AsyncGenerator[dict[str, Send]]:
 
 
 async def stop_under_load(
-    target: str, notice: float, rate: float, kinds: Sequence[str]
+    target: str, notice: float, rate: float, kinds: Sequence[str], *, after: float = AFTER_SECONDS
 ) -> dict[str, Outcome]:
     """Makes one run; returns the outcome for each kind of client.
 
@@ -225,6 +227,7 @@ async def stop_under_load(
         notice: The servers' drain_notice, in seconds.
         rate: Calls per second of each client.
         kinds: The clients.
+        after: How many seconds they go on calling once the server has been replaced.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -232,9 +235,7 @@ async def stop_under_load(
         port = int(first.address.rpartition(":")[2]) if target in ("restart", "kill") else None
         second = Replica(folder / "second", port or free_port(), notice)
         address = VirtualAddress(first.address)
-        await first.start()
-        if port is None:
-            await second.start()
+        await asyncio.gather(first.start(), *([] if port else [second.start()]))
         try:
             named = {
                 "list": f"ipv4:{first.address},{second.address}",
@@ -245,7 +246,7 @@ async def stop_under_load(
                 loads = [asyncio.create_task(load(senders[kind], rate, done)) for kind in kinds]
                 await asyncio.sleep(BEFORE_SECONDS)
                 await _stop(target, notice, first, second, address)
-                await asyncio.sleep(AFTER_SECONDS)
+                await asyncio.sleep(after)
                 done.set()
                 return dict(zip(kinds, await asyncio.gather(*loads), strict=True))
         finally:
@@ -268,6 +269,7 @@ async def _stop(
     address.to = second.address
     await first.ended()
     if target == "restart":
+        await asyncio.sleep(BUSY_SECONDS)
         await second.start()
 
 

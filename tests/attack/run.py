@@ -37,6 +37,8 @@ BEFORE = {
     "ended_without_message": "58 of 99 1.1/15.3/15 ms 267 MB 4",
     "made_up_key_ids": "57 of 281 3.5/217.6/218 ms 38 MB 0",
     "silent_connections": "330 of 330 1.8/17.3/52 ms 5 MB 2",
+    # The log alone, measured with another client.
+    "refusals": "635",
     "inspections": "73 of 73 3.3/156.6/157 ms 14 MB 118",
     "validations": "132 of 132 15.0/136.1/140 ms 3 MB 277",
 }

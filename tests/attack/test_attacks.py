@@ -8,7 +8,7 @@ import pytest
 from attack.harness import attacked, victim
 from support.jwks import key_server
 
-SECONDS: Final = 1.0
+SECONDS: Final = 0.5
 MAX_GROWTH_MB: Final = 64
 """What strangers may cost."""
 MAX_GROWTH_OF_A_CALLER_MB: Final = 128

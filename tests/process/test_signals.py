@@ -91,6 +91,32 @@ async def test_sigterm_ends_a_server_that_is_starting_as_pid_1(
         assert await end(process, await child_of(process.pid), stderr, delay) == 0
 
 
+def blocks(pid: int, number: signal.Signals) -> bool:
+    """Whether a process blocks a signal."""
+    found = re.search(
+        r"^SigBlk:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE
+    )
+    return found is not None and bool(int(found[1], 16) & 1 << (number - 1))
+
+
+@pytest.mark.skipif(not may_unshare(), reason="needs root")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_pid_1_does_not_lose_a_signal_before_python_runs(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    # As the image's ENTRYPOINT.
+    blocking = (*PID_NAMESPACE, "env", "--block-signal=TERM,INT")
+    async with starting(tmp_path, MODULE, blocking) as (process, stderr):
+        pid = await child_of(process.pid)
+        for _ in range(100_000):
+            if blocks(pid, number):
+                break
+            await asyncio.sleep(0)
+        os.kill(pid, number)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+        assert "serving" not in stderr.read_text()
+
+
 def test_the_handlers_are_there_before_anything_large_is_imported() -> None:
     program = """
 import signal, sys
@@ -114,23 +140,35 @@ async def test_sigusr1_and_sigusr2_change_nothing(tmp_path: Path) -> None:
 
 
 HANGING = """
-import sys, threading, time
-from token_authority_server.process import reload, serve
+import os, threading, time
+from token_authority_server.config import files
+from token_authority_server.process import reload
 {how}
 from token_authority_server.__main__ import main
 main()
 """
-HANGS: dict[str, str] = {
-    "a reload on a mount that hangs": "reload.signature = lambda files: time.sleep(600)",
+# Start-up reads in the main thread, a reload in one of its own.
+HUNG_READ = """
+def hang(path, max_bytes):
+    if threading.current_thread() is not threading.main_thread():
+        os.write(2, b"hung\\n")
+        time.sleep(600)
+    return read(path, max_bytes)
+read, files.read_regular_file = files.read_regular_file, hang
+"""
+# How it hangs, and how the process ends: 1 if it has to be ended.
+HANGS: dict[str, tuple[str, int]] = {
+    "a reload on a mount that hangs": (HUNG_READ, 0),
     "the event loop": (
-        "reload.Reloader.run = lambda self: hang()\nasync def hang(): time.sleep(600)"
+        "reload.Reloader.run = lambda self: hang()\nasync def hang(): time.sleep(600)",
+        1,
     ),
-    "a thread": "threading.Thread(target=time.sleep, args=(600,), name='hung').start()",
+    "a thread": ("threading.Thread(target=time.sleep, args=(600,), name='hung').start()", 1),
 }
 
 
-@pytest.mark.parametrize("how", HANGS.values(), ids=HANGS)
-async def test_sigterm_ends_the_process_whatever_hangs(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(("how", "code"), HANGS.values(), ids=HANGS)
+async def test_sigterm_ends_the_process_whatever_hangs(tmp_path: Path, how: str, code: int) -> None:
     text = SERVER.replace('drain = "2s"', 'drain = "1s"')
     path = write_config(tmp_path, text + PROJECT + BY_PLACE + AUDIT + LOG)
     stderr = tmp_path / "stderr"
@@ -140,12 +178,16 @@ async def test_sigterm_ends_the_process_whatever_hangs(tmp_path: Path, how: str)
         )
     try:
         await until(lambda: '"serving"' in stderr.read_text(), 30)
+        process.send_signal(signal.SIGHUP)
+        if how == HUNG_READ:
+            await until(lambda: "hung\n" in stderr.read_text())
         await asyncio.sleep(0.3)
         process.terminate()
         # drain and five seconds, and two for a machine that is busy.
-        assert await asyncio.wait_for(process.wait(), 1 + 5 + 2) == 1
+        assert await asyncio.wait_for(process.wait(), 1 + 5 + 2) == code
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    assert '"shutdown timed out"' in stderr.read_text()
+    assert ('"shutdown timed out"' in stderr.read_text()) == bool(code)
+    assert "Traceback" not in stderr.read_text()

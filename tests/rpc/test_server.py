@@ -279,6 +279,18 @@ async def test_a_call_in_progress_at_the_end_of_the_grace_is_refused_with_draini
         assert server.log[-1]["reason"] == "DRAINING"
 
 
+async def test_a_call_whose_body_is_missing_at_the_end_of_the_grace_is_refused() -> None:
+    async with running() as server:
+        held = HeldCall(server)
+        # Counted from its headers on.
+        await until(lambda: server.handlers.in_flight.total == 1)
+        await server.server.stop(notice_seconds=0, grace_seconds=0.2)
+        answer = await refused(held.answer)
+        assert (answer.code, answer.reason) == (StatusCode.UNAVAILABLE, "DRAINING")
+        assert server.log[-1]["reason"] == "DRAINING"
+        assert server.handlers.in_flight.total == 0
+
+
 async def test_a_watcher_that_reads_nothing_holds_up_neither_others_nor_the_stop() -> None:
     async with running() as server:
         host, _, port = server.address.rpartition(":")

@@ -18,11 +18,15 @@ def end_while_starting() -> None:
     Call it before anything that takes time is imported. Without a handler the kernel drops SIGTERM
     for PID 1 of a container. SIGHUP is ignored until then, SIGUSR1 and SIGUSR2 for good: their
     default is to end the process.
+
+    Python itself takes some 20 ms before this runs. The image therefore starts it with SIGTERM
+    blocked: the kernel keeps a blocked signal, for PID 1 too, and it arrives here.
     """
     for number in STOPPING:
         signal.signal(number, _end)
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
