@@ -10,13 +10,8 @@ from support.granting import all_powerful, caller, callers, everything, grant
 from support.keys import APP_ID, CERTIFICATE, OLD_CERTIFICATE, Moments, certificate, keyring
 from support.serving import no_limits, no_trail
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.authority import (
-    Authority,
-    AuthorizedRequest,
-    CallContext,
-    PolicySnapshot,
-    authorize,
-)
+from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authorization import AuthorizedRequest, PolicySnapshot, authorize
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families.rtc import Rtc
 from token_authority_server.formats.fingerprint import fingerprint

@@ -1,39 +1,35 @@
 """The use case: authorizes a caller's request, signs the token and records it. No transport.
 
-The order of the checks is part of the contract: first the rules, which reveal nothing; then the
-grants; then the project's keys; then the rate limits. A token is returned only after its audit
-record is written, if the configuration requires one.
+The order is part of the contract: authorization (`authorization.py`), then the rate limits. A token
+is returned only after its audit record is written, if the configuration requires one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from token_authority_server.access.callers import Caller
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.key_retirement import KeyReport, KeyUses, key_report
-from token_authority_server.audit import AuditTrail, redact_tokens, rfc_3339
+from token_authority_server.audit import AuditTrail, rfc_3339
+from token_authority_server.authorization import (
+    AuthorizedRequest,
+    PolicySnapshot,
+    audit_fields,
+    authorize,
+)
 from token_authority_server.errors import (
     Refusal,
     allowance_missing,
-    invalid_request,
     project_not_granted,
 )
 from token_authority_server.families import (
     Moment,
-    ServiceAccess,
-    Terms,
     TokenFamily,
-    access_advisories,
 )
 from token_authority_server.formats.fingerprint import fingerprint
-from token_authority_server.identity.directory import Callers
-from token_authority_server.inspection import Expected, Inspection, KnownSecrets, inspection_steps
-from token_authority_server.keyring import Keyring, SigningKey
+from token_authority_server.inspection import Expected, Inspection, inspection_steps
 from token_authority_server.limits import RateLimiter, Turns
-
-# Agora's SDKs call onTokenPrivilegeWillExpire this long before a token expires.
-_RENEW_BEFORE_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +54,6 @@ class CallContext:
         return {**record, "request_id": self.request_id} if self.request_id else record
 
 
-class AuthorizedRequest(NamedTuple):
-    """A request that a grant covers, with everything that signing needs."""
-
-    family: TokenFamily[Any, Any]
-    request: Any
-    policy: "PolicySnapshot"
-    """The snapshot that authorized it."""
-    caller: str
-    grant: Grant
-    project: str
-    key: SigningKey
-    terms: Terms
-    accesses: Sequence[ServiceAccess]
-    moment: Moment
-
-    def __repr__(self) -> str:
-        """Omits the request and the values that determine the token."""
-        return (
-            f"AuthorizedRequest({self.family.name}, {self.caller}, {self.grant.name}, {self.key!r})"
-        )
-
-    @property
-    def expire_ms(self) -> int | None:
-        """Milliseconds since 1970 when joining or logging in stops; None for never."""
-        usable_ms = self.terms.usable_ms
-        return None if usable_ms is None else self.terms.issue_ms + usable_ms
-
-    @property
-    def end_ms(self) -> int | None:
-        """Milliseconds since 1970 when the token expires; None for never."""
-        ttl_ms = self.terms.ttl_ms
-        return None if ttl_ms is None else self.terms.issue_ms + ttl_ms
-
-    def renew_ms(self, expire_ms: int) -> int:
-        """Returns when to fetch the next token, in milliseconds since 1970."""
-        ahead_ms = max(_RENEW_BEFORE_MS, (expire_ms - self.terms.issue_ms) // 10)
-        return max(expire_ms - ahead_ms, self.terms.issue_ms)
-
-    @property
-    def max_ttl_ms(self) -> int:
-        """The longest lifetime that the caller may request."""
-        return min(self.grant.max_ttl_ms, self.family.max_ttl_ms)
-
-
 class Issued(NamedTuple):
     """A signed token."""
 
@@ -113,22 +65,6 @@ class Issued(NamedTuple):
     def __repr__(self) -> str:
         """Omits the token."""
         return f"Issued({self.allowed!r}, {self.token_id})"
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySnapshot:
-    """Immutable snapshot of callers and keys, swapped atomically on reload."""
-
-    keyring: Keyring
-    callers: Callers
-    known_secrets: KnownSecrets = field(init=False, repr=False, compare=False)
-    """The secrets that an inspection recognises. Hashing them takes seconds for many thousands of
-    keys: build snapshots outside the event loop."""
-
-    def __post_init__(self) -> None:
-        keys = self.keyring.keys(self.keyring.project_names)
-        known = KnownSecrets(keys, self.callers.api_key_hashes)
-        object.__setattr__(self, "known_secrets", known)
 
 
 class Authority:
@@ -290,45 +226,6 @@ class Authority:
         return self._moments().now_ms
 
 
-def authorize(
-    policy: PolicySnapshot,
-    caller_name: str,
-    family: TokenFamily[Any, Any],
-    request: Any,
-    moment: Moment,
-) -> AuthorizedRequest:
-    """Authorizes one request.
-
-    Args:
-        policy: The callers and keys.
-        caller_name: The authenticated caller.
-        family: The family of the request.
-        request: A request whose single fields are valid.
-        moment: The time and randomness for the token.
-
-    Raises:
-        Refusal: INVALID_REQUEST, or why no grant or key allows the token; its `audit_fields` have
-            what was requested.
-    """
-    accesses, terms, violations = access_request = family.read(request, moment.now_ms)
-    try:
-        caller = policy.callers.named(caller_name)
-        if violations:
-            raise invalid_request(violations)
-        project_name = caller.project(request.project)
-        grant = caller.find_grant(project_name, access_request)
-        terms = grant.resolve_ttl(terms, family.max_ttl_ms)
-        terms = terms.with_advisories(access_advisories(accesses))
-        project = policy.keyring.project(project_name)
-        key = project.active_key(family.key_type)
-    except Refusal as refusal:
-        fields = {"project": request.project, **_audit_fields(accesses)}
-        raise refusal.with_audit_fields(fields) from None
-    return AuthorizedRequest(
-        family, request, policy, caller_name, grant, project_name, key, terms, accesses, moment
-    )
-
-
 def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     projects = caller.projects_with(allowance)
     if not projects:
@@ -349,29 +246,11 @@ def _exposed_records(context: CallContext, inspection: Inspection) -> list[dict[
     ]
 
 
-def _audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:
-    """Returns what a token gives access to, for its record; lists if the services differ."""
-    fields: dict[str, Any] = {"kind": accesses[0].token_type}
-    if len(accesses) > 1:
-        fields["parts"] = [access.token_type for access in accesses]
-    for name in ("role", "channel", "user", "room"):
-        # A channel's name has no `*`, and a pattern has one: they share a field.
-        names = ("channel", "channel_pattern") if name == "channel" else (name,)
-        values_of = [getattr(access, one) for access in accesses for one in names]
-        found = [value for value in values_of if value]
-        if values := list(dict.fromkeys(map(redact_tokens, found))):
-            fields[name] = values[0] if len(values) == 1 else values
-    for name in ("any_channel", "any_user"):
-        if any(getattr(access, name) for access in accesses):
-            fields[name] = True
-    return fields
-
-
 def _issued_record(context: CallContext, issued: Issued) -> dict[str, Any]:
     allowed = issued.allowed
     return {
         **context.record("issued"),
-        **_audit_fields(allowed.accesses),
+        **audit_fields(allowed.accesses),
         "project": allowed.project,
         "grant": allowed.grant.name,
         "key_id": allowed.key.key_id,

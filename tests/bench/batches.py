@@ -29,7 +29,8 @@ from calls import (  # type: ignore[import-not-found]  # beside this script
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_server.audit import AuditTrail, FileSink
-from token_authority_server.authority import Authority, CallContext, PolicySnapshot
+from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.dev import dev_settings
 from token_authority_server.families import Moment
 from token_authority_server.limits import RateLimiter

@@ -22,7 +22,7 @@ from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, caller,
 from support.serving import no_trail, refused, write_config
 from support.waiting import until
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.authority import PolicySnapshot
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config import ConfigFile, Settings
 from token_authority_server.config.files import ReadProgress
 from token_authority_server.config.load import Attempt

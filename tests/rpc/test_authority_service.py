@@ -46,7 +46,7 @@ from token_authority.v1.whiteboard_pb2 import (
     NonExpiring,
     WhiteboardRoomScope,
 )
-from token_authority_server.authority import PolicySnapshot
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
 

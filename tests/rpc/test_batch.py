@@ -30,7 +30,7 @@ from token_authority.v1.whiteboard_pb2 import (
     IssueWhiteboardTokenRequest,
     WhiteboardRoomScope,
 )
-from token_authority_server.authority import PolicySnapshot
+from token_authority_server.authorization import PolicySnapshot
 
 
 def rtc(uid: int = 1, channel_name: str = "c", project: str = "classroom") -> IssueTokenRequest:

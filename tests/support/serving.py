@@ -28,7 +28,8 @@ from support.keys import (
 )
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_server.audit import AuditTrail
-from token_authority_server.authority import Authority, PolicySnapshot
+from token_authority_server.authority import Authority
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.server_identity import ServerIdentity
 from token_authority_server.identity.directory import Callers
 from token_authority_server.identity.jwt_bearer import JwtVerifier

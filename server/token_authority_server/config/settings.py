@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from token_authority_server.authority import PolicySnapshot
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
 from token_authority_server.config.certificate import certificate_problem

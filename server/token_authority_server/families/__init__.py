@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
+from token_authority_server.families.access_advisories import access_advisories
 from token_authority_server.families.access_token import AccessToken
-from token_authority_server.families.advisories import access_advisories
 from token_authority_server.families.chat import Chat
 from token_authority_server.families.education import Education
 from token_authority_server.families.moment import Moment

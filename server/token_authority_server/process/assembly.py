@@ -11,7 +11,8 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.audit import AuditTrail, FileSink, Sink, StreamSink
-from token_authority_server.authority import Authority, PolicySnapshot
+from token_authority_server.authority import Authority
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config import Settings
 from token_authority_server.config.authentication import JwtSettings
 from token_authority_server.config.server import AuditSettings

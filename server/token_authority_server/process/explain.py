@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from token_authority.v1 import inspection_pb2
-from token_authority_server.authority import AuthorizedRequest, PolicySnapshot, authorize
+from token_authority_server.authorization import AuthorizedRequest, PolicySnapshot, authorize
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.expectations import ALLOW
 from token_authority_server.errors import Reason, Refusal

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.audit import AuditTrail
-from token_authority_server.authority import PolicySnapshot
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config import ConfigError, ConfigFile, Settings
 from token_authority_server.config.changes import changes_between
 from token_authority_server.config.files import ReadProgress, read_problems, signatures_of

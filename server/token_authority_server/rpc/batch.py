@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.access.callers import Caller
-from token_authority_server.authority import Authority, AuthorizedRequest, CallContext, Issued
+from token_authority_server.authority import Authority, CallContext, Issued
+from token_authority_server.authorization import AuthorizedRequest
 from token_authority_server.errors import (
     FieldViolation,
     Reason,

@@ -6,7 +6,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import issued_token_pb2
-from token_authority_server.authority import AuthorizedRequest, Issued
+from token_authority_server.authority import Issued
+from token_authority_server.authorization import AuthorizedRequest
 
 
 def describe(message: issued_token_pb2.IssuedToken, issued: Issued) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from token_authority_server.authority import Authority, AuthorizedRequest, CallContext
+from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authorization import AuthorizedRequest
 from token_authority_server.families import TokenFamily
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.authority_service import (
