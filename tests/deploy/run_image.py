@@ -47,7 +47,8 @@ mount --bind "$1" "$1"
 mount --bind "$2" "$1/etc/token-authority"
 mount -t proc proc "$1/proc"
 mount -o remount,bind,ro "$1"
-exec chroot --userspec=65532:65532 --groups= "$1" /opt/token-authority/bin/python \\
+exec chroot --userspec=65532:65532 --groups= "$1" env --block-signal=TERM,INT \\
+    /opt/token-authority/bin/python \\
     -m token_authority_server --config /etc/token-authority/config/token-authority.toml
 """
 
