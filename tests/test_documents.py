@@ -126,6 +126,14 @@ def test_the_table_of_refusals_is_complete_and_right() -> None:
     }
 
 
+def test_the_table_of_the_clients_reasons_is_complete() -> None:
+    sources = [path.read_text() for path in (ROOT / "client/token_authority_client").glob("_*.py")]
+    pattern = r'"((?:NOTHING|NAME|NO|TLS|CLIENT|PROCESS|UNUSABLE)_[A-Z_]+)"'
+    used = {reason for text in sources for reason in re.findall(pattern, text)}
+    listed = re.findall(r"^\| `\w+` \| ([A-Z_]+) \|", ERRORS, re.MULTILINE)
+    assert sorted(listed) == sorted(used)
+
+
 def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:
     rows = re.findall(r"^\| (\d) \| (.+) \|$", CLIENT, re.MULTILINE)
     assert rows == [(str(exit_code.code), exit_code.meaning) for exit_code in EXIT_CODES]
