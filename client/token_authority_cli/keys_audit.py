@@ -102,7 +102,7 @@ def _deletion(key: "AuditedKey") -> str:
         return f"can be deleted from {_at(key.safe_ms)}"
     if key.deletion == "safe":
         if key.end_ms is None:
-            return "safe to delete: it signed no token"
+            return "safe to delete: it signed no token in these trails"
         return f"safe to delete: its last token expired at {_at(key.end_ms)}"
     return "in use" if key.state == "active" else "not known to be safe to delete"
 

@@ -192,6 +192,8 @@ async def test_a_break_before_the_first_use_counts_for_as_long_as_tokens_can_liv
         ends_at = datetime.fromisoformat(rows["old"]["safe_to_delete_time"])
         after = ends_at - datetime.fromtimestamp((gap_ms + DAY_MS) / 1000, UTC)
         assert timedelta(0) <= after < timedelta(seconds=1)
+        (warning,) = rows["old"]["warnings"]
+        assert "may have no record; they expire by " in warning
         # It may have signed a token before that never expires.
         assert rows["board"]["deletion"] == "unknown"
         assert len(rows["board"]["warnings"]) == 1
@@ -257,7 +259,8 @@ async def test_with_a_configuration_active_keys_are_in_use_and_retired_at_is_com
         "  signed 2 tokens, 2023-11-14 22:13:20 UTC to 2023-11-14 22:13:20 UTC\n"
         "  warning: retired_at (2023-11-14T22:13:20.124Z) is earlier than a token that the key "
         "signed (2023-11-14T22:13:20.125Z): the later time counts\n"
-        "classroom: agora key unused: disabled, safe to delete: it signed no token\n"
+        "classroom: agora key unused: disabled, safe to delete: it signed no token in these "
+        "trails\n"
         "3 records, "
     )
     assert ran.out.endswith(EVERY_INSTANCE)

@@ -45,7 +45,7 @@ ISSUER: Final = "https://kubernetes.test"
 AUDIENCE: Final = "token-authority"
 ADMIN_TOKEN: Final = "throwaway-admin-token"  # of an API server that lives a minute
 WORKLOAD: Final = "system:serviceaccount:default:lessons"
-CRD_KINDS: Final = ("ServiceMonitor", "PrometheusRule")
+CRD_KINDS: Final = ("ServiceMonitor",)
 """Kinds that the Prometheus operator defines: this API server does not know them."""
 
 

@@ -146,3 +146,8 @@ def _warnings(use: _Use, gaps: Sequence[tuple[int, str]]) -> Iterator[str]:
     for gap_ms, gap in gaps:
         if _hides_tokens(use, gap_ms):
             yield f"{gap}: tokens signed until {rfc_3339(gap_ms)} may have no record"
+        else:
+            yield (
+                f"{gap}: tokens signed until {rfc_3339(gap_ms)} may have no record; they expire by "
+                f"{rfc_3339(gap_ms + _MAX_TTL_MS)}"
+            )
