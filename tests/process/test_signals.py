@@ -11,19 +11,13 @@ from pathlib import Path
 import pytest
 
 from support.live import AUDIT, BY_PLACE, LOG, PROJECT, SERVER, live
+from support.machine import PID_NAMESPACE
 from support.serving import command, write_config
 from support.waiting import until
 
 MODULE = [sys.executable, "-m", "token_authority_server"]
 COMMANDS = {"module": MODULE, "command line": [*command(), "serve"]}
 DELAYS = (0.0, 0.1, 0.3, 0.6, 1.0)
-PID_NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
-
-
-def may_unshare() -> bool:
-    return (
-        subprocess.run([*PID_NAMESPACE, "true"], capture_output=True, check=False).returncode == 0
-    )
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
@@ -81,7 +75,7 @@ async def test_sigterm_ends_a_server_that_is_starting(
         assert await end(process, process.pid, stderr, delay) == 0
 
 
-@pytest.mark.skipif(not may_unshare(), reason="needs root; the test above needs nothing")
+@pytest.mark.needs("pid namespace")
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
 @pytest.mark.parametrize("delay", DELAYS)
 async def test_sigterm_ends_a_server_that_is_starting_as_pid_1(
@@ -99,7 +93,7 @@ def blocks(pid: int, number: signal.Signals) -> bool:
     return found is not None and bool(int(found[1], 16) & 1 << (number - 1))
 
 
-@pytest.mark.skipif(not may_unshare(), reason="needs root")
+@pytest.mark.needs("pid namespace")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_pid_1_does_not_lose_a_signal_before_python_runs(
     tmp_path: Path, number: signal.Signals
