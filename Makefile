@@ -45,6 +45,9 @@ bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
 	$(BIN)/python tests/bench/authentication.py && $(BIN)/python tests/bench/reloading.py
 
+bench-check: .venv/dev.stamp ## Count what hot paths execute; fail if one grows by 5 % (UPDATE=1)
+	$(BIN)/python tests/bench/counting.py $(if $(UPDATE),--update)
+
 bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go, Node.js, h2load)
 	tests/bench/peers/build.sh
 	$(BIN)/python tests/bench/compare.py
@@ -95,5 +98,5 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-peers attack \
-	fuzz polyglot bare-machine wheel image kubernetes lock clean
+.PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-check \
+	bench-peers attack fuzz polyglot bare-machine wheel image kubernetes lock clean
