@@ -62,7 +62,13 @@ polyglot: .venv/dev.stamp ## Test the contract in every language, and write the 
 	$(BIN)/python client/polyglot/run.py
 
 wheel: .venv/dev.stamp ## Build the wheel into dist/
-	@rm -f dist/*.whl && $(BIN)/python -m build --wheel --outdir dist . > /dev/null
+	@rm -f dist/*.whl && $(BIN)/python -m build --no-isolation --wheel --outdir dist . > /dev/null
+
+release: .venv/dev.stamp ## Build wheel, sdist, contract, SBOM and checksums of a clean commit
+	@$(BIN)/python release/build.py
+
+draft-release: .venv/dev.stamp ## Build the same, whatever still keeps the commit from a release
+	@$(BIN)/python release/build.py --draft
 
 image: wheel ## Build the container image and run it as a runtime would (root, buildah)
 	tests/deploy/image.sh
@@ -80,11 +86,12 @@ clean: ## Remove everything that make creates
 	rm -rf .venv .venv-proto dist protos/.third_party tests/npm/node_modules client/polyglot/logs
 	rm -rf client/polyglot/*/gen client/polyglot/*/build client/polyglot/*/node_modules
 
-.venv/run.stamp: server/requirements.lock pyproject.toml
+.venv/run.stamp: server/requirements.lock release/requirements.lock pyproject.toml
 	@echo "Making the environment in .venv; this takes less than a minute."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --require-hashes -r server/requirements.lock
-	@$(BIN)/pip install --quiet --no-deps --editable .
+	@$(BIN)/pip install --quiet --require-hashes --only-binary :all: \
+		-r server/requirements.lock -r release/requirements.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp tests/requirements.lock
@@ -99,4 +106,4 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-check \
-	bench-peers attack fuzz polyglot bare-machine wheel image kubernetes lock clean
+	bench-peers attack fuzz polyglot bare-machine wheel release draft-release image kubernetes lock clean

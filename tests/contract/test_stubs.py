@@ -14,8 +14,9 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def floor(package: str) -> str:
-    """Returns the oldest version of a package that pyproject.toml allows."""
-    (requirement,) = [row for row in PROJECT["project"]["dependencies"] if row.startswith(package)]
+    """Returns the oldest version of a package that pyproject.toml allows (on Python 3.14)."""
+    rows = [row for row in PROJECT["project"]["dependencies"] if row.startswith(package)]
+    (requirement,) = [row for row in rows if "python_version >= '3.15'" not in row]
     match = re.search(r">=([\d.]+)", requirement)
     assert match
     return match[1]

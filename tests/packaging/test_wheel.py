@@ -4,15 +4,14 @@ import asyncio
 import json
 import os
 import subprocess
-import tarfile
 import zipfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.installing import BIN, NPM_FOLDER, ROOT, build_distributions, install, npm_install, run
+from support.installing import BIN, NPM_FOLDER, install, npm_install, run
 from support.keys import CERTIFICATE, SECRET_KEY
 from support.serving import write_config
 
@@ -25,22 +24,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def distributions(folder: Path) -> Mapping[str, Path]:
-    return build_distributions(folder / "dist")
-
-
-@pytest.fixture(scope="module")
-def client_bin(folder: Path, distributions: Mapping[str, Path]) -> Path:
+def client_bin(folder: Path, wheel: Path) -> Path:
     """The wheel without extras, with the oldest dependencies that it allows."""
-    wheel = str(distributions["wheel"])
-    return install(folder / "client", wheel, "--resolution", "lowest")
+    return install(folder / "client", str(wheel), "--resolution", "lowest")
 
 
 @pytest.fixture(scope="module")
-def server_bin(folder: Path, distributions: Mapping[str, Path]) -> Path:
+def server_bin(installed: Path) -> Path:
     """The wheel with the server, with the locked dependencies."""
-    wheel = f"{distributions['wheel']}[server]"
-    return install(folder / "server", wheel, "--constraint", ROOT / "server/requirements.lock")
+    return installed
 
 
 @pytest.fixture
@@ -58,10 +50,8 @@ async def address(server_bin: Path, tmp_path: Path) -> AsyncGenerator[str]:
     assert process.returncode == 0
 
 
-def test_the_wheel_has_the_packages_their_types_and_the_rules(
-    distributions: Mapping[str, Path],
-) -> None:
-    names = set(zipfile.ZipFile(distributions["wheel"]).namelist())
+def test_the_wheel_has_the_packages_their_types_and_the_rules(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
     packages = [
         "token_authority",
         "token_authority_client",
@@ -74,12 +64,6 @@ def test_the_wheel_has_the_packages_their_types_and_the_rules(
     assert "token_authority/v1/token_service_pb2_grpc.pyi" in names
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {*packages, "token_authority_server"}
-
-
-def test_the_sdist_has_the_contract_and_the_tests(distributions: Mapping[str, Path]) -> None:
-    with tarfile.open(distributions["sdist"]) as sdist:
-        names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"protos/token_authority/v1/rtc.proto", "tests/conftest.py", "Makefile"} <= names
 
 
 def test_without_extras_nothing_of_the_server_is_installed(client_bin: Path) -> None:

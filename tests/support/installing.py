@@ -1,9 +1,9 @@
 """Installs the built wheel into new environments, and Agora's npm packages."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,23 @@ def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
-def build_distributions(folder: Path) -> Mapping[str, Path]:
-    """Builds the sdist, and the wheel from it, as a release does; returns them by suffix."""
-    run(BIN / "pyproject-build", "--outdir", folder)
-    return {"wheel": next(folder.glob("*.whl")), "sdist": next(folder.glob("*.tar.gz"))}
+def commit_files(folder: Path) -> Path:
+    """Copies the files of the working tree into a repository of their own, with one commit."""
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in listed.rstrip("\0").split("\0"):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    run("git", "init", "--quiet", folder=folder)
+    commit(folder, "The working tree")
+    return folder
+
+
+def commit(folder: Path, subject: str) -> None:
+    """Commits every change in a repository."""
+    run("git", "add", "--all", folder=folder)
+    author = ("-c", "user.name=Test", "-c", "user.email=test@example.invalid")
+    run("git", *author, "commit", "--quiet", "--message", subject, folder=folder)
 
 
 def install(folder: Path, requirement: str, *options: str | Path) -> Path:
