@@ -45,8 +45,13 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_placeholders_and_an_undated_changelog_are_refused(checkout: Path) -> None:
     project, changelog = checkout / "pyproject.toml", checkout / "CHANGELOG.md"
-    urls = re.sub(r'^(\w+) = "https://[^/]+/', r'\1 = "https://example.invalid/', project.read_text(), flags=re.MULTILINE)
-    project.write_text(urls)
+    text = re.sub(
+        r'^(\w+) = "https://[^/]+/',
+        r'\1 = "https://example.invalid/',
+        project.read_text(),
+        flags=re.MULTILINE,
+    )
+    project.write_text(text)
     heading = rf"^## {VERSION} - .*$"
     undated = f"## {VERSION} - unreleased"
     changelog.write_text(re.sub(heading, undated, changelog.read_text(), flags=re.MULTILINE))
@@ -158,7 +163,9 @@ def test_the_bill_of_materials_has_every_installed_package(release: Path, instal
 
 def test_each_package_has_its_licences_in_the_list(release: Path) -> None:
     bill = json.loads((release / f"{NAME}-{VERSION}.cdx.json").read_text())
-    lines = dict(line.split(": ", 1) for line in (release / "LICENSES.txt").read_text().splitlines())
+    lines = dict(
+        line.split(": ", 1) for line in (release / "LICENSES.txt").read_text().splitlines()
+    )
     assert set(lines) == {f"{row['name']} {row['version']}" for row in bill["components"]}
     assert lines[f"grpcio {version('grpcio')}"] == "Apache-2.0"
     assert all(lines.values())
