@@ -1,7 +1,9 @@
 """Faults of a server that serves, as its health shows them without a call."""
 
 import asyncio
+import fcntl
 import json
+import os
 import shutil
 import time
 from collections.abc import AsyncGenerator
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 import trustme
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -19,11 +22,13 @@ from support.certificates import write_tls
 from support.commands import run
 from support.live import BEARER, BY_KEY, BY_PLACE, PROJECT, SERVER, Live, live
 from support.serving import refused, write_config
+from support.small_disk import run_with_disk
 from support.waiting import until_await
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_server.audit import AuditTrail, FileSink
 
+TESTS = Path(__file__).parents[1]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 VALID = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
@@ -46,17 +51,6 @@ async def statuses(channel: Any) -> dict[str, Any]:
     }
 
 
-async def until_ready(server: Live, *, is_ready: bool) -> float:
-    """Waits for readiness to change; returns the seconds that took."""
-    started = time.monotonic()
-
-    async def changed() -> bool:
-        return bool(((await server.health())["status"] == "SERVING") is is_ready)
-
-    await until_await(changed)
-    return time.monotonic() - started
-
-
 @asynccontextmanager
 async def plain(folder: Path, text: str) -> AsyncGenerator[tuple[Live, Any]]:
     async with live(folder, text) as server, aio.insecure_channel(server.address) as channel:
@@ -71,7 +65,7 @@ async def test_a_required_trail_without_its_folder_is_found_and_cleared_without_
     async with plain(tmp_path, SERVER + REQUIRED + PROJECT + BY_PLACE) as (server, channel):
         assert set((await statuses(channel)).values()) == {SERVING}
         shutil.rmtree(folder)
-        await until_ready(server, is_ready=False)
+        await server.until_ready(is_ready=False)
         health = await server.health()
         assert health["not_ready"] == ["audit"]
         assert "No such file or directory" in health["degraded"]["audit"]
@@ -87,7 +81,7 @@ async def test_a_required_trail_without_its_folder_is_found_and_cleared_without_
         assert doctor.code != 0
         assert "audit trail" in doctor.out
         folder.mkdir()
-        await until_ready(server, is_ready=True)
+        await server.until_ready(is_ready=True)
         await asyncio.sleep(0.6)
         assert set((await statuses(channel)).values()) == {SERVING}
         await TokenServiceStub(channel).IssueRtcToken(VALID)
@@ -109,6 +103,39 @@ async def test_a_trail_that_is_not_required_is_degraded_and_ready(tmp_path: Path
         await TokenServiceStub(channel).IssueRtcToken(VALID)
 
 
+async def test_a_trail_that_stalls_is_not_ready_until_it_moves(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    text = SERVER + "[audit]\nstdout = true\nrequired = true\n" + PROJECT + BY_PLACE
+    async with (
+        live(tmp_path, text, stdout=writer) as server,
+        aio.insecure_channel(server.address) as channel,
+    ):
+        os.close(writer)
+        stub = TokenServiceStub(channel)
+        # None of these calls waits until the server gives up the trail.
+        calls = [refused(stub.IssueRtcToken(VALID, timeout=0.3)) for _ in range(20)]
+        await asyncio.gather(*calls, return_exceptions=True)
+        await server.until_ready(is_ready=False)
+        health = await server.health()
+        assert health["not_ready"] == ["audit"]
+        assert health["degraded"]["audit"] == "the audit trail has not responded for 1 s"
+        reading = asyncio.create_task(asyncio.to_thread(Path(f"/dev/fd/{reader}").read_bytes))
+        await server.until_ready(is_ready=True)
+        await stub.IssueRtcToken(VALID)
+    assert b'"issued"' in await reading
+    os.close(reader)
+
+
+@pytest.mark.needs("loop device")
+@pytest.mark.parametrize("fault", ["stalled", "read-only"])
+def test_a_disk_of_its_own_that_fails_is_not_ready_until_it_works(
+    tmp_path: Path, fault: str
+) -> None:
+    code, output = run_with_disk(tmp_path, TESTS / "process" / "failing_disk.py", fault)
+    assert (code, output.splitlines()[-1]) == (0, "ready"), output
+
+
 def short_lived(folder: Path, seconds: float) -> bytes:
     """Writes a certificate that expires soon; returns who signed it."""
     ca = trustme.CA()
@@ -127,12 +154,12 @@ async def test_an_expired_certificate_is_not_ready_until_it_is_renewed(tmp_path:
         name = "token_authority_certificate_not_after_seconds"
         assert abs(await server.metric(name) - time.time()) < 10
         assert any("the certificate expires on" in line["event"] for line in server.log)
-        await until_ready(server, is_ready=False)
+        await server.until_ready(is_ready=False)
         health = await server.health()
         assert health["not_ready"] == ["certificate"]
         assert "the certificate expired on" in health["degraded"]["certificate"]
         ca = write_tls(tmp_path)
-        await until_ready(server, is_ready=True)
+        await server.until_ready(is_ready=True)
         assert await server.metric(name) > time.time() + 86_400
         credentials = grpc.ssl_channel_credentials(ca)
         async with aio.secure_channel(server.address, credentials) as channel:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator
@@ -14,7 +15,7 @@ from typing import Any, Final
 from support import granting
 from support.keys import APP_ID
 from support.serving import command, write_config
-from support.waiting import until
+from support.waiting import until, until_await
 
 SERVER: Final = """
 [server]
@@ -107,6 +108,16 @@ class Live:
         """Returns the page `/health`."""
         return json.loads(await self.page("/health"))
 
+    async def until_ready(self, *, is_ready: bool) -> float:
+        """Waits for readiness to change; returns the seconds that took."""
+        began = time.monotonic()
+
+        async def changed() -> bool:
+            return bool(((await self.health())["status"] == "SERVING") is is_ready)
+
+        await until_await(changed)
+        return time.monotonic() - began
+
     async def metric(self, name: str) -> float:
         """Returns a value of `/metrics` by its name and labels; 0 if it is absent."""
         for line in (await self.page("/metrics")).splitlines():
@@ -140,9 +151,22 @@ def _get(url: str) -> str:
 
 @asynccontextmanager
 async def live(
-    folder: Path, text: str, *, prefix: tuple[str, ...] = (), **environment: str
+    folder: Path,
+    text: str,
+    *,
+    prefix: tuple[str, ...] = (),
+    stdout: int | None = None,
+    **environment: str,
 ) -> AsyncGenerator[Live]:
-    """Serves a configuration that is written to a folder with its secrets."""
+    """Serves a configuration that is written to a folder with its secrets.
+
+    Args:
+        folder: Where they go, and its output.
+        text: The configuration.
+        prefix: A program that runs the server.
+        stdout: Its standard output; None: the file `stdout`.
+        environment: More environment variables.
+    """
     path = write_config(folder, text + LOG)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         process = await asyncio.create_subprocess_exec(
@@ -151,7 +175,7 @@ async def live(
             "serve",
             "--config",
             str(path),
-            stdout=out,
+            stdout=out if stdout is None else stdout,
             stderr=err,
             env={**os.environ, **environment},
         )

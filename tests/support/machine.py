@@ -6,6 +6,7 @@ Another test, which works on any machine, covers the behaviour of each of them.
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Final
@@ -25,6 +26,13 @@ def _mount() -> str:
     return _failure(*UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/mnt")
 
 
+def _loop_device() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        script = """cd "$0" && mkdir disk && truncate -s 8M image && mkfs.ext4 -q image &&
+            mount -o loop image disk && fsfreeze --freeze disk && fsfreeze --unfreeze disk"""
+        return _failure(*UNSHARE, "sh", "-c", script, folder)
+
+
 def _failure(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -35,6 +43,7 @@ def _failure(*command: str) -> str:
 
 _CHECKS: Final[dict[str, Callable[[], str]]] = {
     "mount": _mount,
+    "loop device": _loop_device,
     "pid namespace": partial(_failure, *PID_NAMESPACE, "true"),
     "curl": partial(_program, "curl"),
     "go": partial(_program, "go"),

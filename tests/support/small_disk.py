@@ -1,7 +1,8 @@
-"""A disk with room for some 45 kB, on which a test program runs until it is full.
+"""Disks of a test's own: one with room for some 45 kB, which fills up, and one that fails.
 
-It is a file system of its own where the machine lets a test mount one. A limit on the size of files
-works everywhere: there too the kernel writes a part of what it is given, and then refuses the rest.
+The small one is a file system of its own where the machine lets a test mount one. A limit on the
+size of files works everywhere: there too the kernel writes a part of what it is given, and then
+refuses the rest.
 """
 
 import contextlib
@@ -39,6 +40,34 @@ def run_on(
         timeout=100,
         check=False,
     )
+
+
+def run_with_disk(folder: Path, program: Path, *arguments: str) -> tuple[int, str]:
+    """Runs `PROGRAM FOLDER ARGUMENTS…` with an ext4 file system of its own at FOLDER/disk.
+
+    Returns:
+        Its exit code, and its output.
+    """
+    image, disk = folder / "image", folder / "disk"
+    disk.mkdir()
+    script = """
+        truncate -s 8M "$0" && mkfs.ext4 -q "$0" || exit
+        mount -o loop,errors=remount-ro "$0" "$1" || exit
+        shift
+        "$@"
+        code=$?
+        # Else what is left could never be ended.
+        fsfreeze --unfreeze "$3/disk" 2> /dev/null
+        exit $code"""
+    done = subprocess.run(
+        [*UNSHARE, "sh", "-c", script, image, disk, sys.executable, program, folder, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(_TESTS), "GRPC_VERBOSITY": "NONE"},
+        timeout=100,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 class SmallDisk:

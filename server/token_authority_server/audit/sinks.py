@@ -48,7 +48,7 @@ class Sink(ABC):
 
     @abstractmethod
     def probe(self) -> None:
-        """Finds out, about every second, whether a record could be written now.
+        """Finds out, about twice a second, whether a record could be written now.
 
         Raises:
             OSError: It could not.

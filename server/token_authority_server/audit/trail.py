@@ -22,6 +22,9 @@ from token_authority_server.errors import audit_unavailable
 _MAX_QUEUED: Final = 10_000
 _CLOSE_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 1.0
+_PROBE_SECONDS: Final = 0.5
+# How long the writer may be busy with a disk before that is a fault, though no call waits for it.
+_STALL_SECONDS: Final = 1.0
 # What may fail though the records of a batch were written.
 _HARMLESS: Final = frozenset({"reopening", "probing"})
 
@@ -67,7 +70,8 @@ class AuditTrail:
         self._failing = self._stalled = self._closed = False
         # The first is written by callers only, the second by the writer only.
         self._dropped = self._dropped_reported = 0
-        self._rest_at = 0.0
+        self._rest_at = self._probe_at = 0.0
+        self._busy_since: float | None = None
         self._newest_ms = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
@@ -141,6 +145,15 @@ class AuditTrail:
         if bodies and self._sinks:
             self._put(RecordBatch(bodies, None))
 
+    def report_stall(self) -> None:
+        """Reports a disk that stalls, to be called every half second: calls may not be coming.
+
+        It has recovered as soon as the writer goes on.
+        """
+        since = self._busy_since
+        if since is not None and time.monotonic() > since + _STALL_SECONDS:
+            self._report(f"the audit trail has not responded for {_STALL_SECONDS:g} s")
+
     def reopen(self) -> None:
         """Completes a rotation (SIGHUP), without blocking: continues in new files.
 
@@ -184,10 +197,12 @@ class AuditTrail:
         order: _Order | None = None
         batches: list[RecordBatch] = []
         while True:
+            self._busy_since = time.monotonic()
             self._write(batches)
             if order is _Order.CLOSE:
                 break
             self._rest(reopen=order is _Order.REOPEN)
+            self._busy_since = None
             self._report("; ".join(self._problems.values()))
             batches, order = self._gather()
         for sink in self._sinks:
@@ -196,10 +211,10 @@ class AuditTrail:
         self._report("; ".join(self._problems.values()))
 
     def _gather(self) -> tuple[list[RecordBatch], _Order | None]:
-        """Returns queued batches up to the first order; waits up to a second for one."""
+        """Returns queued batches up to the first order; waits half a second for one."""
         batches: list[RecordBatch] = []
         with contextlib.suppress(Empty):
-            item = self._queue.get(timeout=_REST_SECONDS)
+            item = self._queue.get(timeout=_PROBE_SECONDS)
             while isinstance(item, RecordBatch):
                 batches.append(item)
                 item = self._queue.get_nowait()
@@ -243,13 +258,17 @@ class AuditTrail:
         return body_of(about, self._clock())
 
     def _rest(self, *, reopen: bool) -> None:
-        is_due = time.monotonic() >= self._rest_at
+        now = time.monotonic()
+        is_due, probe_is_due = now >= self._rest_at, now >= self._probe_at
         if is_due:
-            self._rest_at = time.monotonic() + _REST_SECONDS
+            self._rest_at = now + _REST_SECONDS
+        if probe_is_due:
+            self._probe_at = now + _PROBE_SECONDS
         for sink in self._sinks:
             if is_due:
                 with self._collecting(sink, "synchronising"):
                     sink.rest()
+            if probe_is_due:
                 with self._collecting(sink, "probing"):
                     sink.probe()
             if reopen or (is_due and (sink, "reopening") in self._problems):

@@ -27,7 +27,7 @@ class Monitor:
         degraded: Receives the faults.
         report: Called with the components that keep this instance from issuing tokens.
         not_after: Returns when the TLS certificate expires; None without one.
-        trail: Its newest record must not lie in the future; its heads are logged.
+        trail: It must not stall, nor its newest record lie in the future; its heads are logged.
         logger: Receives the heads, and warnings about a certificate that expires soon.
         wall_clock: Seconds since 1970.
         steady_clock: Seconds, monotonic.
@@ -67,6 +67,7 @@ class Monitor:
         """Checks once."""
         self._check_certificate()
         self._check_clock()
+        self._trail.report_stall()
         if self._steady_clock() >= self._head_at:
             self._head_at += _HEAD_SECONDS
             self.log_heads()
