@@ -120,6 +120,21 @@ class Authority:
         """Authorizes one request without charging the quota; see the function `authorize`."""
         return authorize(self._policy, caller.name, family, request, self._moments())
 
+    async def validate(
+        self, context: CallContext, family: TokenFamily[Any, Any], request: Any
+    ) -> AuthorizedRequest:
+        """Authorizes a `validate_only` request, and charges it as an inspection.
+
+        It takes its turn with inspections: they have no rate limit by default.
+
+        Raises:
+            Refusal: See `authorize` and `charge_inspection`.
+        """
+        allowed = self.authorize(context.caller, family, request)
+        await self.charge_inspection(context, 1)
+        await self._inspections.wait()
+        return allowed
+
     async def charge(self, context: CallContext, allowed: Sequence[AuthorizedRequest]) -> None:
         """Charges the caller's quota for all of the requests, or for none.
 

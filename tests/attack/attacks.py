@@ -7,66 +7,31 @@ it there, and ends when its standard input does.
 """
 
 import asyncio
-import contextlib
 import json
 import socket
-import ssl
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import grpc
-from grpc import aio
-
+from attack.calls import (
+    inspections,
+    refusals,
+    refusals_of_a_caller,
+    short_inspections,
+    validations,
+)
+from attack.target import CHECK, EVERY_PATH, ISSUE, WATCH, Attack, Holding, Target
 from attack.wire import GZIP, Header, HostileConnection, gzip_bomb, message
-from token_authority.v1.inspection_pb2 import InspectTokenRequest
-from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 
-ISSUE: Final = "/token_authority.v1.TokenService/IssueRtcToken"
-INSPECT: Final = "/token_authority.v1.InspectionService/InspectToken"
-CHECK: Final = "/grpc.health.v1.Health/Check"
-WATCH: Final = "/grpc.health.v1.Health/Watch"
-REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-UNKNOWN: Final = "/token_authority.v1.TokenService/MintAnything"
-EVERY_PATH: Final = (ISSUE, INSPECT, CHECK, WATCH, REFLECTION, UNKNOWN)
-VALID: Final = IssueRtcTokenRequest(channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER)
 # 4,104 bytes of gzip: as much as a message limit of 4 MiB lets through.
 INFLATED_BYTES: Final = 4_200_000
 MEBIBYTE: Final = 1 << 20
 # How long a request's body may wait for flow control, and how long a flood may take.
 _PATIENCE_SECONDS: Final = 0.2
 _FLOOD_SECONDS: Final = 10
-
-
-@dataclass(frozen=True)
-class Target:
-    """The server under attack, as JSON carries it."""
-
-    address: str
-    mtls_address: str
-    ca: str
-    key: str
-    """The attacker's own API key, for attacks with a credential."""
-
-    @property
-    def tls(self) -> ssl.SSLContext:
-        """How to connect."""
-        context = ssl.create_default_context(cafile=self.ca)
-        context.set_alpn_protocols(["h2"])
-        return context
-
-    @property
-    def bearer(self) -> Header:
-        """The attacker's own credential."""
-        return b"authorization", f"Bearer {self.key}".encode()
-
-
-Holding = Sequence[Any]
-Attack = Callable[[Target], Awaitable[Holding]]
 
 
 async def _flood(
@@ -153,22 +118,6 @@ async def ended_without_message(target: Target) -> Holding:
     return await _flood(target, 20, 1000, end=True)
 
 
-async def refusals(target: Target) -> Holding:
-    """4 connections on which strangers send refused requests, 60 at once, as fast as answered."""
-    trusted = grpc.ssl_channel_credentials(Path(target.ca).read_bytes())
-
-    async def call(channel: Any) -> None:
-        while True:
-            with contextlib.suppress(aio.AioRpcError):
-                await channel.unary_unary(ISSUE)(VALID.SerializeToString(), timeout=10)
-
-    held: list[Any] = []
-    for number in range(4):  # channels with equal options would share a connection
-        channel: Any = aio.secure_channel(target.address, trusted, options=[("number", number)])
-        held += [channel, *[asyncio.create_task(call(channel)) for _ in range(60)]]
-    return held
-
-
 async def made_up_key_ids(target: Target) -> Holding:
     """20 connections with 100 JWTs each whose key ids have to be looked up at a slow provider."""
     header, claims = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im1hZGUtdXAifQ", "eyJpc3MiOiJ4In0"
@@ -188,35 +137,6 @@ async def silent_connections(target: Target) -> Holding:
     return held
 
 
-async def inspections(target: Target) -> Holding:
-    """A caller keeps 60 InspectToken calls in flight, each of 64 KB of noise."""
-    noise = InspectTokenRequest(token=('x%41 "' * 13_000)[:60_000]).SerializeToString()
-    return await _repeat(target, INSPECT, noise, 60)
-
-
-async def validations(target: Target) -> Holding:
-    """A caller keeps 60 validate_only calls in flight."""
-    request = IssueRtcTokenRequest()
-    request.CopyFrom(VALID)
-    request.validate_only = True
-    return await _repeat(target, ISSUE, request.SerializeToString(), 60)
-
-
-async def _repeat(target: Target, path: str, data: bytes, concurrency: int) -> Holding:
-    credentials = grpc.ssl_channel_credentials(Path(target.ca).read_bytes())
-    channel: Any = aio.secure_channel(target.address, credentials)
-    metadata = (("authorization", f"Bearer {target.key}"),)
-
-    async def call() -> None:
-        while True:
-            try:
-                await channel.unary_unary(path)(data, metadata=metadata, timeout=10)
-            except aio.AioRpcError:
-                await asyncio.sleep(0.01)
-
-    return [channel, *[asyncio.create_task(call()) for _ in range(concurrency)]]
-
-
 ATTACKS: Final[dict[str, Attack]] = {
     attack.__name__: attack
     for attack in (
@@ -233,7 +153,9 @@ ATTACKS: Final[dict[str, Attack]] = {
         made_up_key_ids,
         silent_connections,
         refusals,
+        refusals_of_a_caller,
         inspections,
+        short_inspections,
         validations,
     )
 }

@@ -17,7 +17,7 @@ import grpc
 import trustme
 from grpc import aio
 
-from attack.attacks import VALID, Target
+from attack.target import VALID, Target
 from support import granting
 from support.certificates import write_tls
 from support.jwks import AUDIENCE, ISSUER

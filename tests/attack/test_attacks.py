@@ -13,6 +13,7 @@ MAX_GROWTH_MB: Final = 64
 """What strangers may cost."""
 MAX_GROWTH_OF_A_CALLER_MB: Final = 128
 """The same, and 8 calls in flight with a body of 1 MiB, compressed and decompressed."""
+MAX_LOG_KB_PER_SECOND: Final = 50
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,9 @@ MAX_GROWTH_OF_A_CALLER_MB: Final = 128
         "headers_only",
         "checks_without_message",
         "watches",
+        "refusals",
+        "refusals_of_a_caller",
+        "validations",
     ],
 )
 async def test_no_bystander_is_refused_and_memory_is_bounded(tmp_path: Path, attack: str) -> None:
@@ -35,3 +39,4 @@ async def test_no_bystander_is_refused_and_memory_is_bounded(tmp_path: Path, att
     is_stranger = not attack.endswith("of_a_caller")
     bound_mb = MAX_GROWTH_MB if is_stranger else MAX_GROWTH_OF_A_CALLER_MB
     assert result.rss_growth_mb < bound_mb
+    assert result.log_kb_per_second < MAX_LOG_KB_PER_SECOND

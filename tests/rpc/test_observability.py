@@ -1,6 +1,7 @@
 """Log and audit trail through the wire: what is on record, and what never is."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -218,6 +219,50 @@ async def test_a_flood_of_strangers_cannot_fill_the_disk(tmp_path: Path) -> None
         assert 10 <= len(logged) <= 10 * seconds
         metric = 'token_authority_refusals_total{caller="",reason="CREDENTIAL_MISSING"}'
         assert await server.metric(metric) == 1000
+
+
+@pytest.mark.parametrize("issues_nothing", ["refused", "validated"])
+async def test_a_caller_in_a_loop_cannot_fill_the_log(tmp_path: Path, issues_nothing: str) -> None:
+    text = SERVER + AUDIT + PROJECT + LESSONS
+    request = rtc("office") if issues_nothing == "refused" else rtc(validate_only=True)
+    async with live(tmp_path, text) as server, aio.insecure_channel(server.address) as channel:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        async def repeat() -> None:
+            for _ in range(100):
+                with contextlib.suppress(aio.AioRpcError):
+                    await stub(channel).IssueRtcToken(request, metadata=BEARER)
+
+        await asyncio.gather(*[repeat() for _ in range(5)])
+        seconds = int(loop.time() - began) + 2
+        # Tokens have their lines all the same.
+        for _ in range(30):
+            await stub(channel).IssueRtcToken(VALID, metadata=BEARER)
+        await until(lambda: len(server.events("issued")) == 30)
+        await asyncio.sleep(1 - loop.time() % 1)
+        await refused(stub(channel).IssueRtcToken(rtc("last"), metadata=BEARER))
+        is_refusal = issues_nothing == "refused"
+
+        def logged() -> int:
+            lines = [row for row in server.events(issues_nothing) if row["caller"] == "tester"]
+            return len(lines)
+
+        def counted() -> int:
+            suppressed: list[int] = [row["count"] for row in server.events("calls not logged")]
+            return logged() + sum(suppressed)
+
+        await until(lambda: counted() == 500 + is_refusal)
+        assert 20 <= logged() <= 20 * seconds + 1
+        assert {row["caller"] for row in server.events("calls not logged")} == {"tester"}
+        # Records and metrics leave nothing out.
+        if is_refusal:
+            assert len([row for row in server.records if row["event"] == "refused"]) == 501
+        code = "PERMISSION_DENIED" if is_refusal else "OK"
+        name = "grpc_server_call_duration_seconds_count"
+        labels = f'grpc_method="IssueRtcToken",grpc_status="{code}"'
+        expected = 501 if is_refusal else 530
+        assert await server.metric(f"{name}{{{labels}}}") == expected
 
 
 async def test_the_file_is_rotated_under_load_without_a_lost_record(tmp_path: Path) -> None:

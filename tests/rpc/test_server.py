@@ -32,6 +32,7 @@ from token_authority.v1.rtc_pb2 import (
 )
 from token_authority_server.limits import Quota, RateLimiter
 from token_authority_server.rpc.unix_socket import ListenError
+from token_authority_server.rpc.waits import Tarpit
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -289,6 +290,18 @@ async def test_a_call_whose_body_is_missing_at_the_end_of_the_grace_is_refused()
         assert (answer.code, answer.reason) == (StatusCode.UNAVAILABLE, "DRAINING")
         assert server.log[-1]["reason"] == "DRAINING"
         assert server.handlers.in_flight.total == 0
+
+
+async def test_a_delayed_refusal_is_sent_at_the_end_of_the_grace() -> None:
+    async with running() as server:
+        await server.stub.IssueRtcToken(VALID)
+        caller = server.log[-1]["caller"]
+        server.handlers._tarpits[caller] = Tarpit(per_second=0.01, burst=0)
+        call = server.stub.IssueRtcToken(IssueRtcTokenRequest())
+        await until(lambda: server.log[-1]["event"] == "refused")
+        await server.server.stop(notice_seconds=0, grace_seconds=0.2)
+        answer = await refused(call)
+        assert (answer.code, answer.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST")
 
 
 async def test_a_watcher_that_reads_nothing_holds_up_neither_others_nor_the_stop() -> None:

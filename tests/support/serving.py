@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import json
 import os
 import re
@@ -120,7 +121,8 @@ async def running(
         methods(authority, PARSER, metrics, ServerFacts(max_request_bytes, "1.2.3")),
         Authenticator(who, jwt),
         in_flight,
-        Observer(logger, metrics, trail),
+        # Each line in a second of its own, so that the log has all of them.
+        Observer(logger, metrics, trail, itertools.count().__next__),
         max_request_bytes,
     )
     if identity:

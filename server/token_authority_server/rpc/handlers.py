@@ -76,7 +76,7 @@ class Handlers(grpc.GenericRpcHandler):
             raise RuntimeError(f"registered methods do not match the service descriptors: {odd}")
         self._authenticator = authenticator
         self._waits = AuthenticationWaits()
-        self._tarpit = Tarpit()
+        self._tarpits: dict[str, Tarpit] = {}
         self.in_flight = in_flight
         self.observer = observer
         self._unfinished = UnfinishedCalls()
@@ -91,6 +91,7 @@ class Handlers(grpc.GenericRpcHandler):
         self._authenticator = authenticator
         # Calls that wait for a provider that was replaced must not keep others from the new one.
         self._waits = AuthenticationWaits()
+        self._tarpits.clear()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
         """Returns the handler of a method; grpc asks when the headers of a call are there."""
@@ -110,6 +111,20 @@ class Handlers(grpc.GenericRpcHandler):
         except Exception as defect:  # noqa: BLE001  # as in `_call`
             return self._failed(call, defect)
         return refusal
+
+    async def _delay(self, caller: str) -> None:
+        """Slows a caller, or strangers (""), whose calls are refused in great numbers."""
+        tarpit = self._tarpits.get(caller)
+        if tarpit is None:
+            tarpit = self._tarpits[caller] = Tarpit.of(caller)
+        if self._unfinished.have_ended:
+            return
+        try:
+            await tarpit.delay()
+        except asyncio.CancelledError:
+            # At the end of the grace, the refusal is sent at once.
+            if not self._unfinished.take_over():
+                raise
 
     def _failed(self, call: Call, defect: Exception) -> Refusal:
         failure = internal_error(secrets.token_hex(8))
@@ -135,8 +150,7 @@ class Handlers(grpc.GenericRpcHandler):
                 reported = self._failed(call, defect)
             else:
                 return answer.response
-            if call.context is None:
-                await self._tarpit.delay()
+            await self._delay(call.caller)
             return await abort(reported, context)
 
         return behavior

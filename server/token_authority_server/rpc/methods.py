@@ -60,8 +60,7 @@ def _issue(
         check_issue_size(len(data))
         request = parse(data)
         if request.validate_only:
-            allowed = authority.authorize(context.caller, family, request)
-            await authority.charge_inspection(context, 1)
+            allowed = await authority.validate(context, family, request)
             response = response_type(decision=messages.decision(allowed))
             return Answer(response.SerializeToString(), "validated", _about(allowed))
         issued = await authority.issue(context, family, request)

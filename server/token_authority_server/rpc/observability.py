@@ -22,8 +22,11 @@ _NOT_ON_RECORD: Final = frozenset(
 )
 # The violations of a batch may be thousands.
 _MAX_LOGGED: Final = 10
-# A stranger must not be able to fill the disk.
+# Neither strangers nor a caller in a loop may fill the disk with lines about calls that issue
+# nothing.
 _MAX_STRANGERS_PER_SECOND: Final = 10
+_MAX_LINES_PER_SECOND: Final = 20
+_ISSUED: Final = "issued"
 # Strangers choose it.
 _MAX_PATH: Final = 128
 
@@ -45,29 +48,45 @@ class Call:
         return self.context.caller.name if self.context else ""
 
 
-class _PerSecond:
-    """Allows a number of events per second and counts the suppressed ones."""
+class _LineLimit:
+    """Allows each caller, and all strangers together, a number of lines per second.
 
-    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
-        self._limit = limit
+    Args:
+        on_suppressed: Called for each caller ("": strangers) with the number of suppressed lines of
+            a second, once that is over and another line is due.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self, on_suppressed: Callable[[str, int], None], clock: Callable[[], float]
+    ) -> None:
+        self._on_suppressed = on_suppressed
         self._clock = clock
         self._second = 0
-        self._count = 0
+        self._counts: dict[str, int] = {}
 
-    def allow(self) -> tuple[bool, int]:
-        """Returns whether one more event is allowed, and how many were suppressed before."""
-        second, suppressed = int(self._clock()), 0
+    def allow(self, caller: str) -> bool:
+        """Counts a line; returns whether it may be written."""
+        second = int(self._clock())
         if second != self._second:
-            suppressed = max(0, self._count - self._limit)
-            self._second, self._count = second, 0
-        self._count += 1
-        return self._count <= self._limit, suppressed
+            counts, self._counts, self._second = self._counts, {}, second
+            for name, count in counts.items():
+                if count > _max_lines(name):
+                    self._on_suppressed(name, count - _max_lines(name))
+        count = self._counts[caller] = self._counts.get(caller, 0) + 1
+        return count <= _max_lines(caller)
+
+
+def _max_lines(caller: str) -> int:
+    return _MAX_LINES_PER_SECOND if caller else _MAX_STRANGERS_PER_SECOND
 
 
 class Observer:
     """Logs, counts and records the end of every call.
 
-    Refusals of strangers are logged and recorded ten times a second at most, and counted always.
+    Every issued token has its line. Of other calls, the log gets 20 a second from each caller, and
+    ten from all strangers together, with the number of those left out. Metrics count all calls, and
+    all refusals of callers are recorded.
 
     Args:
         logger: Gets a line for each call.
@@ -86,16 +105,17 @@ class Observer:
         self._logger = logger
         self._metrics = metrics
         self._trail = trail
-        self._strangers = _PerSecond(_MAX_STRANGERS_PER_SECOND, clock)
+        self._lines = _LineLimit(self._log_suppressed, clock)
 
     def answered(self, call: Call, event: str, about: Mapping[str, Any]) -> None:
         """Reports a call that was answered; `about` has the fields of its log line."""
-        self._logger.info(event, **about, **_described(call))
+        if event == _ISSUED or self._lines.allow(call.caller):
+            self._logger.info(event, **about, **_described(call))
         self._count(call, "OK")
 
     def cancelled(self, call: Call) -> None:
         """Reports a call that the client cancelled; it may be on record all the same."""
-        if call.context or self._is_reported():
+        if self._lines.allow(call.caller):
             self._logger.info("cancelled", **_described(call))
         self._count(call, "CANCELLED")
 
@@ -104,20 +124,22 @@ class Observer:
         reason = refusal.reason
         self._count(call, reason.code.value)
         self._metrics.refusals.labels(call.caller, reason.value).inc()
-        if not (call.context or self._is_reported()):
+        is_logged = self._lines.allow(call.caller)
+        if not (is_logged or call.context):
             return
         # A name in a JWT or a certificate may hold a token too.
         detail = {"detail": redact_tokens(refusal.detail)} if refusal.detail else {}
         # Merged, not passed side by side: some names, like `caller`, both have.
-        line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
-        self._logger.info("refused", **line)
+        if is_logged:
+            line = {**_dynamic(refusal), **detail, **_described(call), "reason": reason.value}
+            self._logger.info("refused", **line)
         if reason not in _NOT_ON_RECORD:
             self._trail.record_soon([_refusal_record(call, refusal, detail)])
 
     def unknown_method(self, path: str) -> None:
         """Reports a call of a method that does not exist, which grpc refuses."""
         self._metrics.call_duration.labels("other", "UNIMPLEMENTED").observe(0)
-        if self._is_reported():
+        if self._lines.allow(""):
             method = redact_tokens(path[:_MAX_PATH])
             self._logger.info("refused", method=method, reason="UNIMPLEMENTED")
 
@@ -141,12 +163,11 @@ class Observer:
         seconds = (time.perf_counter_ns() - call.started_ns) / 1e9
         self._metrics.call_duration.labels(call.method, code).observe(seconds)
 
-    def _is_reported(self) -> bool:
-        """Whether the log and the audit trail get this call of a stranger."""
-        allowed, suppressed = self._strangers.allow()
-        if suppressed:
-            self._logger.warning("unauthenticated refusals not logged", count=suppressed)
-        return allowed
+    def _log_suppressed(self, caller: str, count: int) -> None:
+        if caller:
+            self._logger.warning("calls not logged", caller=caller, count=count)
+        else:
+            self._logger.warning("unauthenticated refusals not logged", count=count)
 
 
 def _refusal_record(call: Call, refusal: Refusal, detail: Mapping[str, str]) -> dict[str, Any]:

@@ -44,6 +44,11 @@ class UnfinishedCalls:
             if not self._tasks and begun == self._begun:
                 return
 
+    @property
+    def have_ended(self) -> bool:
+        """Whether `end` was called: there is no more time to wait for anything."""
+        return self._ended
+
     def end(self) -> None:
         """Cancels every call in flight; their handlers then find `take_over` true."""
         self._ended = True
