@@ -53,10 +53,19 @@ def _add_verify(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="files of one trail, oldest first"
+        "files", nargs="*", type=Path, metavar="FILE", help="files of one trail, oldest first"
+    )
+    parser.add_argument(
+        "--trail",
+        action="append",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="files of another trail, oldest first; repeat it for each instance",
     )
     parser.add_argument("--json", action="store_true", help="print the whole report as JSON")
-    parser.set_defaults(run=needs_server(_verify))
+    parser.set_defaults(run=needs_server(_verify), parser=parser)
 
 
 def _add_find(commands: Any) -> None:
@@ -94,13 +103,29 @@ def _add_find(commands: Any) -> None:
 def _verify(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
-    return report_unreadable(lambda: _show_report(audit.verify(arguments.files), arguments))
+    trails: list[list[Path]] = [files for files in (arguments.files, *arguments.trail) if files]
+    if not trails:
+        arguments.parser.error("give the files of a trail")
+    return report_unreadable(
+        lambda: _show_reports([audit.verify(files) for files in trails], trails, arguments)
+    )
+
+
+def _show_reports(
+    reports: "list[Report]", trails: list[list[Path]], arguments: argparse.Namespace
+) -> int:
+    if arguments.json:
+        print(as_json(reports[0] if len(reports) == 1 else {"trails": reports}))
+    codes = []
+    for report, files in zip(reports, trails, strict=True):
+        if not arguments.json and len(reports) > 1:
+            print(f"{files[0]}:" if len(files) == 1 else f"{files[0]} to {files[-1]}:")
+        codes.append(_show_report(report, arguments))
+    return max(codes)
 
 
 def _show_report(report: "Report", arguments: argparse.Namespace) -> int:
-    if arguments.json:
-        print(as_json(report))
-    elif report.problem is None:
+    if not arguments.json and report.problem is None:
         print_report(report)
     if problem := report.problem:
         complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")

@@ -63,6 +63,12 @@ def add_commands(commands: Any) -> None:
         metavar="ADDRESS",
         help=f"with --dev: HOST:PORT (port 0: any) or unix:/PATH; by default {DEFAULT_TARGET}",
     )
+    serve.add_argument(
+        "--reuse-port",
+        action="store_true",
+        help="with --config: share the ports with other instances of this user, as "
+        "server.reuse_port = true does",
+    )
     serve.set_defaults(run=needs_server(_serve), parser=serve)
     check = commands.add_parser(
         "check-config",
@@ -96,14 +102,20 @@ def needs_server(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from token_authority_server.process.command import run  # noqa: PLC0415  # lazily: see the module
+    from token_authority_server.process.command import REUSE_PORT, run  # noqa: PLC0415  # lazily
 
     if arguments.listen and not arguments.dev:
         arguments.parser.error(
             "--listen requires --dev; with --config, set server.listen in the file"
         )
+    if arguments.reuse_port and arguments.dev:
+        arguments.parser.error(
+            "--reuse-port requires --config: each development server has keys of its own"
+        )
+    overrides = REUSE_PORT if arguments.reuse_port else None
     on_ready = _print_banner if arguments.dev else _ignore
-    return run(arguments.config, arguments.listen or [DEFAULT_TARGET], on_ready, complain)
+    listen = arguments.listen or [DEFAULT_TARGET]
+    return run(arguments.config, listen, on_ready, complain, overrides=overrides)
 
 
 def _ignore(addresses: list[str]) -> None:

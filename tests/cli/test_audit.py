@@ -283,3 +283,37 @@ async def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
         assert b"MemoryError" not in err
         assert out.decode().startswith(expected)
         assert ran.returncode == (0 if expected else 1)
+
+
+async def test_trails_of_several_instances_are_verified_separately(
+    path: Path, tmp_path: Path
+) -> None:
+    older, newer = tmp_path / "b.jsonl.1", tmp_path / "b.jsonl"
+    data, chain = seal(Chain("b" * 32), [body_of(RECORDS[0], NOW_MS)])
+    older.write_bytes(data)
+    newer.write_bytes(seal(chain, [body_of(RECORDS[1], NOW_MS)])[0])
+    trails = (str(path), "--trail", str(older), str(newer))
+    ran = await run("audit", "verify", *trails)
+    assert (ran.code, ran.err) == (0, "")
+    # No note that one trail follows the other.
+    assert [line.partition(",")[0] for line in ran.out.splitlines()] == [
+        f"{path}:",
+        "7 records",
+        f"last: record 7 of chain {'a' * 32}",
+        f"{older} to {newer}:",
+        "2 records",
+        f"last: record 2 of chain {'b' * 32}",
+    ]
+    as_json = json.loads((await run("audit", "verify", "--json", *trails)).out)
+    assert [trail["records"] for trail in as_json["trails"]] == [7, 2]
+    path.write_bytes(path.read_bytes().replace(b"backend", b"another"))
+    ran = await run("audit", "verify", *trails)
+    assert ran.code == 1
+    assert f"{path}:2: altered" in ran.err
+    assert "2 records" in ran.out
+
+
+async def test_verifying_nothing_is_a_mistake() -> None:
+    ran = await run("audit", "verify")
+    assert ran.code == 2
+    assert "give the files of a trail" in ran.err

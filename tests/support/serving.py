@@ -96,6 +96,7 @@ async def running(
     certificates: ServerCertificates | None = None,
     mutual: bool = False,
     with_reflection: bool = False,
+    reuse_port: bool = False,
     max_request_bytes: int = 1_048_576,
     max_in_flight: int = 800,
     moments: Any = None,
@@ -131,6 +132,7 @@ async def running(
         service,
         with_reflection=with_reflection,
         max_request_bytes=max_request_bytes,
+        reuse_port=reuse_port,
         certificates=certificates,
     )
     places = [listen]

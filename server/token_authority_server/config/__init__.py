@@ -5,7 +5,14 @@ message contains the file, the key and what to do, and never the value.
 """
 
 from token_authority_server.config.dev import dev_settings
-from token_authority_server.config.load import ConfigError, ConfigFile, load
+from token_authority_server.config.load import ENVIRONMENT_PREFIX, ConfigError, ConfigFile, load
 from token_authority_server.config.settings import Settings
 
-__all__ = ["ConfigError", "ConfigFile", "Settings", "dev_settings", "load"]
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "ConfigError",
+    "ConfigFile",
+    "Settings",
+    "dev_settings",
+    "load",
+]

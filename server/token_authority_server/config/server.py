@@ -35,6 +35,10 @@ class GrpcServerSettings(Section):
     tls: TlsSettings | None = None
     """Certificates. Absent: no TLS, and only local addresses are allowed."""
 
+    reuse_port: Annotated[bool, Field(strict=True)] = False
+    """Whether several instances of the same user may share the ports of `listen` and `mtls_listen`
+    (SO_REUSEPORT); all of them have to set it."""
+
     allow_plaintext: Annotated[bool, Field(strict=True)] = False
     """Whether `listen` may be non-local without TLS, e.g. if a service mesh adds TLS."""
 

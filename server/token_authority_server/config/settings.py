@@ -109,6 +109,11 @@ class Settings(Section):
     def warnings(self) -> Iterator[str]:
         """Yields a line for each value that is valid but probably a mistake."""
         yield from self._certificate_warning()
+        if self.server.reuse_port and not self.limits.redis and self._has_rate_limits():
+            yield (
+                "server.reuse_port: each instance counts rate limits separately, so that a caller "
+                "of several instances may exceed them: set limits.redis"
+            )
         if self.authentication.jwt:
             for skipped in self.authentication.jwt.skipped_keys():
                 yield f"authentication.jwt.jwks: {skipped}: the key is skipped"
@@ -124,6 +129,9 @@ class Settings(Section):
         for name, project in self.projects.items():
             for product in project.products_without_key():
                 yield f"projects.{name}.{product}"
+
+    def _has_rate_limits(self) -> bool:
+        return any(row.rate_limit.rates or row.inspect_rate_limit.rates for row in self.callers)
 
     def _certificate_warning(self) -> Iterator[str]:
         tls = self.server.tls

@@ -108,6 +108,7 @@ class Assembly:
             with_reflection=settings.reflection,
             max_request_bytes=settings.max_request_bytes,
             listeners=len(settings.listen) + len(settings.mtls_listen),
+            reuse_port=settings.reuse_port,
             certificates=self._certificates,
         )
 

@@ -23,5 +23,6 @@ def check_start(settings: Settings) -> None:
     server = settings.server
     for address in (*server.listen, *server.mtls_listen):
         check_listener(address)
-    if server.admin_listen and (error := probe_address(server.admin_listen)):
-        raise ListenError(f"cannot listen on {server.admin_listen}: {error.strerror}")
+    for address in filter(None, (server.admin_listen, server.health_listen)):
+        if error := probe_address(address):
+            raise ListenError(f"cannot listen on {address}: {error.strerror}")

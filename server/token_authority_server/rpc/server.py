@@ -42,6 +42,7 @@ class Server:
         max_request_bytes: The largest request that the handlers accept. 64 KiB above it, a request
             gets RESOURCE_EXHAUSTED from grpc itself.
         listeners: How many addresses `start` will be given.
+        reuse_port: Whether other servers may listen on the same ports, if all of them allow it.
         certificates: What TLS listeners present; None: no listener has TLS.
     """
 
@@ -52,6 +53,7 @@ class Server:
         with_reflection: bool,
         max_request_bytes: int,
         listeners: int = 1,
+        reuse_port: bool = False,
         certificates: ServerCertificates | None = None,
     ) -> None:
         self._service = service
@@ -59,7 +61,8 @@ class Server:
         self._serving = False
         self._held = ExitStack()
         self._health = Health()
-        self._server = aio.server(options=transport_options(max_request_bytes, listeners))
+        options = transport_options(max_request_bytes, listeners, reuse_port=reuse_port)
+        self._server = aio.server(options=options)
         # Generated code takes it for the server with which to register handlers.
         public: Any = PublicServices(service.observer)
         self._health.add_to(public)

@@ -16,8 +16,6 @@ _RESERVED_FILES: Final = 64
 """File descriptors that connections leave to everything else: configuration, audit trail, keys."""
 
 _OPTIONS: Final = (
-    # On by default: a second server on the port would start silently and take half the calls.
-    ("grpc.so_reuseport", 0),
     # Else grpc cancels calls that wait to be begun when there are more than a thousand.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
@@ -45,17 +43,22 @@ _OPTIONS: Final = (
 )
 
 
-def transport_options(max_request_bytes: int, listeners: int) -> tuple[tuple[str, int], ...]:
+def transport_options(
+    max_request_bytes: int, listeners: int, *, reuse_port: bool
+) -> tuple[tuple[str, int], ...]:
     """Returns the options of a server.
 
     Args:
         max_request_bytes: The largest request that handlers accept.
         listeners: How many addresses it listens on. They share the file descriptors of the process.
+        reuse_port: Whether other instances may listen on its ports too (SO_REUSEPORT).
     """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     max_connections = max(1, (files - _RESERVED_FILES) // max(1, listeners))
     return (
         *_OPTIONS,
+        # On by default: a second server on the port would start silently and take half the calls.
+        ("grpc.so_reuseport", int(reuse_port)),
         ("grpc.max_receive_message_length", max_request_bytes + READ_MARGIN_BYTES),
         ("grpc.max_allowed_incoming_connections", min(max_connections, 2**31 - 1)),
     )

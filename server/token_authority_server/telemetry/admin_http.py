@@ -24,6 +24,8 @@ Page = Callable[[], tuple[HTTPStatus, str, bytes]]
 class _Server(ThreadingHTTPServer):
     # With five, which is socketserver's, a few idle clients keep a scrape waiting for a second.
     request_queue_size = 128
+    # Some Python versions set it: a second instance would take half of the scrapes.
+    allow_reuse_port = False
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self._open: dict[socket.socket, None] = {}
