@@ -135,6 +135,31 @@ def test_the_environment_overrides_the_development_server_too() -> None:
         config.dev_settings(["127.0.0.1:0"], {"TOKEN_AUTHORITY__LOG__LEVEL": "loud"})
 
 
+def test_paths_may_name_the_folder_of_systemds_credentials(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    write_tls(credentials)
+    (credentials / "certificate").write_text(CERTIFICATE)
+    text = MINIMAL.replace('"cert"', '"$CREDENTIALS_DIRECTORY/certificate"') + (
+        '[server.tls]\ncertificate = "$CREDENTIALS_DIRECTORY/tls.pem"\n'
+        'private_key = "$CREDENTIALS_DIRECTORY/tls.key"\n'
+        '[audit]\nfile = "$CREDENTIALS_DIRECTORY/audit.jsonl"\n'
+    )
+    settings = load(tmp_path, text, {"CREDENTIALS_DIRECTORY": str(credentials)})
+    (key,) = settings.projects["classroom"].signing_keys()
+    assert key.confidential() == (CERTIFICATE,)
+    assert settings.server.tls
+    assert settings.audit.file == credentials / "audit.jsonl"
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, {})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert all("CREDENTIALS_DIRECTORY is not set: systemd sets it" in line for line in lines)
+    # Other variables are part of the name.
+    with pytest.raises(ConfigError, match=r"cannot read .*/\$HOME/cert: No such file"):
+        load(tmp_path, MINIMAL.replace('"cert"', '"$HOME/cert"'), {"HOME": str(tmp_path)})
+
+
 def test_no_secret_is_shown_by_a_repr(tmp_path: Path) -> None:
     settings = load(tmp_path, FULL, {"CERT_2": CERTIFICATE})
     for text in (repr(settings), str(settings.model_dump())):

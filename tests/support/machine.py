@@ -47,6 +47,7 @@ _CHECKS: Final[dict[str, Callable[[], str]]] = {
     "pid namespace": partial(_failure, *PID_NAMESPACE, "true"),
     "curl": partial(_program, "curl"),
     "go": partial(_program, "go"),
+    "systemd-analyze": partial(_program, "systemd-analyze"),
 }
 NEEDS: Final = tuple(_CHECKS)
 

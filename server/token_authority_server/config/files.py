@@ -13,6 +13,9 @@ from typing import Any, Final, TypeAlias
 MAX_FILE_BYTES: Final = 1_048_576
 """The largest secret, certificate or key set."""
 
+CREDENTIALS_DIRECTORY: Final = "CREDENTIALS_DIRECTORY"
+"""The variable in which systemd passes the folder of a service's credentials."""
+
 FileStamp: TypeAlias = tuple[int, ...] | int | None
 
 
@@ -82,13 +85,31 @@ class Sources:
     signatures: dict[Path, FileStamp] = field(default_factory=dict[Path, FileStamp])
     """The signature of each file from before it was read."""
 
+    def path(self, name: str) -> Path:
+        """Returns a path of the configuration, which is relative to its folder.
+
+        `$CREDENTIALS_DIRECTORY/` at its beginning is the folder of systemd's credentials.
+
+        Raises:
+            ValueError: That variable is not set.
+        """
+        prefix, slash, rest = name.partition("/")
+        if not slash or prefix != f"${CREDENTIALS_DIRECTORY}":
+            return self.folder / name
+        if not (credentials := self.environment.get(CREDENTIALS_DIRECTORY)):
+            raise ValueError(
+                f"{name}: {CREDENTIALS_DIRECTORY} is not set: systemd sets it for a unit with "
+                "LoadCredential=; elsewhere, set it to the folder"
+            )
+        return Path(credentials) / rest
+
     def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """Reads a file, or returns what it held when it was first read.
 
         Raises:
             ValueError: It cannot be read, or is too large.
         """
-        path = self.folder / name
+        path = self.path(name)
         data = self.content(path, MAX_FILE_BYTES)
         if isinstance(data, str):
             raise ValueError(f"cannot read {path}: {data}")  # noqa: TRY004  # pydantic's way

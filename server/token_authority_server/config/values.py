@@ -131,7 +131,7 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     sources = sources_of(info)
     match value:
         case {"file": str(name)} if len(_keys(value)) == 1:
-            source = str(sources.folder / name)
+            source = str(sources.path(name))
             try:
                 text = sources.read(name, _MAX_SECRET).decode()
             except UnicodeDecodeError:
@@ -165,7 +165,7 @@ def _path(value: object, info: ValidationInfo) -> Path:
     """Resolves a path, relative to the folder of the configuration file."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise ValueError('must be the path of a file, like "audit.jsonl"')
-    return sources_of(info).folder / value
+    return sources_of(info).path(value)
 
 
 def _certificate(secret: Secret) -> Secret:
