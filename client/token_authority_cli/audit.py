@@ -116,7 +116,7 @@ def _show_reports(
 ) -> int:
     if arguments.json:
         print(as_json(reports[0] if len(reports) == 1 else {"trails": reports}))
-    codes = []
+    codes: list[int] = []
     for report, files in zip(reports, trails, strict=True):
         if not arguments.json and len(reports) > 1:
             print(f"{files[0]}:" if len(files) == 1 else f"{files[0]} to {files[-1]}:")
