@@ -18,6 +18,9 @@ test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
 test-lowest: .venv/dev.stamp ## Run the tests with the lowest versions that pyproject.toml allows
 	tests/lowest.sh
 
+test-newest: .venv/dev.stamp ## Run the tests with the newest versions, without locks
+	tests/newest.sh
+
 check: proto-check ## Format, lint, types, import rules, contract
 	$(BIN)/ruff format --check && $(BIN)/ruff check
 	$(BIN)/mypy && $(BIN)/pyright
@@ -76,6 +79,9 @@ image: wheel ## Build the container image and run it as a runtime would (root, b
 kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API server
 	$(BIN)/python tests/deploy/kubernetes.py
 
+vault-agent: .venv/dev.stamp ## Render the template of server/SECRETS.md as Vault Agent does (Go)
+	$(BIN)/python tests/deploy/vault_agent.py
+
 bare-machine: ## Run `run`, `check` and `test` on a fresh Debian 12, as root in a chroot
 	tests/bare_machine.sh
 
@@ -105,5 +111,5 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test test-lowest check format proto proto-check contract bench bench-check \
-	bench-peers attack fuzz polyglot bare-machine wheel release draft-release image kubernetes lock clean
+.PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
+	bench-peers attack fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent lock clean

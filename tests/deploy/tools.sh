@@ -1,12 +1,21 @@
 #!/bin/sh
-# Builds helm and kube-apiserver from the Go module proxy into a cache, unless they are there, and
-# prints the cache's folder. Needs Go; the first run takes some fifteen minutes.
+# Builds helm and kube-apiserver (or consul-template, if that is the argument) from the Go module
+# proxy into a cache, unless they are there, and prints the cache's folder. Needs Go; the first run
+# takes some fifteen minutes (five for consul-template).
 set -eu
 KUBERNETES=1.37.2
 HELM=v3.22.0
+CONSUL_TEMPLATE=v0.41.1
 tools=${TOKEN_AUTHORITY_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/token-authority-tools}
 mkdir -p "$tools"
 export GOBIN="$tools" GOFLAGS="-buildvcs=false"
+if [ "${1-}" = consul-template ]; then
+    if ! [ -x "$tools/consul-template" ]; then
+        go install "github.com/hashicorp/consul-template@$CONSUL_TEMPLATE" >&2
+    fi
+    printf '%s\n' "$tools"
+    exit
+fi
 if ! [ -x "$tools/helm" ]; then
     go install "helm.sh/helm/v3/cmd/helm@$HELM" >&2
 fi
