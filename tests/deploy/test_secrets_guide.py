@@ -173,7 +173,9 @@ async def test_credentials_of_systemd_change_with_a_restart_that_fails_no_call(
     (unit,) = blocks("ini", TEXT)
     loaded = re.findall(r"^LoadCredentialEncrypted=([\w-]+):", unit, re.MULTILINE)
     assert loaded == [SECOND]
+    assert f'file = "$CREDENTIALS_DIRECTORY/{SECOND}"' in TEXT
     server = SERVER.replace(":0", f":{free_port()}", 1)
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
 
     def start(certificates: str, secrets: dict[str, str]) -> str:
         """Fills the folder of the credentials anew, and returns the configuration."""
@@ -186,15 +188,15 @@ async def test_credentials_of_systemd_change_with_a_restart_that_fails_no_call(
             (folder / name).write_text(text)
             (folder / name).chmod(0o400)
         folder.chmod(0o500)
-        return configuration(certificates, f"{folder}/", server)
+        return configuration(certificates, "$CREDENTIALS_DIRECTORY/", server)
 
     async with AsyncExitStack() as servers:
         one = start(BEFORE, {FIRST: CERTIFICATE})
-        old = await servers.enter_async_context(live(tmp_path, one))
+        old = await servers.enter_async_context(live(tmp_path, one, **environment))
         async with calls(old.address, wait_for_ready=True):
             assert await old.stop() == 0
             two = start(ROTATED, {FIRST: CERTIFICATE, SECOND: OLD_CERTIFICATE})
-            await servers.enter_async_context(live(tmp_path, two))
+            await servers.enter_async_context(live(tmp_path, two, **environment))
 
 
 FETCH: Final = blocks("sh", TEXT)[0]
