@@ -175,7 +175,7 @@ async def test_credentials_of_systemd_change_with_a_restart_that_fails_no_call(
     assert loaded == [SECOND]
     assert f'file = "$CREDENTIALS_DIRECTORY/{SECOND}"' in TEXT
     server = SERVER.replace(":0", f":{free_port()}", 1)
-    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    credentials = str(tmp_path / "credentials")
 
     def start(certificates: str, secrets: dict[str, str]) -> str:
         """Fills the folder of the credentials anew, and returns the configuration."""
@@ -192,11 +192,15 @@ async def test_credentials_of_systemd_change_with_a_restart_that_fails_no_call(
 
     async with AsyncExitStack() as servers:
         one = start(BEFORE, {FIRST: CERTIFICATE})
-        old = await servers.enter_async_context(live(tmp_path, one, **environment))
+        old = await servers.enter_async_context(
+            live(tmp_path, one, CREDENTIALS_DIRECTORY=credentials)
+        )
         async with calls(old.address, wait_for_ready=True):
             assert await old.stop() == 0
             two = start(ROTATED, {FIRST: CERTIFICATE, SECOND: OLD_CERTIFICATE})
-            await servers.enter_async_context(live(tmp_path, two, **environment))
+            await servers.enter_async_context(
+                live(tmp_path, two, CREDENTIALS_DIRECTORY=credentials)
+            )
 
 
 FETCH: Final = blocks("sh", TEXT)[0]
