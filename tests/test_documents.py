@@ -128,7 +128,7 @@ def test_the_table_of_refusals_is_complete_and_right() -> None:
 
 def test_the_table_of_the_clients_reasons_is_complete() -> None:
     sources = [path.read_text() for path in (ROOT / "client/token_authority_client").glob("_*.py")]
-    pattern = r'"((?:NOTHING|NAME|NO|TLS|CLIENT|PROCESS|UNUSABLE)_[A-Z_]+)"'
+    pattern = r'"((?:NOTHING|NAME|NO|TLS|CLIENT|PROCESS|PROXY|SOCKET|UNUSABLE)_[A-Z_]+)"'
     used = {reason for text in sources for reason in re.findall(pattern, text)}
     listed = re.findall(r"^\| `\w+` \| ([A-Z_]+) \|", ERRORS, re.MULTILINE)
     assert sorted(listed) == sorted(used)

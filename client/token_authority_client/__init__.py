@@ -1,5 +1,7 @@
 """Client of the token authority: issues Agora tokens in one call, for asyncio and threads."""
 
+# The order matters: the other modules import grpc.
+from token_authority_client import _grpc_log as _grpc_log
 from token_authority_client._authority import AuthorityInfo, CallerLimits, Grant, SigningKey
 from token_authority_client._client import (
     AsyncTokenAuthorityClient,

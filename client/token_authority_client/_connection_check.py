@@ -10,6 +10,7 @@ from token_authority_client import _grpc_errors, _probe
 from token_authority_client._call_options import Timeout, seconds_of
 from token_authority_client._channel import HEALTH_PATH, Channel
 from token_authority_client._diagnosis import Diagnosed
+from token_authority_client._dial import routes_to
 from token_authority_client._errors import Unavailable
 from token_authority_client._security import Security
 from token_authority_client._settings import Credential, Tls
@@ -51,6 +52,7 @@ class ConnectionCheck:
         timeout: Timeout = 5.0,
     ) -> None:
         self._target = parse(target)
+        self._routes = routes_to(self._target)
         self._seconds = seconds_of(timeout)
         self._security = Security(self._target, tls=tls, credential=credential, credentials=None)
         if self._security.is_due():
@@ -62,14 +64,16 @@ class ConnectionCheck:
         return not self._target.endpoints
 
     def resolve(self) -> str | None:
-        """Resolves the host names; returns the addresses. None for unix sockets.
+        """Resolves the host names, or that of a proxy; returns the addresses.
+
+        None for unix sockets.
 
         Raises:
             TokenAuthorityError: A name has no address.
         """
-        hosts = [endpoint for endpoint in self._target.endpoints if not endpoint.path]
+        routes = [route for route in self._routes if not route.endpoint.path]
         with _explained():
-            addresses = [address for host in hosts for address in _probe.resolve(host)]
+            addresses = [address for route in routes for address in route.resolve()]
         return ", ".join(addresses) or None
 
     def connect(self) -> str | None:
@@ -79,9 +83,9 @@ class ConnectionCheck:
             TokenAuthorityError: A connection failed.
         """
         with _explained():
-            for endpoint in self._target.endpoints:
-                _probe.connect(endpoint).close()
-        return ", ".join([str(endpoint) for endpoint in self._target.endpoints]) or None
+            for route in self._routes:
+                route.connect().close()
+        return ", ".join([str(route) for route in self._routes]) or None
 
     def handshake(self) -> str | None:
         """Performs the TLS handshakes; returns versions and certificates. None for plaintext.
@@ -91,9 +95,8 @@ class ConnectionCheck:
         """
         found = list[str]()
         with _explained():
-            for endpoint in self._target.endpoints:
-                connection = _probe.connect(endpoint)
-                session = _probe.greet(connection, endpoint, self._security)
+            for route in self._routes:
+                session = _probe.greet(route, self._security)
                 if session is not None:
                     names = ", ".join(session.names)
                     found.append(f"{session.version}, {names} until {session.expires}")
@@ -133,11 +136,11 @@ class ConnectionCheck:
         if not self._security.is_plaintext:
             return
         with _explained():
-            for endpoint in self._target.endpoints:
-                if not _probe.speaks_http2(endpoint):
+            for route in self._routes:
+                if not _probe.speaks_http2(route):
                     raise Diagnosed(
                         "NO_GRPC",
-                        f"{endpoint} answers, but not with gRPC",
+                        f"{route.endpoint} answers, but not with gRPC",
                         "correct the port: it may be that of admin_listen",
                     )
 

@@ -65,7 +65,7 @@ def broken(error: ssl.SSLError, endpoint: Endpoint, security: Security) -> Diagn
     reason = error.reason or ""
     if "ALERT" in reason:
         alert = reason.split("ALERT_", 1)[-1].lower().replace("_", " ")
-        return refused(endpoint, security, f"with the alert '{alert}'")
+        return refused(endpoint, security, alert)
     if reason in {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"} or (
         "EOF" in reason or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError)
     ):
@@ -81,25 +81,54 @@ def broken(error: ssl.SSLError, endpoint: Endpoint, security: Security) -> Diagn
     )
 
 
-def refused(endpoint: Endpoint, security: Security, how: str) -> Diagnosed:
-    """Returns why the server closed the connection after the handshake."""
+def refused(endpoint: Endpoint, security: Security, alert: str = "") -> Diagnosed:
+    """Returns why the server closed the connection after the handshake.
+
+    Args:
+        endpoint: The server.
+        security: The client's settings.
+        alert: The TLS alert that the server sent; "": none, as gRPC's own servers do, and as load
+            balancers without a backend do.
+    """
+    how = f"with the alert '{alert}'" if alert else "without an alert"
+    backend = "that a load balancer there reaches the token authority"
+    closes = f"{endpoint} closes the connection after the TLS handshake, {how}"
     if security.has_client_certificate:
         return Diagnosed(
             "CLIENT_CERTIFICATE_REFUSED",
-            f"{endpoint} rejects the client certificate, {how}",
-            "check that the certificate has not expired and the server trusts its CA",
+            f"{endpoint} rejects the client certificate, {how}" if alert else closes,
+            "check that the client certificate has not expired and the server trusts its CA"
+            + ("" if alert else f", and {backend}"),
         )
     return Diagnosed(
         "CLIENT_CERTIFICATE_REQUIRED",
-        f"{endpoint} closes the connection after the handshake, {how}",
-        "if it requires a client certificate, pass certificate and private_key (--cert, --key)",
+        closes,
+        "if it requires a client certificate, pass certificate and private_key (--cert, --key)"
+        + ("" if alert else f"; otherwise check {backend}"),
     )
 
 
-def no_grpc(endpoint: Endpoint) -> Diagnosed:
+def no_grpc(endpoint: Endpoint, *, is_tls: bool = False) -> Diagnosed:
     """Returns the cause where another protocol answers."""
+    if is_tls:
+        return Diagnosed(
+            "NO_GRPC",
+            f"{endpoint} speaks TLS but not HTTP/2, which gRPC needs",
+            "enable HTTP/2 or gRPC on the ingress or load balancer there, or correct the port",
+        )
     return Diagnosed(
         "NO_GRPC",
         f"{endpoint} does not speak HTTP/2, so not gRPC either",
         "check the port and any proxy",
+    )
+
+
+def silent(endpoint: Endpoint, *, is_tls: bool) -> Diagnosed:
+    """Returns the cause where a connection is accepted and nothing is answered."""
+    after = "the TLS handshake" if is_tls else "the connection"
+    return Diagnosed(
+        "NO_ANSWER",
+        f"{endpoint} accepts {after}, but then does not answer",
+        "check the port, that the server is not overloaded, and that a load balancer there "
+        "forwards HTTP/2 to the token authority",
     )

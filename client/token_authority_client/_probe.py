@@ -3,7 +3,6 @@
 It runs after a call has failed, and for `token-authority doctor`. It blocks for at most a second.
 """
 
-import errno
 import socket
 import ssl
 import threading
@@ -13,11 +12,11 @@ from typing import Any, Final
 
 from token_authority_client import _diagnosis
 from token_authority_client._diagnosis import Diagnosed, Diagnosis
+from token_authority_client._dial import LIMIT_SECONDS, Route, routes_to
 from token_authority_client._security import Security
 from token_authority_client._target import Endpoint, Target
 from token_authority_client._tls_context import tls_context
 
-LIMIT_SECONDS: Final = 1.0
 # The connection preface of HTTP/2 with an empty SETTINGS frame (RFC 9113, 3.4).
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
@@ -61,8 +60,8 @@ def diagnose(target: Target, security: Security) -> Diagnosis | None:
 
     def probe() -> None:
         try:
-            for endpoint in target.endpoints:
-                greet(connect(endpoint), endpoint, security)
+            for route in routes_to(target):
+                greet(route, security)
         except Diagnosed as diagnosed:
             found.append(diagnosed.diagnosis)
         except OSError:
@@ -76,77 +75,20 @@ def diagnose(target: Target, security: Security) -> Diagnosis | None:
     return found[0] if found else None
 
 
-def resolve(endpoint: Endpoint) -> list[str]:
-    """Returns the addresses of a name.
-
-    Raises:
-        Diagnosed: The name has no address.
-    """
-    try:
-        rows = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Diagnosed(
-            "NAME_NOT_FOUND",
-            f"the name {endpoint.host} has no address",
-            "check its spelling and this machine's DNS",
-        ) from None
-    return list(dict.fromkeys([str(row[4][0]) for row in rows]))
-
-
-def connect(endpoint: Endpoint) -> socket.socket:
-    """Opens a connection.
-
-    Raises:
-        Diagnosed: The connection failed.
-    """
-    if endpoint.path:
-        return _connect_unix(endpoint)
-    resolve(endpoint)
-    try:
-        return socket.create_connection((endpoint.host, endpoint.port), LIMIT_SECONDS * 0.8)
-    except ConnectionRefusedError:
-        raise Diagnosed(
-            "NOTHING_LISTENS",
-            f"nothing listens at {endpoint}",
-            "start the token authority there, or correct host and port",
-        ) from None
-    except OSError as error:
-        raise Diagnosed(
-            "NO_ROUTE",
-            f"{endpoint} does not answer ({_words(error)})",
-            "check host and port, firewalls and network policies",
-        ) from None
-
-
-def _connect_unix(endpoint: Endpoint) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(endpoint.path)
-    except OSError as error:
-        connection.close()
-        advice = "start the token authority with this socket, or correct the path"
-        if error.errno in {errno.EACCES, errno.EPERM}:
-            advice = "run as a user or group with permission to open it"
-        raise Diagnosed(
-            "NOTHING_LISTENS", f"{endpoint} cannot be opened ({_words(error)})", advice
-        ) from None
-    connection.settimeout(LIMIT_SECONDS / 2)
-    return connection
-
-
-def greet(connection: socket.socket, endpoint: Endpoint, security: Security) -> TlsSession | None:
-    """Performs the handshakes of TLS and HTTP/2, and closes the connection.
+def greet(route: Route, security: Security) -> TlsSession | None:
+    """Connects, performs the handshakes of TLS and HTTP/2, and closes the connection.
 
     Returns:
         The TLS session; None for plaintext.
 
     Raises:
-        Diagnosed: A handshake failed.
+        Diagnosed: The connection or a handshake failed.
         OSError: A handshake failed for a reason without a diagnosis.
     """
-    with connection:
+    endpoint = route.endpoint
+    with route.connect() as connection:
         if security.is_plaintext:
-            _greet_in_plaintext(connection, endpoint)
+            _greet_in_plaintext(connection, route)
             return None
         name = security.server_name or endpoint.host
         context = tls_context(security.material)
@@ -161,35 +103,40 @@ def greet(connection: socket.socket, endpoint: Endpoint, security: Security) -> 
             raise _diagnosis.broken(error, endpoint, security) from None
 
 
-def _greet_in_plaintext(connection: socket.socket, endpoint: Endpoint) -> None:
+def _greet_in_plaintext(connection: socket.socket, route: Route) -> None:
     answer = _answer_to_preface(connection)
-    if _is_settings(answer):
+    if answer is not None and _is_settings(answer):
         return
-    if answer.startswith(b"HTTP/"):
-        raise _diagnosis.no_grpc(endpoint)
-    if _speaks_tls(endpoint):
+    if answer is not None and answer.startswith(b"HTTP/"):
+        raise _diagnosis.no_grpc(route.endpoint)
+    if _speaks_tls(route):
         raise Diagnosed(
             "TLS_REQUIRED",
-            f"{endpoint} requires TLS",
+            f"{route.endpoint} requires TLS",
             "pass tls=Tls(ca=…) (--tls or --ca)",
         )
+    if answer is None:
+        raise _diagnosis.silent(route.endpoint, is_tls=False)
 
 
-def speaks_http2(endpoint: Endpoint) -> bool:
+def speaks_http2(route: Route) -> bool:
     """Whether a server answers with plaintext HTTP/2 within a quarter of a second.
 
     Raises:
         Diagnosed: The connection failed.
     """
-    with connect(endpoint) as connection:
-        return _is_settings(_answer_to_preface(connection))
+    with route.connect() as connection:
+        return _is_settings(_answer_to_preface(connection) or b"")
 
 
-def _answer_to_preface(connection: socket.socket) -> bytes:
+def _answer_to_preface(connection: socket.socket) -> bytes | None:
+    """Returns the first bytes that a plaintext server sends; None: none in time."""
     connection.settimeout(LIMIT_SECONDS / 4)
     try:
         connection.sendall(_PREFACE)
         return connection.recv(9)
+    except TimeoutError:
+        return None
     except OSError:
         return b""
 
@@ -199,14 +146,13 @@ def _is_settings(answer: bytes) -> bool:
     return answer[3:4] == b"\x04"
 
 
-def _speaks_tls(endpoint: Endpoint) -> bool:
+def _speaks_tls(route: Route) -> bool:
     context = tls_context(None)
     try:
-        with (
-            connect(endpoint) as connection,
-            context.wrap_socket(connection, server_hostname=endpoint.host or None),
-        ):
-            return True
+        with route.connect() as connection:
+            connection.settimeout(LIMIT_SECONDS / 2)
+            with context.wrap_socket(connection, server_hostname=route.endpoint.host or None):
+                return True
     except (OSError, Diagnosed, ValueError):
         return False
 
@@ -226,21 +172,17 @@ def _greet_over_tls(wrapped: ssl.SSLSocket, endpoint: Endpoint, security: Securi
     """Exchanges the first bytes: in TLS 1.3 the server verifies our certificate only then."""
     wrapped.settimeout(LIMIT_SECONDS / 2)
     if wrapped.selected_alpn_protocol() != "h2":
-        raise _diagnosis.no_grpc(endpoint)
+        raise _diagnosis.no_grpc(endpoint, is_tls=True)
     try:
         wrapped.sendall(_PREFACE)
         answer = wrapped.recv(9)
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        answer = b""
     except ssl.SSLError:
         raise
     except TimeoutError:
-        return
+        raise _diagnosis.silent(endpoint, is_tls=True) from None
     except OSError:
         answer = b""
     if not answer:
-        raise _diagnosis.refused(endpoint, security, "without an alert")
-
-
-def _words(error: OSError) -> str:
-    if isinstance(error, TimeoutError) or not error.strerror:
-        return "no answer in time"
-    return error.strerror
+        raise _diagnosis.refused(endpoint, security)

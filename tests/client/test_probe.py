@@ -3,8 +3,12 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import ssl
+import struct
+import sys
+import threading
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,8 @@ from token_authority_client import (
     Unauthenticated,
     Unavailable,
 )
-from token_authority_client._probe import LIMIT_SECONDS, diagnose
+from token_authority_client._dial import LIMIT_SECONDS
+from token_authority_client._probe import diagnose
 from token_authority_client._security import Security
 from token_authority_client._target import parse
 
@@ -93,6 +98,53 @@ async def listening(answer: bytes) -> AsyncGenerator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
+@contextmanager
+def over_tls(
+    ca: trustme.CA, *, alpn: tuple[str, ...] = ("h2",), reset: bool = False
+) -> Generator[str]:
+    """A port with TLS and without gRPC: it resets connections after the handshake, or is silent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    context.set_alpn_protocols(list(alpn))
+    stopped = threading.Event()
+
+    def serve() -> None:
+        with ExitStack() as connections:
+            while not stopped.is_set():
+                with suppress(OSError):
+                    accepted = connections.enter_context(listener.accept()[0])
+                    accepted.settimeout(2)
+                    wrapped = connections.enter_context(
+                        context.wrap_socket(accepted, server_side=True)
+                    )
+                    if reset:
+                        # With a linger time of 0, the kernel sends RST.
+                        linger = struct.pack("ii", 1, 0)
+                        wrapped.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                        wrapped.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"localhost:{listener.getsockname()[1]}"
+        stopped.set()
+        thread.join()
+
+
+@contextmanager
+def dropping() -> Generator[int]:
+    """A port whose queue is full, so that the kernel drops packets, as a firewall does."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
 @pytest.mark.parametrize("client_type", CLIENTS, ids=["async", "sync"])
 async def test_the_server_is_down(client_type: Any, free_port: int) -> None:
     error = await failure(client_type, f"127.0.0.1:{free_port}")
@@ -123,6 +175,100 @@ async def test_nobody_serves_the_socket(
     assert problem in str(error)
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_firewall_drops_packets(client_type: Any, host: str) -> None:
+    with dropping() as port:
+        error = await failure(client_type, f"{host}:{port}", timeout=0.3)
+    assert (type(error), error.reason) == (DeadlineExceeded, "NO_ROUTE")
+    assert str(error) == (
+        f"{host}:{port} does not answer (no answer in time): "
+        "check host and port, firewalls and network policies"
+    )
+
+
+NOBODY = """
+import os, sys
+from token_authority_client import TokenAuthorityClient, TokenAuthorityError
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    TokenAuthorityClient(sys.argv[1], timeout=0.3).issue_chat_token(app=True)
+except TokenAuthorityError as error:
+    print(error.reason, error)
+"""
+
+
+async def test_the_socket_belongs_to_somebody_else(tmp_path: Path) -> None:
+    path = tmp_path / "ta.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        path.chmod(0)
+        # Root may open any socket, so a process of another user tries.
+        ran = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", NOBODY, f"unix:{path}", stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(ran.communicate(), 30)
+    reason, _, text = out.decode().partition(" ")
+    assert reason == "SOCKET_FORBIDDEN"
+    assert text == (
+        f"unix:{path} cannot be opened (Permission denied): "
+        "run as a user or group with permission to open it and its folders\n"
+    )
+
+
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",)], ids=["none", "http/1.1"])
+async def test_an_ingress_without_http2(
+    client_type: Any, ca: trustme.CA, alpn: tuple[str, ...]
+) -> None:
+    with over_tls(ca, alpn=alpn) as target:
+        error = await failure(client_type, target, tls=tls(ca), timeout=0.5)
+    assert error.reason == "NO_GRPC"
+    assert str(error) == (
+        f"{target} speaks TLS but not HTTP/2, which gRPC needs: "
+        "enable HTTP/2 or gRPC on the ingress or load balancer there, or correct the port"
+    )
+
+
+async def test_silence_after_tls(client_type: Any, ca: trustme.CA) -> None:
+    with over_tls(ca) as target:
+        error = await failure(client_type, target, tls=tls(ca), timeout=0.5)
+    assert (type(error), error.reason) == (DeadlineExceeded, "NO_ANSWER")
+    assert str(error) == (
+        f"{target} accepts the TLS handshake, but then does not answer: check the port, that the "
+        "server is not overloaded, and that a load balancer there forwards HTTP/2 to the token "
+        "authority"
+    )
+
+
+async def test_silence_without_tls(client_type: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+        error = await failure(client_type, target, timeout=0.5)
+    assert (type(error), error.reason) == (DeadlineExceeded, "NO_ANSWER")
+    assert str(error).startswith(f"{target} accepts the connection, but then does not answer: ")
+
+
+@pytest.mark.parametrize("certificate", [False, True], ids=["without", "with"])
+async def test_a_reset_after_tls(client_type: Any, ca: trustme.CA, certificate: bool) -> None:
+    settings = tls(ca, ca.issue_cert("client") if certificate else None)
+    with over_tls(ca, reset=True) as target:
+        error = await failure(client_type, target, tls=settings, timeout=0.5)
+    assert isinstance(error, Unauthenticated)
+    assert str(error) == (
+        f"{target} closes the connection after the TLS handshake, without an alert: "
+        + (
+            "check that the client certificate has not expired and the server trusts its CA, "
+            "and that a load balancer there reaches the token authority"
+            if certificate
+            else "if it requires a client certificate, pass certificate and private_key (--cert, "
+            "--key); otherwise check that a load balancer there reaches the token authority"
+        )
+    )
+
+
 async def test_the_certificate_is_for_another_name(client_type: Any, ca: trustme.CA) -> None:
     async with answering(never, credentials(ca, "ta.example.com")) as target:
         error = await failure(client_type, target, tls=tls(ca))
@@ -151,7 +297,7 @@ async def test_the_certificate_of_the_client_has_expired(client_type: Any, ca: t
     async with answering(never, credentials(ca, clients=ca)) as target:
         error = await failure(client_type, target, tls=tls(ca, client))
     assert (type(error), error.reason) == (Unauthenticated, "CLIENT_CERTIFICATE_REFUSED")
-    assert "check that the certificate has not expired" in str(error)
+    assert "check that the client certificate has not expired" in str(error)
 
 
 async def test_the_certificate_of_the_client_is_from_another_ca(
@@ -306,7 +452,10 @@ async def test_the_search_takes_a_second_at_most_and_is_shared(client_type: Any)
 def test_every_diagnosis_is_tried_here() -> None:
     package = Path(__file__).parents[2] / "client/token_authority_client"
     source = "".join(
-        [(package / f"{name}.py").read_text() for name in ("_probe", "_diagnosis", "_tls_context")]
+        [
+            (package / f"{name}.py").read_text()
+            for name in ("_dial", "_probe", "_diagnosis", "_tls_context")
+        ]
     )
     reasons = set(re.findall(r'Diagnosed\(\s*"([A-Z_]+)",', source))
     tried = set(
@@ -314,5 +463,8 @@ def test_every_diagnosis_is_tried_here() -> None:
             r'"([A-Z]+(?:_[A-Z]+)+)"', Path(__file__).read_text().partition("def test_every")[0]
         )
     )
-    # What takes a firewall, and what has no name yet.
-    assert reasons - tried == {"NO_ROUTE", "TLS_FAILED"}
+    tried |= set(
+        re.findall(r'"(PROXY_[A-Z]+)"', (Path(__file__).parent / "test_proxy.py").read_text())
+    )
+    # Handshakes that fail for reasons without a name yet.
+    assert reasons - tried == {"TLS_FAILED"}
