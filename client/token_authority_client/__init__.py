@@ -27,9 +27,8 @@ from token_authority_client._errors import (
     Unavailable,
     Unimplemented,
 )
+from token_authority_client._families import TokenRequests, prepare
 from token_authority_client._inspection import LocalInspector
-from token_authority_client._message_builder import TokenRequest
-from token_authority_client._requests import TokenRequests, prepare
 from token_authority_client._services import (
     AccessTokenService,
     ChatService,
@@ -52,6 +51,7 @@ from token_authority_client._settings import (
     Tls,
 )
 from token_authority_client._sources import AsyncTokenSource, TokenSource
+from token_authority_client._token_request import TokenRequest
 from token_authority_client._values import (
     Advisory,
     Decision,

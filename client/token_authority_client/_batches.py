@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
 from token_authority_client._errors import TokenAuthorityError
-from token_authority_client._message_builder import TokenRequest, invalid, items
+from token_authority_client._message_builder import items
+from token_authority_client._token_request import TokenRequest
+from token_authority_client._value_errors import invalid
 
 MAX_REQUESTS: Final = 500
 """The most requests in one call: the rule of BatchIssueTokensRequest.requests."""

@@ -13,14 +13,14 @@ from token_authority_client import _authority, _responses
 from token_authority_client._authority import AuthorityInfo, AuthorityMethods, SigningKey
 from token_authority_client._call_options import CallOptions, Timeout, seconds_of
 from token_authority_client._connection import AsyncTransport, BlockingTransport, Connection
+from token_authority_client._families import SourceMethods, SourceT_co
 from token_authority_client._inspection import InspectionMethods
-from token_authority_client._message_builder import TokenRequest
 from token_authority_client._security import Security
 from token_authority_client._settings import Credential, ServerSettings, Tls
-from token_authority_client._source_methods import SourceMethods, SourceT_co
 from token_authority_client._sources import AsyncTokenSource, TokenSource
 from token_authority_client._target import parse
 from token_authority_client._token_methods import ManyT_co, OneT_co, SentTokenMethods
+from token_authority_client._token_request import TokenRequest
 from token_authority_client._values import Decision, Inspection, IssuedToken
 
 DEFAULT_TIMEOUT: Final = timedelta(seconds=5)

@@ -7,8 +7,9 @@ from typing import Final, Generic, TypeVar
 
 from token_authority.v1 import inspection_pb2
 from token_authority_client._concrete_methods import ConcreteMethods
-from token_authority_client._message_builder import build, invalid, one_of, timestamp
+from token_authority_client._message_builder import build, one_of, timestamp
 from token_authority_client._responses import inspection
+from token_authority_client._value_errors import invalid
 from token_authority_client._values import Inspection, IssuedToken, Product
 
 _PRODUCTS: Final[Mapping[str, int]] = {

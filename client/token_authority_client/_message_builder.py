@@ -5,7 +5,6 @@ at once. `path` is the message's place in the request, with a dot: "" or e.g. `s
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -14,74 +13,27 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import (
-    access_token_pb2,
     chat_pb2,
     education_pb2,
-    rtc_pb2,
     rtm_pb2,
-    whiteboard_pb2,
 )
-from token_authority.v1.batch_pb2 import IssueTokenRequest
 from token_authority_client import _value_errors
-from token_authority_client._argument_names import argument_name, sentence
-from token_authority_client._errors import FieldViolation, InvalidRequest
+from token_authority_client._value_errors import invalid
+from token_authority_client._values import RtmPermission
 
-_BATCH_MEMBERS: Final = {
-    member.message_type.full_name: member.name
-    for member in IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
-    if member.message_type
+_RESOURCE_TYPES: Final = {
+    "message_channel": rtm_pb2.RTM_RESOURCE_TYPE_MESSAGE_CHANNEL,
+    "stream_channel": rtm_pb2.RTM_RESOURCE_TYPE_STREAM_CHANNEL,
+    "group_channel": rtm_pb2.RTM_RESOURCE_TYPE_GROUP_CHANNEL,
+    "server_group": rtm_pb2.RTM_RESOURCE_TYPE_SERVER_GROUP,
+    "user": rtm_pb2.RTM_RESOURCE_TYPE_USER,
 }
+_ACCESSES: Final = {"read": rtm_pb2.RTM_ACCESS_READ, "write": rtm_pb2.RTM_ACCESS_WRITE}
 
 MessageT = TypeVar("MessageT", bound=Message)
 ItemT = TypeVar("ItemT")
 
 Fields = dict[str, Any]
-IssueMessage = (
-    whiteboard_pb2.IssueWhiteboardTokenRequest
-    | rtc_pb2.IssueRtcTokenRequest
-    | rtm_pb2.IssueRtmTokenRequest
-    | chat_pb2.IssueChatTokenRequest
-    | education_pb2.IssueEducationTokenRequest
-    | access_token_pb2.IssueAccessTokenRequest
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
-    """A request for one token, made by `prepare`, that any client can send any number of times.
-
-    Each time issues a new token.
-    """
-
-    method: str
-    """The RPC that answers it, e.g. "IssueRtcToken"."""
-    message: IssueMessage = field(repr=False)
-    """The request message; do not change it."""
-
-    def to_send(self, project: str, *, validate_only: bool) -> IssueMessage:
-        """Returns a copy of the message.
-
-        Args:
-            project: The project of a request that names none.
-            validate_only: Whether to ask for a decision instead of a token.
-        """
-        message: Any = type(self.message)()
-        message.CopyFrom(self.message)
-        message.project = message.project or project
-        message.validate_only = validate_only
-        copy: IssueMessage = message
-        return copy
-
-    def to_batch_entry(self, project: str = "") -> IssueTokenRequest:
-        """Returns the request as an entry of BatchIssueTokens.
-
-        Args:
-            project: The project of a request that names none.
-        """
-        # `validate_only` belongs to the batch.
-        message = self.to_send(project, validate_only=False)
-        fields: Any = {_BATCH_MEMBERS[message.DESCRIPTOR.full_name]: message}
-        return IssueTokenRequest(**fields)
 
 
 def build(message_type: Callable[..., MessageT], path: str, /, **fields: Any) -> MessageT:
@@ -97,26 +49,7 @@ def build(message_type: Callable[..., MessageT], path: str, /, **fields: Any) ->
             return message_type(**given)
     except (TypeError, ValueError):
         pass
-    raise _unfit(message_type, path, given)
-
-
-def _unfit(message_type: Callable[..., Message], path: str, fields: Fields) -> InvalidRequest:
-    """Returns the error for the first value that its message cannot hold."""
-    members = message_type().DESCRIPTOR.fields_by_name
-    for name, value in fields.items():
-        if not _fits(message_type, name, value):
-            return invalid(
-                path + name, "INVALID_VALUE", _value_errors.must_be(members[name], value)
-            )
-    raise AssertionError("the fields are valid separately, but not together")
-
-
-def _fits(message_type: Callable[..., Message], name: str, value: object) -> bool:
-    try:
-        message_type(**{name: value})
-    except (TypeError, ValueError):
-        return False
-    return not isinstance(value, bytes | bool)
+    raise _value_errors.unfit(message_type, path, given)
 
 
 def checked_text(field: str, value: object) -> str:
@@ -131,28 +64,6 @@ def checked_text(field: str, value: object) -> str:
     raise invalid(field, "INVALID_VALUE", _value_errors.must_be_text(value))
 
 
-def invalid(field: str, reason: str, description: str) -> InvalidRequest:
-    """Returns the error for one field; its text names the Python argument.
-
-    Args:
-        field: The field's path in the request message.
-        reason: The violated rule.
-        description: What is allowed. It follows the argument's name.
-    """
-    violation = FieldViolation(field, reason, description)
-    return _invalid(violation, sentence(violation))
-
-
-def _invalid(violation: FieldViolation, text: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"invalid request: {text}",
-        reason="INVALID_REQUEST",
-        advice=text,
-        metadata={"fields": violation.field},
-        violations=[violation],
-    )
-
-
 def one_of(oneof: str, **arguments: object) -> None:
     """Rejects mutually exclusive arguments that are passed together.
 
@@ -162,11 +73,7 @@ def one_of(oneof: str, **arguments: object) -> None:
     """
     given = [name for name, value in arguments.items() if value is not None]
     if len(given) > 1:
-        names = ", ".join(given)
-        prefix = argument_name(oneof).rpartition(".")[0]
-        text = f"{prefix}: " if prefix else ""
-        violation = FieldViolation(oneof, "ONE_OF", f"must be one of {names}, not several")
-        raise _invalid(violation, f"{text}pass only one of {names}")
+        raise _value_errors.not_one_of(oneof, given)
 
 
 def channel_fields(
@@ -248,3 +155,65 @@ def items(field: str, values: Iterable[ItemT], of_what: str) -> list[ItemT]:
     if found is None or isinstance(values, (str, bytes)):
         raise invalid(field, "INVALID_VALUE", f"must be a list of {of_what}")
     return found
+
+
+def lifetimes(path: str, value: object, *rights: str) -> Fields:
+    """Returns the lifetimes of privileges, whose fields are named `…_ttl`."""
+    return {
+        f"{right}_ttl": duration(f"{path}{right}_ttl", getattr(value, right)) for right in rights
+    }
+
+
+def rtm_permissions(path: str, values: Iterable[RtmPermission]) -> rtm_pb2.RtmPermissions:
+    """Returns RtmPermission values as a message."""
+    found = items(path.removesuffix("."), values, "RtmPermission")
+    return rtm_pb2.RtmPermissions(
+        permissions=[
+            _permission(f"{path}permissions[{index}].", value) for index, value in enumerate(found)
+        ]
+    )
+
+
+def _permission(path: str, value: object) -> rtm_pb2.RtmPermission:
+    if not isinstance(value, RtmPermission):
+        raise _value_errors.wrong_type(path.removesuffix("."), "an RtmPermission", value)
+    message = build(
+        rtm_pb2.RtmPermission,
+        path,
+        access=named(f"{path}access", value.access, _ACCESSES),
+        resource_type=named(f"{path}resource_type", value.resource_type, _RESOURCE_TYPES),
+    )
+    for index, name in enumerate(items(f"{path}resources", value.resources, "names")):
+        message.resources.append(checked_text(f"{path}resources[{index}]", name))
+    return message
+
+
+def chat_subject(path: str, user_id: str | None, app: bool) -> Fields:
+    """Returns the member of Chat's oneof `subject`."""
+    one_of(f"{path}subject", user_id=user_id, app=app or None)
+    chat_user = (
+        None if user_id is None else build(chat_pb2.ChatUser, f"{path}user.", user_id=user_id)
+    )
+    return {"user": chat_user, "app": flag(f"{path}app", app)}
+
+
+def education_subject(
+    path: str, user_uuid: str | None, room_uuid: str | None, role: int | None, app: bool
+) -> Fields:
+    """Returns the member of education's oneof `subject`."""
+    in_room = room_uuid is not None or role is not None
+    if app and (in_room or user_uuid is not None):
+        raise invalid(f"{path}subject", "ONE_OF", "must be a user or the app, not both")
+    if in_room:
+        inner = f"{path}room_user."
+        room_user = build(
+            education_pb2.EducationRoomUser,
+            inner,
+            room_uuid=room_uuid,
+            user_uuid=user_uuid,
+            role=role,
+        )
+        return {"room_user": room_user}
+    if user_uuid is not None:
+        return {"user": build(education_pb2.EducationUser, f"{path}user.", user_uuid=user_uuid)}
+    return {"app": flag(f"{path}app", app)}

@@ -8,9 +8,9 @@ from token_authority_client import _batches
 from token_authority_client._call_options import CallOptions, Timeout, seconds_of
 from token_authority_client._connection import Connection
 from token_authority_client._errors import InvalidRequest
-from token_authority_client._message_builder import TokenRequest
-from token_authority_client._requests import TokenMethods
+from token_authority_client._families import TokenMethods
 from token_authority_client._responses import IssueMode
+from token_authority_client._token_request import TokenRequest
 
 OneT_co = TypeVar("OneT_co", covariant=True)
 ManyT_co = TypeVar("ManyT_co", covariant=True)
@@ -108,7 +108,11 @@ class SentTokenMethods(TokenMethods[OneT_co], Generic[OneT_co, ManyT_co]):
 
     async def _issue(self, request: TokenRequest) -> Any:
         mode = self._mode
-        message = request.to_send(self._project, validate_only=mode.validate_only)
+        # A copy: the request may be sent by several threads, for other projects.
+        message: Any = type(request.message)()
+        message.CopyFrom(request.message)
+        message.project = message.project or self._project
+        message.validate_only = mode.validate_only
         return mode.one(await self._call(request.method, message))
 
     async def _issue_many(

@@ -5,6 +5,8 @@ import dataclasses
 import inspect
 import re
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,15 @@ import token_authority_client
 from support.clients import CLIENTS
 from support.serving import running
 from token_authority_client import (
+    AsyncTokenAuthorityClient,
     AsyncTokenSource,
+    ChatService,
+    EducationService,
     IssuedToken,
+    RtcPrivileges,
+    RtcService,
+    RtmLogin,
+    RtmPermission,
     TokenAuthorityClient,
     TokenSource,
     prepare,
@@ -106,36 +115,69 @@ def test_methods_show_concrete_types() -> None:
                 assert "+" not in str(inspect.signature(method))
 
 
+HOUR = timedelta(hours=1)
+REQUESTS: dict[str, Callable[[Any], Any]] = {
+    "_rtc_methods.py": lambda methods: methods.issue_rtc_token(
+        channel="c",
+        uid=7,
+        privileges=RtcPrivileges(join_channel=HOUR),
+        rtm=RtmLogin(user_id="a"),
+        project="classroom",
+    ),
+    "_rtm_methods.py": lambda methods: methods.issue_rtm_token(
+        user_id="a",
+        permissions=[
+            RtmPermission(access="read", resource_type="message_channel", resources=["c"])
+        ],
+        project="classroom",
+    ),
+    "_access_token_methods.py": lambda methods: methods.issue_access_token(
+        services=[
+            RtcService(channel="c", uid=7, join_channel=HOUR),
+            ChatService(user_id="a"),
+            EducationService(user_uuid="a", room_uuid="r", role=1),
+        ],
+        project="classroom",
+    ),
+}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("module", REQUESTS)
 async def test_a_call_passes_at_most_five_files_on_its_way_to_the_wire(
-    monkeypatch: pytest.MonkeyPatch,
+    module: str, is_async: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Other tests of this process trace.
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
+    files = set[str]()
+
+    def note(frame: Any, event: str, _: Any) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.parent.name == "token_authority_client":
+            files.add(path.name)
+
+    def without_responses(client: Any) -> None:
+        # Responses are read after the wire.
+        client._mode = dataclasses.replace(client._mode, one=lambda _: sys.setprofile(None))
+
+    def call_blocking(address: str) -> None:
+        with TokenAuthorityClient(address) as client:
+            REQUESTS[module](client)
+            without_responses(client)
+            sys.setprofile(note)
+            REQUESTS[module](client)
+
     async with running() as server:
-        files = set[str]()
-
-        def note(frame: Any, event: str, _: Any) -> None:
-            path = Path(frame.f_code.co_filename)
-            if event == "call" and path.parent.name == "token_authority_client":
-                files.add(path.name)
-
-        def call() -> None:
-            with TokenAuthorityClient(server.address) as client:
-                request: dict[str, Any] = {"channel": "c", "uid": 7, "project": "classroom"}
-                client.issue_rtc_token(**request, role="publisher")
-                # Responses are read after the wire.
-                before = client._mode.one
-                client._mode = dataclasses.replace(client._mode, one=lambda _: sys.setprofile(None))
+        if is_async:
+            async with AsyncTokenAuthorityClient(server.address) as client:
+                await REQUESTS[module](client)
+                without_responses(client)
                 sys.setprofile(note)
-                try:
-                    client.issue_rtc_token(**request, role="publisher")
-                finally:
-                    sys.setprofile(None)
-                    client._mode = dataclasses.replace(client._mode, one=before)
-
-        await asyncio.to_thread(call)
+                await REQUESTS[module](client)
+        else:
+            await asyncio.to_thread(call_blocking, server.address)
     assert files == {
-        "_requests.py",
+        module,
         "_message_builder.py",
         "_token_methods.py",
         "_connection.py",

@@ -25,7 +25,7 @@ from token_authority_client import (
     Unavailable,
     prepare,
 )
-from token_authority_client._source_methods import SourceMethods
+from token_authority_client._families import SourceMethods
 
 RTC: dict[str, Any] = {"channel": "lesson-1", "uid": 7, "role": "publisher"}
 SHORT = {**RTC, "ttl": timedelta(seconds=4)}

@@ -1,18 +1,47 @@
-"""The methods that create token sources: one per issuing method, with the same arguments."""
+"""The methods of all token families: those that issue tokens, and those that create sources."""
 
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
+from token_authority_client._access_token_methods import AccessTokenMethods
+from token_authority_client._chat_methods import ChatMethods
 from token_authority_client._concrete_methods import ConcreteMethods
-from token_authority_client._message_builder import TokenRequest
-from token_authority_client._requests import TokenRequests, prepare
+from token_authority_client._education_methods import EducationMethods
+from token_authority_client._issuing_methods import ResultT_co
+from token_authority_client._rtc_methods import RtcMethods
+from token_authority_client._rtm_methods import RtmMethods
+from token_authority_client._token_request import TokenRequest
+from token_authority_client._whiteboard_methods import WhiteboardMethods
 
 P = ParamSpec("P")
 SourceT = TypeVar("SourceT")
 SourceT_co = TypeVar("SourceT_co", covariant=True)
+
+
+class TokenMethods(
+    WhiteboardMethods[ResultT_co],
+    RtcMethods[ResultT_co],
+    RtmMethods[ResultT_co],
+    ChatMethods[ResultT_co],
+    EducationMethods[ResultT_co],
+    AccessTokenMethods[ResultT_co],
+):
+    """One issuing method per family of tokens."""
+
+
+class TokenRequests(TokenMethods[TokenRequest]):
+    """The issuing methods, which send nothing and return requests."""
+
+    def issue(self, request: TokenRequest) -> TokenRequest:
+        """Returns the request."""
+        return request
+
+
+prepare: Final = TokenRequests()
+"""Makes requests for `issue`, `issue_many` and `token_source`: the clients' methods, unsent."""
 
 
 def _arguments_of(
