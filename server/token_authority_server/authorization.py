@@ -64,6 +64,11 @@ class AuthorizedRequest(NamedTuple):
         )
 
     @property
+    def token_type(self) -> str:
+        """The type of the token; `access_token` for a composition."""
+        return self.accesses[0].token_type
+
+    @property
     def expire_ms(self) -> int | None:
         """Milliseconds since 1970 when joining or logging in stops; None for never."""
         usable_ms = self.terms.usable_ms

@@ -337,6 +337,6 @@ def test_no_end_of_a_call_leaks_its_count(ends: list[tuple[str, str]]) -> None:
         for caller, _ in [*ends, ("c", "")]:
             with calls.enter(caller, Quota((), 1)):
                 pass
-        assert full.__dict__ == {"_max_total": len(ends), "_total": 0, "_by_caller": {}}
+        assert full.__dict__ == {"max_total": len(ends), "_total": 0, "_by_caller": {}}
 
     asyncio.run(run())

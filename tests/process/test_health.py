@@ -151,7 +151,7 @@ def short_lived(folder: Path, seconds: float) -> bytes:
 async def test_an_expired_certificate_is_not_ready_until_it_is_renewed(tmp_path: Path) -> None:
     short_lived(tmp_path, 6)
     async with live(tmp_path, SERVER + TLS + PROJECT + BY_KEY) as server:
-        name = "token_authority_certificate_not_after_seconds"
+        name = 'token_authority_certificate_not_after_timestamp_seconds{certificate="server"}'
         assert abs(await server.metric(name) - time.time()) < 10
         assert any("the certificate expires on" in line["event"] for line in server.log)
         await server.until_ready(is_ready=False)

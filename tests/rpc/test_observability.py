@@ -260,7 +260,8 @@ async def test_a_caller_in_a_loop_cannot_fill_the_log(tmp_path: Path, issues_not
             assert len([row for row in server.records if row["event"] == "refused"]) == 501
         code = "PERMISSION_DENIED" if is_refusal else "OK"
         name = "grpc_server_call_duration_seconds_count"
-        labels = f'grpc_method="IssueRtcToken",grpc_status="{code}"'
+        method = "token_authority.v1.TokenService/IssueRtcToken"
+        labels = f'grpc_method="{method}",grpc_status="{code}"'
         expected = 501 if is_refusal else 530
         assert await server.metric(f"{name}{{{labels}}}") == expected
 

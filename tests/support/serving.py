@@ -117,7 +117,7 @@ async def running(
     authority = Authority(PolicySnapshot(keys, who), moments, limiter or no_limits(), trail)
     logger = make_logger("json", "debug", output)
     in_flight = InFlight(max_in_flight)
-    metrics.watch_calls(lambda: in_flight.total)
+    metrics.calls_in_flight.watch(lambda: in_flight.total)
     service = Handlers(
         methods(authority, PARSER, metrics, ServerFacts(max_request_bytes, "1.2.3")),
         Authenticator(who, jwt),

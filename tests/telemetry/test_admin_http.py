@@ -110,7 +110,7 @@ async def test_connections_are_bounded_and_the_newest_is_answered(admin: Admin) 
 
 
 def test_metrics_are_in_the_format_of_prometheus(admin: Admin) -> None:
-    admin.metrics.refusals.labels('a"b\nc', "GRANT_MISSING").inc()
+    admin.metrics.refused('a"b\nc', "GRANT_MISSING")
     answer = admin.get("GET /metrics")
     assert "Content-Type: text/plain; version=0.0.4" in answer
     assert 'token_authority_refusals_total{caller="a\\"b\\nc",reason="GRANT_MISSING"} 1.0' in answer

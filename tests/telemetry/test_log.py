@@ -63,7 +63,7 @@ def test_a_stream_that_is_gone_fails_nobody() -> None:
 
     stream = BackgroundStream(Gone())
     metrics = Metrics()
-    metrics.watch_log(lambda: stream.dropped)
+    metrics.dropped_lines.watch(lambda: stream.dropped)
     stream.write("lost\n")
     stream.write("lost\n")
     stream.close()

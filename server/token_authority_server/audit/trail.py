@@ -72,6 +72,9 @@ class AuditTrail:
         self._dropped = self._dropped_reported = 0
         self._rest_at = self._probe_at = 0.0
         self._busy_since: float | None = None
+        # Since when the oldest group waits, and the oldest of those being written; 0: none does.
+        self._waiting_since = self._writing_since = 0.0
+        self._unwritten = 0
         self._newest_ms = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
@@ -91,6 +94,22 @@ class AuditTrail:
     def newest_ms(self) -> int:
         """The time of the newest record, in milliseconds since 1970; 0 if there is none."""
         return max([self._newest_ms, *[sink.newest_ms for sink in self._sinks]])
+
+    @property
+    def queue_length(self) -> int:
+        """Groups of records that wait to be written."""
+        return self._queue.qsize()
+
+    @property
+    def lag_seconds(self) -> float:
+        """Age of the oldest record that is not yet written; 0 if there is none."""
+        since = self._writing_since or self._waiting_since
+        return max(0.0, time.monotonic() - since) if since else 0.0
+
+    @property
+    def lost(self) -> int:
+        """Records that could not be written, summed over the sinks."""
+        return self._dropped + self._unwritten
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns once every sink has written the records according to its policy.
@@ -172,6 +191,7 @@ class AuditTrail:
         if self._closed or self._queue.qsize() >= _MAX_QUEUED:
             self._dropped += len(batch.bodies)
             return False
+        self._waiting_since = self._waiting_since or time.monotonic()
         self._queue.put(batch)
         return True
 
@@ -199,6 +219,7 @@ class AuditTrail:
         while True:
             self._busy_since = time.monotonic()
             self._write(batches)
+            self._writing_since = 0.0
             if order is _Order.CLOSE:
                 break
             self._rest(reopen=order is _Order.REOPEN)
@@ -213,13 +234,15 @@ class AuditTrail:
     def _gather(self) -> tuple[list[RecordBatch], _Order | None]:
         """Returns queued batches up to the first order; waits half a second for one."""
         batches: list[RecordBatch] = []
+        order: _Order | None = None
         with contextlib.suppress(Empty):
             item = self._queue.get(timeout=_PROBE_SECONDS)
             while isinstance(item, RecordBatch):
                 batches.append(item)
                 item = self._queue.get_nowait()
-            return batches, item
-        return batches, None
+            order = item
+        self._writing_since, self._waiting_since = self._waiting_since, 0.0
+        return batches, order
 
     def _write(self, batches: Sequence[RecordBatch]) -> None:
         bodies = [body for batch in batches for body in batch.bodies]
@@ -250,6 +273,7 @@ class AuditTrail:
             if not kept:
                 sink.pending = {**reported, **sink.pending}
             sink.pending["lost"] = sink.pending.get("lost", 0) + lost
+            self._unwritten += lost
             raise
 
     def _recovered(self, reported: Mapping[str, Any]) -> str:

@@ -142,6 +142,14 @@ class TlsSettings(Section):
         """Returns when the server's certificate expires, in UTC."""
         return x509.load_pem_x509_certificates(self.certificate)[0].not_valid_after_utc
 
+    def expiries(self) -> dict[str, datetime]:
+        """Returns when the server's certificate and the first client CA expire, in UTC."""
+        expiries = {"server": self.not_after()}
+        if self.client_ca is not None:
+            authorities = x509.load_pem_x509_certificates(self.client_ca)
+            expiries["client_ca"] = min(one.not_valid_after_utc for one in authorities)
+        return expiries
+
     def identity(self) -> ServerIdentity:
         """Returns the certificate, key and client CA of the listeners."""
         return ServerIdentity(self.certificate, self.private_key, self.client_ca)

@@ -63,9 +63,14 @@ class ApiKeySettings(Section):
         more = ", ".join(filter(None, (self.name, expires)))
         return f"{self.text} ({more})" if more else self.text
 
+    @property
+    def label(self) -> str:
+        """The key's name, else the start of its hash."""
+        return self.name or self.api_key[:15]
+
     def __str__(self) -> str:
-        """Returns the key's name, else the start of its hash."""
-        return f"API key {self.name or self.api_key[:15]}"
+        """Returns the label in a phrase."""
+        return f"API key {self.label}"
 
     def describe_expiry(self, now: datetime) -> str:
         """Returns when the key expires or has expired, as a phrase."""

@@ -37,6 +37,9 @@ class CertificateSettings(Section):
     state: KeyState
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
+    active_since: AwareDatetime | None = None
+    """When it began to sign, for the metric of its age. Absent: when the server first had it."""
+
     retired_at: AwareDatetime | None = None
     """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
@@ -66,6 +69,9 @@ class AccessKeySettings(Section):
 
     state: KeyState
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
+
+    active_since: AwareDatetime | None = None
+    """When it began to sign, for the metric of its age. Absent: when the server first had it."""
 
     retired_at: AwareDatetime | None = None
     """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
@@ -140,6 +146,15 @@ class ProjectSettings(Section):
         for product in sorted({key.product for key in keys}):
             if KeyState.ACTIVE not in {key.state for key in keys if key.product == product}:
                 yield product
+
+    def active_rows(self) -> Iterator[tuple[str, CertificateSettings | AccessKeySettings]]:
+        """Yields the row of each active key, with its product."""
+        for row in self.agora.certificates if self.agora else ():
+            if row.state is KeyState.ACTIVE:
+                yield AppCertificate.product, row
+        for pair in self.whiteboard.access_keys if self.whiteboard else ():
+            if pair.state is KeyState.ACTIVE:
+                yield AccessKey.product, pair
 
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Returns the project's keys, ready to sign."""

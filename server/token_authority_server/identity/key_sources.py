@@ -79,6 +79,12 @@ class RemoteKeys:
         """Whether calls wait for the fetch in flight."""
         self._fetching: asyncio.Task[None] | None = None
 
+    @property
+    def age_seconds(self) -> float | None:
+        """How long ago the keys were fetched; None before the first time."""
+        age = self._clock() - self._fetched_at
+        return None if age == float("inf") else age
+
     async def refresh(self, *, missing: bool) -> None:
         """Fetches the keys if they are due or `missing`; concurrent calls share one fetch.
 

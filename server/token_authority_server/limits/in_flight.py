@@ -11,7 +11,8 @@ class InFlight:
     """Counts the calls in flight in one process; for use in one event loop."""
 
     def __init__(self, max_total: int) -> None:
-        self._max_total = max_total
+        self.max_total = max_total
+        """The most calls in flight that are accepted."""
         self._total = 0
         self._by_caller: dict[str, int] = {}
 
@@ -30,8 +31,8 @@ class InFlight:
         own = self._by_caller.get(caller, 0)
         if quota.max_in_flight is not None and own >= quota.max_in_flight:
             raise too_many_in_flight(caller, quota.max_in_flight, of_caller=True)
-        if self._total >= self._max_total:
-            raise too_many_in_flight(caller, self._max_total, of_caller=False)
+        if self._total >= self.max_total:
+            raise too_many_in_flight(caller, self.max_total, of_caller=False)
         self._total += 1
         self._by_caller[caller] = own + 1
         try:

@@ -46,6 +46,11 @@ class RateLimiter:
         self._degraded = False
         self._retry_at = 0.0
 
+    @property
+    def redis_up(self) -> bool | None:
+        """Whether limits are counted in Redis, as of the last call; None: in memory on purpose."""
+        return None if self._redis is None else not self._degraded
+
     async def spend(self, caller: str, quota: Quota, tokens: int) -> None:
         """Charges every rate of a quota, or none.
 

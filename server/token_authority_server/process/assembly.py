@@ -3,6 +3,7 @@
 import io
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -21,6 +22,11 @@ from token_authority_server.identity.jwks_fetch import Location
 from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier
 from token_authority_server.identity.key_sources import FixedKeys, RemoteKeys
 from token_authority_server.limits import InFlight, RateLimiter
+from token_authority_server.process.measures import (
+    export_limits,
+    export_settings,
+    export_trail,
+)
 from token_authority_server.process.moments import read_moment
 from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.authority_service import ServerFacts
@@ -82,9 +88,9 @@ class Assembly:
         in_flight = InFlight(
             min(settings.server.max_in_flight, settings.server.max_concurrent_rpcs)
         )
-        metrics.watch_calls(lambda: in_flight.total)
-        if tls:
-            metrics.watch_certificate(self._not_after_seconds)
+        export_limits(metrics, in_flight, self._limiter)
+        export_settings(metrics, lambda: self._settings)
+        metrics.jwks_time.watch(self._jwks_seconds)
         self._report_keys(settings)
         self._handlers = Handlers(
             methods(self._authority, RequestParser(), metrics, facts),
@@ -129,6 +135,7 @@ class Assembly:
             self._certificates.replace(settings.server.tls.identity())
         self._settings = settings
         self._report_keys(settings)
+        self._metrics.keep(policy.callers.by_name, policy.keyring.project_names)
         previous, self._policy = self._policy, policy
         return previous
 
@@ -136,9 +143,9 @@ class Assembly:
         """Closes the connection to Redis."""
         await self._limiter.close()
 
-    def _not_after_seconds(self) -> float:
-        not_after = self.certificate_not_after
-        return not_after.timestamp() if not_after else float("nan")
+    def _jwks_seconds(self) -> float | None:
+        age_seconds = self._remote.age_seconds if self._remote else None
+        return None if age_seconds is None else time.time() - age_seconds
 
     def _report_keys(self, settings: Settings) -> None:
         # Every replica has the same keys: degraded, and still ready.
@@ -205,6 +212,7 @@ def make_telemetry(
 ) -> tuple[AuditTrail, DegradedComponents, Metrics]:
     """Creates the audit trail, the health state and the metrics of a server."""
     metrics = Metrics()
+    metrics.export_process()
     degraded = DegradedComponents(logger, metrics)
     trail = AuditTrail(
         list(_sinks(settings.audit)),
@@ -216,6 +224,7 @@ def make_telemetry(
         ),
         on_recovery=lambda: degraded.recover("audit"),
     )
+    export_trail(metrics, trail)
     return trail, degraded, metrics
 
 

@@ -31,6 +31,7 @@ class Monitor:
         logger: Receives the heads, and warnings about a certificate that expires soon.
         wall_clock: Seconds since 1970.
         steady_clock: Seconds, monotonic.
+        observe_lag: Receives how late the event loop ran each check, in seconds.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class Monitor:
         logger: FilteringBoundLogger,
         wall_clock: Callable[[], float] = time.time,
         steady_clock: Callable[[], float] = time.monotonic,
+        observe_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._degraded = degraded
         self._report = report
         self._not_after = not_after
         self._trail = trail
         self._logger = logger
+        self._observe_lag = observe_lag
         self._wall_clock = wall_clock
         self._steady_clock = steady_clock
         self._offset = wall_clock() - steady_clock()
@@ -61,7 +64,9 @@ class Monitor:
         """Checks until it is cancelled."""
         while True:
             await self.check()
+            due = self._steady_clock() + _INTERVAL_SECONDS
             await asyncio.sleep(_INTERVAL_SECONDS)
+            self._observe_lag(max(0.0, self._steady_clock() - due))
 
     async def check(self) -> None:
         """Checks once."""

@@ -151,7 +151,7 @@ class Reloader:
             gc.freeze()
         self._reminded = -math.inf
         self._degraded.recover("configuration")
-        self._metrics.reloads.labels("ok").inc()
+        self._metrics.reloaded()
         self._logger.info("configuration reloaded", **loaded.changes)
         for warning in loaded.warnings:
             self._logger.warning(warning)
@@ -186,7 +186,7 @@ class Reloader:
 
     def _fail(self, problem: str) -> None:
         self._degraded.fail("configuration", f"not reloaded: {problem}")
-        self._metrics.reloads.labels("failed").inc()
+        self._metrics.reload_failed()
 
     def _load(self, progress: ReadProgress) -> _Loaded:
         """Reads and validates the files, and compares them with the settings in use."""

@@ -68,7 +68,7 @@ def serve(
         for warning in settings.warnings():
             logger.warning(warning)
         trail, degraded, metrics = make_telemetry(settings, logger)
-        metrics.watch_log(lambda: log.dropped)
+        metrics.dropped_lines.watch(lambda: log.dropped)
 
         def report_late() -> None:
             threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
@@ -162,6 +162,7 @@ class _Process:
             lambda: self._assembly.certificate_not_after,
             self._trail,
             self._logger,
+            observe_lag=self._metrics.event_loop_lag.observe,
         )
         tasks = [asyncio.create_task(monitor.run())]
         reloader = file and Reloader(

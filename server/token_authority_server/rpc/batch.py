@@ -104,9 +104,10 @@ class BatchIssueTokens:
         response = batch_pb2.BatchIssueTokensResponse()
         async for one in in_slices(issued):
             messages.describe(response.issued_tokens.add(), one)
-        counts = Counter((one.allowed.project, one.allowed.family.name) for one in issued)
-        for (project, family), count in counts.items():
-            self._metrics.tokens.labels(context.caller.name, project, family).inc(count)
+        counts = Counter((one.allowed.project, one.allowed.token_type) for one in issued)
+        for (project, token_type), count in counts.items():
+            self._metrics.issued(context.caller.name, project, token_type, count)
+        self._metrics.batch_size.observe(len(issued))
         about = {
             **_about([one.allowed for one in issued]),
             "token_ids": [one.token_id for one in issued],

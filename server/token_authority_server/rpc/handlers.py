@@ -133,9 +133,10 @@ class Handlers(grpc.GenericRpcHandler):
 
     def _call(self, path: str, method: Method) -> _Behavior:
         name = method_name(path)
+        metrics = self.observer.calls_of(path)
 
         async def behavior(_: object, context: Context) -> bytes:
-            call = Call(name, context.peer())
+            call = Call(name, context.peer(), metrics)
             try:
                 answer = await self._answer(call, method, context)
                 self.observer.answered(call, answer.event, answer.fields)

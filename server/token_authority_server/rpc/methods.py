@@ -65,7 +65,7 @@ def _issue(
             return Answer(response.SerializeToString(), "validated", _about(allowed))
         issued = await authority.issue(context, family, request)
         allowed = issued.allowed
-        metrics.tokens.labels(context.caller.name, allowed.project, family.name).inc()
+        metrics.issued(context.caller.name, allowed.project, allowed.token_type)
         response = response_type()
         messages.describe(response.issued_token, issued)
         about = {**_about(allowed), "token_id": issued.token_id}

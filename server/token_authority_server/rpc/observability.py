@@ -14,7 +14,8 @@ from structlog.typing import FilteringBoundLogger
 from token_authority_server.audit import AuditTrail, redact_tokens
 from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
-from token_authority_server.telemetry.metrics import Metrics
+from token_authority_server.telemetry.instruments import CallMetrics
+from token_authority_server.telemetry.metrics import OTHER_METHOD, Metrics
 
 # Not decisions about a caller: they are in the log only.
 _NOT_ON_RECORD: Final = frozenset(
@@ -37,6 +38,8 @@ class Call:
 
     method: str
     peer: str
+    metrics: CallMetrics
+    """Those of its method."""
     request_id: str = ""
     context: CallContext | None = None
     """None until the call is authenticated."""
@@ -46,6 +49,9 @@ class Call:
     def caller(self) -> str:
         """The caller's name; "" before authentication."""
         return self.context.caller.name if self.context else ""
+
+    def __post_init__(self) -> None:
+        self.metrics.start()
 
 
 class _LineLimit:
@@ -106,6 +112,11 @@ class Observer:
         self._metrics = metrics
         self._trail = trail
         self._lines = _LineLimit(self._log_suppressed, clock)
+        self._other_calls = metrics.calls_of(OTHER_METHOD)
+
+    def calls_of(self, path: str) -> CallMetrics:
+        """Returns the metrics of a registered method, by `/package.Service/Method`."""
+        return self._metrics.calls_of(path.removeprefix("/"))
 
     def answered(self, call: Call, event: str, about: Mapping[str, Any]) -> None:
         """Reports a call that was answered; `about` has the fields of its log line."""
@@ -123,7 +134,7 @@ class Observer:
         """Reports a refused call."""
         reason = refusal.reason
         self._count(call, reason.code.value)
-        self._metrics.refusals.labels(call.caller, reason.value).inc()
+        self._metrics.refused(call.caller, reason.value)
         is_logged = self._lines.allow(call.caller)
         if not (is_logged or call.context):
             return
@@ -138,7 +149,8 @@ class Observer:
 
     def unknown_method(self, path: str) -> None:
         """Reports a call of a method that does not exist, which grpc refuses."""
-        self._metrics.call_duration.labels("other", "UNIMPLEMENTED").observe(0)
+        self._other_calls.start()
+        self._other_calls.end("UNIMPLEMENTED", 0)
         if self._lines.allow(""):
             method = redact_tokens(path[:_MAX_PATH])
             self._logger.info("refused", method=method, reason="UNIMPLEMENTED")
@@ -161,7 +173,7 @@ class Observer:
 
     def _count(self, call: Call, code: str) -> None:
         seconds = (time.perf_counter_ns() - call.started_ns) / 1e9
-        self._metrics.call_duration.labels(call.method, code).observe(seconds)
+        call.metrics.end(code, seconds)
 
     def _log_suppressed(self, caller: str, count: int) -> None:
         if caller:

@@ -118,7 +118,8 @@ class PublicServices(grpc.GenericRpcHandler):
                 del self._watches[peer]
 
     async def _refuse(self, path: str, refusal: Refusal, context: Context) -> NoReturn:
-        self._observer.refused(Call(method_name(path), context.peer()), refusal)
+        call = Call(method_name(path), context.peer(), self._observer.calls_of(path))
+        self._observer.refused(call, refusal)
         await self._tarpit.delay()
         await abort(refusal, context)
 

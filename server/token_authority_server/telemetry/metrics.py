@@ -1,47 +1,114 @@
-"""Metrics for Prometheus. Those of calls have the names of gRPC's own (gRFC A66)."""
+"""Metrics for Prometheus; server/METRICS.md explains each.
 
-from collections.abc import Callable, Iterable
+Those of calls have the names of gRPC's own (gRFC A66). Labels have values of the contract or of the
+configuration only: nothing that a client sends becomes a label.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+import platform
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from token_authority_server.telemetry.instruments import CallMetrics, Children, ScrapedMetric
+
+OTHER_METHOD: Final = "other"
+"""The method of calls that name none of the server's: gRPC's word."""
 
 # From a refusal (0.1 ms) to a batch of 500 that waits for other batches.
-_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_DURATION_SECONDS: Final = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01),
+    *(0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
+)
+_LAG_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_BATCH_TOKENS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+# Else each counter and histogram has one more series, with the time of its first use.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client does not annotate it
+# Read here, where no event loop runs: they read files.
+_VERSIONS: Final = (version("agora-token-authority"), platform.python_version(), version("grpcio"))
+_PROCESS: Final = ProcessCollector(registry=None)
 
 
 class Metrics:
     """The metrics of one server, in a registry of their own."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self._registry = registry
-        self.call_duration = Histogram(
-            "grpc_server_call_duration_seconds",
-            "Duration of calls, from headers to response",
-            ["grpc_method", "grpc_status"],
+        self._registry = CollectorRegistry()
+        self._create_calls(self._registry)
+        self._create_decisions(self._registry)
+        self._create_health(self._registry)
+        self._create_reloads(self._registry)
+        self._create_expiries(self._registry)
+        self._create_dependencies(self._registry)
+
+    def _create_calls(self, registry: CollectorRegistry) -> None:
+        self._started = Children(
+            Counter("grpc_server_call_started", "Calls started", ["grpc_method"], registry=registry)
+        )
+        self._duration = Children(
+            Histogram(
+                "grpc_server_call_duration_seconds",
+                "Duration of calls, from headers to response",
+                ["grpc_method", "grpc_status"],
+                registry=registry,
+                buckets=_DURATION_SECONDS,
+            )
+        )
+        self.calls_in_flight = ScrapedMetric(
+            "token_authority_calls_in_flight",
+            "Authenticated calls in flight",
             registry=registry,
-            buckets=_BUCKETS,
         )
-        self._calls_in_flight = Gauge(
-            "token_authority_calls_in_flight", "Calls in flight", registry=registry
-        )
-        self.tokens = Counter(
-            "token_authority_tokens_issued",
-            "Tokens issued",
-            ["caller", "project", "kind"],
+        self.max_calls_in_flight = ScrapedMetric(
+            "token_authority_calls_in_flight_limit",
+            "The most authenticated calls in flight that are accepted",
             registry=registry,
         )
-        self.refusals = Counter(
-            "token_authority_refusals",
-            "Refused calls",
-            ["caller", "reason"],
+
+    def _create_decisions(self, registry: CollectorRegistry) -> None:
+        self._tokens = Children(
+            Counter(
+                "token_authority_tokens_issued",
+                "Tokens issued",
+                ["caller", "project", "token_type"],
+                registry=registry,
+            )
+        )
+        self.batch_size = Histogram(
+            "token_authority_batch_size",
+            "Tokens of each batch that was issued",
+            registry=registry,
+            buckets=_BATCH_TOKENS,
+        )
+        self._refusals = Children(
+            Counter(
+                "token_authority_refusals",
+                "Refused calls; the caller of an unauthenticated one is empty",
+                ["caller", "reason"],
+                registry=registry,
+            )
+        )
+
+    def _create_health(self, registry: CollectorRegistry) -> None:
+        build = Gauge(
+            "token_authority_build_info",
+            "1, with the versions in use",
+            ["version", "python", "grpcio"],
             registry=registry,
         )
-        self.reloads = Counter(
-            "token_authority_configuration_reloads",
-            "Configuration reloads, by outcome",
-            ["outcome"],
+        build.labels(*_VERSIONS).set(1)
+        self.ready = Gauge(
+            "token_authority_ready",
+            "1 if this instance can issue tokens, else 0",
             registry=registry,
         )
         self.degraded = Gauge(
@@ -50,49 +117,133 @@ class Metrics:
             ["component"],
             registry=registry,
         )
+        self.event_loop_lag = Histogram(
+            "token_authority_event_loop_lag_seconds",
+            "How late the event loop runs a timer, measured twice a second",
+            registry=registry,
+            buckets=_LAG_SECONDS,
+        )
+        self.dropped_lines = ScrapedMetric(
+            "token_authority_log_lines_dropped",
+            "Dropped log lines",
+            is_counter=True,
+            registry=registry,
+        )
 
+    def _create_reloads(self, registry: CollectorRegistry) -> None:
+        self._reloads = Children(
+            Counter(
+                "token_authority_configuration_reloads",
+                "Configuration reloads, by outcome",
+                ["outcome"],
+                registry=registry,
+            )
+        )
+        for outcome in ("ok", "failed"):
+            self._reloads.at(outcome)
+        self._reload_successful = Gauge(
+            "token_authority_configuration_last_reload_successful",
+            "1 if the last configuration that was read is in use, 0 if it was rejected",
+            registry=registry,
+        )
+        self._reload_time = Gauge(
+            "token_authority_configuration_last_reload_success_timestamp_seconds",
+            "When the configuration in use was loaded, in seconds since 1970",
+            registry=registry,
+        )
+        self._reload_successful.set(1)
+        self._reload_time.set_to_current_time()
+
+    def _create_expiries(self, registry: CollectorRegistry) -> None:
+        self.certificates = ScrapedMetric(
+            "token_authority_certificate_not_after_timestamp_seconds",
+            "Expiry of the server's TLS certificate, and of the first client CA to expire, in "
+            "seconds since 1970",
+            ["certificate"],
+            registry=registry,
+        )
+        self.api_keys = ScrapedMetric(
+            "token_authority_api_key_not_after_timestamp_seconds",
+            "Expiry of API keys that have an end date, in seconds since 1970",
+            ["caller", "api_key"],
+            registry=registry,
+        )
+        self.signing_keys = ScrapedMetric(
+            "token_authority_signing_key_active_since_timestamp_seconds",
+            "When each active key began to sign, in seconds since 1970",
+            ["project", "product", "key_id"],
+            registry=registry,
+        )
+
+    def _create_dependencies(self, registry: CollectorRegistry) -> None:
+        self.jwks_time = ScrapedMetric(
+            "token_authority_jwks_last_fetch_success_timestamp_seconds",
+            "When the identity provider's key set was last fetched, in seconds since 1970",
+            registry=registry,
+        )
         self.skipped_keys = Gauge(
             "token_authority_jwks_keys_skipped",
             "Unusable keys in the identity provider's key set",
             registry=registry,
         )
-        self.ready = Gauge(
-            "token_authority_ready",
-            "1 if this instance can issue tokens, else 0",
+        self.redis_up = ScrapedMetric(
+            "token_authority_redis_up",
+            "1 if rate limits are counted in Redis, 0 while it fails",
+            registry=registry,
+        )
+        self.audit_queue = ScrapedMetric(
+            "token_authority_audit_queue_length",
+            "Groups of audit records that wait to be written",
+            registry=registry,
+        )
+        self.audit_lag = ScrapedMetric(
+            "token_authority_audit_lag_seconds",
+            "Age of the oldest audit record that is not yet written",
+            registry=registry,
+        )
+        self.audit_lost = ScrapedMetric(
+            "token_authority_audit_records_lost",
+            "Audit records that could not be written",
+            is_counter=True,
             registry=registry,
         )
 
-    def watch_calls(self, in_flight: Callable[[], int]) -> None:
-        """Exports the number of calls in flight, read at each scrape."""
-        self._calls_in_flight.set_function(in_flight)
+    def export_process(self) -> None:
+        """Adds CPU time, memory, open files and start time of this process, on Linux."""
+        self._registry.register(_PROCESS)
 
-    def watch_log(self, dropped: Callable[[], int]) -> None:
-        """Exports the number of log lines dropped since the start, read at each scrape."""
-        self._registry.register(_DroppedLines(dropped))
+    def calls_of(self, method: str) -> CallMetrics:
+        """Returns the metrics of a method's calls.
 
-    def watch_certificate(self, not_after: Callable[[], float]) -> None:
-        """Exports when the TLS certificate expires, in seconds since 1970, read at each scrape."""
-        Gauge(
-            "token_authority_certificate_not_after_seconds",
-            "Expiry of the server's TLS certificate, in seconds since 1970",
-            registry=self._registry,
-        ).set_function(not_after)
+        Args:
+            method: `package.Service/Method` of a registered method, or OTHER_METHOD.
+        """
+        return CallMetrics(self._started, self._duration, method)
+
+    def issued(self, caller: str, project: str, token_type: str, count: int = 1) -> None:
+        """Counts issued tokens."""
+        self._tokens.at(caller, project, token_type).inc(count)
+
+    def refused(self, caller: str, reason: str) -> None:
+        """Counts a refused call; `caller` is "" for an unauthenticated one."""
+        self._refusals.at(caller, reason).inc()
+
+    def reloaded(self) -> None:
+        """Counts a reload that was applied."""
+        self._reloads.at("ok").inc()
+        self._reload_successful.set(1)
+        self._reload_time.set_to_current_time()
+
+    def reload_failed(self) -> None:
+        """Counts a reload that was rejected."""
+        self._reloads.at("failed").inc()
+        self._reload_successful.set(0)
+
+    def keep(self, callers: Collection[str], projects: Collection[str]) -> None:
+        """Removes the series of callers and projects that a reload has removed."""
+        self._tokens.keep(lambda labels: labels[0] in callers and labels[1] in projects)
+        self._refusals.keep(lambda labels: not labels[0] or labels[0] in callers)
 
     def exposition(self) -> bytes:
         """Returns all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
-
-
-class _DroppedLines(Collector):
-    """A counter whose value is kept elsewhere."""
-
-    def __init__(self, dropped: Callable[[], int]) -> None:
-        self._dropped = dropped
-
-    def collect(self) -> Iterable[Metric]:
-        """Returns the counter as of now."""
-        yield CounterMetricFamily(
-            "token_authority_log_lines_dropped",
-            "Dropped log lines",
-            value=self._dropped(),
-        )
