@@ -1,13 +1,14 @@
-"""Authorization: decides on one request, by the grants and keys of a policy. No transport.
+"""Authorization: decides on one request, by the grants, denials and keys of a policy. No transport.
 
 The order of the checks is part of the contract: first the rules, which reveal nothing; then the
-grants; then the project's keys.
+grants; then the denials; then the project's keys.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from token_authority_server.access.denials import NO_DENIALS, Denials
 from token_authority_server.access.grants import Grant
 from token_authority_server.audit import redact_tokens
 from token_authority_server.errors import Refusal, invalid_request
@@ -28,10 +29,11 @@ _RENEW_BEFORE_MS: Final = 30_000
 
 @dataclass(frozen=True, slots=True)
 class PolicySnapshot:
-    """Immutable snapshot of callers and keys, swapped atomically on reload."""
+    """Immutable snapshot of callers, keys and denials, swapped atomically on reload."""
 
     keyring: Keyring
     callers: Callers
+    denials: Denials = NO_DENIALS
     known_secrets: KnownSecrets = field(init=False, repr=False, compare=False)
     """The secrets that an inspection recognises. Hashing them takes seconds for many thousands of
     keys: build snapshots outside the event loop."""
@@ -108,8 +110,8 @@ def authorize(
         moment: The time and randomness for the token.
 
     Raises:
-        Refusal: INVALID_REQUEST, or why no grant or key allows the token; its `audit_fields` have
-            what was requested.
+        Refusal: INVALID_REQUEST, DENIED, or why no grant or key allows the token; its
+            `audit_fields` have what was requested.
     """
     accesses, terms, violations = access_request = family.read(request, moment.now_ms)
     try:
@@ -118,6 +120,7 @@ def authorize(
             raise invalid_request(violations)
         project_name = caller.project(request.project)
         grant = caller.find_grant(project_name, access_request)
+        policy.denials.check(project_name, accesses, moment.now_ms)
         terms = grant.resolve_ttl(terms, family.max_ttl_ms)
         terms = terms.with_advisories(access_advisories(accesses))
         project = policy.keyring.project(project_name)

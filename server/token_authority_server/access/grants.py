@@ -75,7 +75,7 @@ class Grant:
         return None
 
     def _missing_for(self, access: ServiceAccess) -> str | None:  # noqa: PLR0911  # one for each dimension
-        token_type, role, channel, user, room, any_channel, any_user, pattern = access
+        token_type, role, channel, user, room, any_channel, any_user, pattern, _ = access
         if token_type not in self.token_types:
             return "tokens"
         if role is not None and not self.roles.match(role):

@@ -1,4 +1,4 @@
-"""Patterns of grants: exact strings and globs in which only `*` is special. Pure."""
+"""Patterns: exact strings and globs in which only `*` is special. Pure."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -40,6 +40,59 @@ class Patterns:
 
     def __repr__(self) -> str:
         return f"Patterns({self.texts!r})"
+
+
+class Glob:
+    """One pattern, for lists of thousands: cheap to make, and comparable with another pattern."""
+
+    __slots__ = ("_lower", "_middle", "first", "last", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.first, *rest = text.split("*")
+        """What matching texts begin with; the whole text if there is no `*`."""
+        self.last = rest[-1] if rest else None
+        """What matching texts end with; None if there is no `*`."""
+        self._middle = rest[:-1]
+        self._lower: Glob | None = None
+
+    @property
+    def lower(self) -> "Glob":
+        """The pattern in lower case."""
+        if self._lower is None:
+            self._lower = Glob(self.text.lower())
+        return self._lower
+
+    def matches(self, text: str) -> bool:
+        """Whether the pattern matches the whole text."""
+        if self.last is None:
+            return text == self.first
+        if not (text.startswith(self.first) and text.endswith(self.last)):
+            return False
+        # Each part as early as possible leaves the most room for the others.
+        position, end = len(self.first), len(text) - len(self.last)
+        for part in self._middle:
+            position = text.find(part, position, end)
+            if position < 0:
+                return False
+            position += len(part)
+        return position <= end
+
+    def overlaps(self, other: "Glob") -> bool:
+        """Whether a text exists that both patterns match, of any length.
+
+        With a `*` in each, the parts between can follow one another: only the ends can conflict.
+        """
+        if self.last is None:
+            return other.matches(self.first)
+        if other.last is None:
+            return self.matches(other.first)
+        return _agree(self.first, other.first) and _agree(self.last[::-1], other.last[::-1])
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether one text begins with the other."""
+    return one.startswith(other) or other.startswith(one)
 
 
 def _everything(_: str) -> bool:

@@ -2,6 +2,7 @@
 
 from token_authority_server.errors.access import (
     allowance_missing,
+    denied,
     no_active_key,
     not_granted,
     project_lacks_product,
@@ -53,6 +54,7 @@ __all__ = [
     "credential_invalid",
     "credential_missing",
     "credential_unverifiable",
+    "denied",
     "draining",
     "internal_error",
     "invalid_request",

@@ -48,6 +48,25 @@ def allowance_missing(allowance: str, project: str) -> Refusal:
     )
 
 
+def denied(project: str, until: str, detail: str) -> Refusal:
+    """A denial applies: a denied user could use the token, or it is for a denied channel or room.
+
+    Args:
+        project: The project.
+        until: When the denial ends (RFC 3339).
+        detail: The denial, for the log and the audit trail: a caller must not learn from a request
+            for a wildcard who is denied.
+    """
+    return Refusal(
+        Reason.DENIED,
+        f"permission denied: this user, channel or room of project '{project}' is denied until "
+        f"{until}",
+        "do not retry before then, unless the server's operator removes the denial",
+        metadata={"project": project, "denied_until": until},
+        detail=detail,
+    )
+
+
 def project_lacks_product(project: str, product: str) -> Refusal:
     """The project has no keys for the product."""
     return Refusal(

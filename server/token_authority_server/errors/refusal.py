@@ -55,6 +55,8 @@ class Reason(StrEnum):
     """The grant does not allow any_user, any_channel or channel_pattern."""
     SDK_SCOPE_FORBIDDEN = "SDK_SCOPE_FORBIDDEN", Code.PERMISSION_DENIED
     """The grant does not allow whiteboard SDK tokens."""
+    DENIED = "DENIED", Code.PERMISSION_DENIED
+    """A denial applies to the token's user, channel or room until some time."""
     NO_ACTIVE_KEY = "NO_ACTIVE_KEY", Code.FAILED_PRECONDITION
     """The project has keys for this product, but none of them is active."""
     PROJECT_LACKS_PRODUCT = "PROJECT_LACKS_PRODUCT", Code.FAILED_PRECONDITION

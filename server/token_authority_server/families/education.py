@@ -46,7 +46,9 @@ class Education(TokenFamily[education_pb2.IssueEducationTokenRequest, AppCertifi
         if request.HasField("room_user"):
             # The Chat user is the same person under another name.
             user = request.room_user.user_uuid
-            accesses += [login_access("rtm", user), login_access("chat.user", user)]
+            chat_access = login_access("chat.user", user)
+            chat_access = chat_access._replace(alias=f"account:{_chat_user(user)}")
+            accesses += [login_access("rtm", user), chat_access]
         expiration = request.WhichOneof("expiration")
         violations: list[FieldViolation] = []
         terms = read_terms_in_seconds(
@@ -66,11 +68,14 @@ class Education(TokenFamily[education_pb2.IssueEducationTokenRequest, AppCertifi
         services = [education_service(request, ttl_s)]
         if request.HasField("room_user"):
             user = request.room_user.user_uuid
-            # Agora's name for the same person in Chat; the hash protects nothing.
-            chat_user = hashlib.md5(user.encode(), usedforsecurity=False).hexdigest()
             services.append(rtm(user, {RTM.privileges["login"]: ttl_s}))
-            services.append(chat(chat_user, {CHAT.privileges["user"]: ttl_s}))
+            services.append(chat(_chat_user(user), {CHAT.privileges["user"]: ttl_s}))
         return sign_007(key, terms, moment, services)
+
+
+def _chat_user(user: str) -> str:
+    """Returns Agora's name for the same person in Chat; the hash protects nothing."""
+    return hashlib.md5(user.encode(), usedforsecurity=False).hexdigest()
 
 
 def education_access(message: _HasSubject) -> ServiceAccess:

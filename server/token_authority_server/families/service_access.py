@@ -42,6 +42,8 @@ class ServiceAccess(NamedTuple):
     any_user: bool = False
     channel_pattern: str | None = None
     """Instead of a channel: a pattern that matches the channels."""
+    alias: str | None = None
+    """Another name under which the service knows the same user; grants do not see it."""
 
     @property
     def has_channel(self) -> bool:

@@ -1,0 +1,221 @@
+"""Denials (the stop list): refuse new tokens to denied users, channels and rooms. Pure.
+
+A denial applies to every token that a denied user could use, or that works in a denied channel or
+room: wildcards and patterns are compared by intersection. It says nothing about issued tokens.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from token_authority_server.access.patterns import Glob
+from token_authority_server.audit import redact_tokens, rfc_3339
+from token_authority_server.errors import denied
+from token_authority_server.families import ServiceAccess
+
+_UID: Final = "uid:"
+_ACCOUNT: Final = "account:"
+_UUID: Final = re.compile(r"[0-9a-fA-F]{32}")
+# An SDK token works in every room, and can make tokens for each.
+_EVERY_ROOM: Final = "whiteboard.sdk"
+# Chat changes upper-case letters to lower case (formats.token_warnings).
+_CASE_INSENSITIVE: Final = "chat.user"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """New tokens of one project that are refused until some time.
+
+    It applies to a service of a token if all of `user`, `channel`, `room` and `token_types` that
+    are set do, so it never applies to a service without users if it has a user, and so on.
+    """
+
+    project: str
+    until_ms: int
+    """Milliseconds since 1970 when it ends."""
+    user: str | None = None
+    """A pattern, as in grants: `uid:7`, `account:al*` or `*`."""
+    channel: str | None = None
+    """A pattern of channels."""
+    room: str | None = None
+    """A pattern of the UUIDs of rooms."""
+    token_types: frozenset[str] = frozenset()
+    """Names of TokenTypes, each in full; empty: all."""
+    reason: str = ""
+    """Why, for operators."""
+
+    def __str__(self) -> str:
+        """Describes what is denied; people may have pasted tokens."""
+        named = [(name, getattr(self, name)) for name in ("user", "channel", "room")]
+        what = " ".join(f"{name} {redact_tokens(text)}" for name, text in named if text is not None)
+        types = f" ({', '.join(sorted(self.token_types))})" if self.token_types else ""
+        return f"{self.project}: {what}{types} until {rfc_3339(self.until_ms)}"
+
+
+class _Rule:
+    """A denial with its patterns, ready to compare."""
+
+    __slots__ = ("_canonical_room", "_channel", "_room", "_user", "_user_of_uid", "denial")
+
+    def __init__(self, denial: Denial) -> None:
+        self.denial = denial
+        user = denial.user
+        self._user = None if user is None else Glob(user)
+        # In a channel, the account "7" is uid:7: the token is the same.
+        self._user_of_uid = (
+            Glob(user.replace(_ACCOUNT, _UID, 1)) if user and user.startswith(_ACCOUNT) else None
+        )
+        self._channel = None if denial.channel is None else Glob(denial.channel)
+        self._room = None if denial.room is None else Glob(denial.room)
+        self._canonical_room = None if denial.room is None else Glob(_canonical(denial.room))
+
+    def applies_to(self, access: ServiceAccess) -> bool:
+        """Whether a service of a token would be of use to what is denied."""
+        types = self.denial.token_types
+        return (
+            (not types or access.token_type in types)
+            and (self._user is None or self._is_for_user(self._user, access))
+            and (self._channel is None or _is_for_channel(self._channel, access))
+            and (self._room is None or self._is_for_room(self._room, access))
+        )
+
+    def _is_for_user(self, glob: Glob, access: ServiceAccess) -> bool:
+        if access.any_user:
+            return True
+        for user in users_of(access):
+            if glob.matches(user):
+                return True
+            if self._user_of_uid and user.startswith(_UID) and self._user_of_uid.matches(user):
+                return True
+            if access.token_type == _CASE_INSENSITIVE and glob.lower.matches(user.lower()):
+                return True
+        return False
+
+    def _is_for_room(self, glob: Glob, access: ServiceAccess) -> bool:
+        if access.token_type == _EVERY_ROOM:
+            return True
+        room = access.room
+        if room is None or self._canonical_room is None:
+            return False
+        return glob.matches(room) or self._canonical_room.matches(_canonical(room))
+
+
+def users_of(access: ServiceAccess) -> Iterator[str]:
+    """Yields the names of the user that a service of a token admits."""
+    if access.user is not None:
+        yield access.user
+    if access.alias is not None:
+        yield access.alias
+
+
+def _is_for_channel(glob: Glob, access: ServiceAccess) -> bool:
+    if access.any_channel:
+        return True
+    if access.channel_pattern is not None:
+        return glob.overlaps(Glob(access.channel_pattern))
+    return access.channel is not None and glob.matches(access.channel)
+
+
+def _canonical(room: str) -> str:
+    """Returns a UUID without dashes and in lower case; any other text as it is."""
+    plain = room.replace("-", "")
+    return plain.lower() if _UUID.fullmatch(plain) else room
+
+
+class _ProjectDenials:
+    """The denials of one project, the latest end first; exact names by index."""
+
+    def __init__(self, denials: Iterable[Denial]) -> None:
+        self._all = sorted(map(_Rule, denials), key=lambda rule: -rule.denial.until_ms)
+        self._by_name: dict[str, list[_Rule]] = {}
+        self._patterns: list[_Rule] = []
+        for rule in self._all:
+            names = _index_names(rule.denial)
+            for name in names:
+                self._by_name.setdefault(name, []).append(rule)
+            if not names:
+                self._patterns.append(rule)
+
+    def find(self, access: ServiceAccess, now_ms: int) -> Denial | None:
+        """Returns the denial with the latest end that applies to a service; None if none does."""
+        if (
+            access.any_user
+            or access.any_channel
+            or access.channel_pattern is not None
+            or access.token_type == _EVERY_ROOM
+        ):
+            return _first(self._all, access, now_ms)
+        names = {user.lower() for user in users_of(access)}
+        if access.channel is not None:
+            names.add(access.channel)
+        if access.room is not None:
+            names.add(_canonical(access.room))
+        lists = [self._patterns, *(self._by_name.get(name, ()) for name in names)]
+        return _latest(_first(rules, access, now_ms) for rules in lists)
+
+
+def _index_names(denial: Denial) -> Collection[str]:
+    """Returns the names under which a denial is found; none if it has to be compared.
+
+    Names of users, channels and rooms share the index: what is found is compared anyway.
+    """
+    user, place = denial.user, denial.channel or denial.room
+    if user is not None and "*" not in user:
+        return {user.lower(), user.lower().replace(_ACCOUNT, _UID, 1)}
+    if place is not None and "*" not in place:
+        return {place if denial.room is None else _canonical(place)}
+    return ()
+
+
+def _first(rules: Sequence[_Rule], access: ServiceAccess, now_ms: int) -> Denial | None:
+    for rule in rules:
+        if rule.denial.until_ms <= now_ms:
+            return None
+        if rule.applies_to(access):
+            return rule.denial
+    return None
+
+
+def _latest(found: Iterable[Denial | None]) -> Denial | None:
+    """Returns the denial with the latest end; None if there is none."""
+    return max((one for one in found if one), key=lambda denial: denial.until_ms, default=None)
+
+
+class Denials:
+    """All denials, by project."""
+
+    def __init__(self, denials: Iterable[Denial] = ()) -> None:
+        by_project: dict[str, list[Denial]] = {}
+        for denial in denials:
+            by_project.setdefault(denial.project, []).append(denial)
+        self._projects = {name: _ProjectDenials(rows) for name, rows in by_project.items()}
+
+    def find(self, project: str, accesses: Iterable[ServiceAccess], now_ms: int) -> Denial | None:
+        """Returns the denial with the latest end that applies to a token; None if none does.
+
+        Names cost a lookup, patterns and wildcards a comparison with each denial.
+
+        Args:
+            project: The project of the token.
+            accesses: The services of the token.
+            now_ms: Milliseconds since 1970.
+        """
+        denials = self._projects.get(project)
+        if denials is None:
+            return None
+        return _latest(denials.find(access, now_ms) for access in accesses)
+
+    def check(self, project: str, accesses: Iterable[ServiceAccess], now_ms: int) -> None:
+        """Refuses a token that a denied user could use, or in a denied channel or room.
+
+        Raises:
+            Refusal: DENIED.
+        """
+        if self._projects and (denial := self.find(project, accesses, now_ms)):
+            detail = f"{denial}; {denial.reason}" if denial.reason else str(denial)
+            raise denied(project, rfc_3339(denial.until_ms), detail)
+
+
+NO_DENIALS: Final = Denials()
+"""An empty stop list."""
