@@ -472,6 +472,7 @@ def test_the_commented_example_loads_and_names_every_key() -> None:
     assert settings.audit == defaults.audit
     assert settings.limits == defaults.limits
     assert settings.authentication == defaults.authentication
+    assert settings.authorization == defaults.authorization
     (caller,) = settings.callers
     given = {name: getattr(caller, name) for name in ("name", "identities")}
     (grant,) = caller.grants
@@ -486,6 +487,7 @@ def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> N
     authority = write_tls(tmp_path)
     (tmp_path / "client-ca.pem").write_bytes(authority)
     (tmp_path / "kubernetes-ca.pem").write_bytes(authority)
+    (tmp_path / "denied.toml").touch()
     environment = {
         "APP_CERTIFICATE_2026": CERTIFICATE,
         "APP_CERTIFICATE_2025": CERTIFICATE,

@@ -22,6 +22,7 @@ def changes_between(before: Settings, after: Settings, started: Settings) -> dic
     changes = {
         "keys": sorted(_keys_changed(before, after)),
         "callers": sorted(_callers_changed(before, after)),
+        "denials": sorted(_denials_changed(before, after)),
         "sections": sorted(_sections_changed(before, after)),
         "restart_needed": sorted(_fixed_changed(started, after)),
     }
@@ -42,6 +43,12 @@ def _callers_changed(before: Settings, after: Settings) -> Iterator[str]:
     for name in old.keys() | new.keys():
         if old.get(name) != new.get(name):
             yield name
+
+
+def _denials_changed(before: Settings, after: Settings) -> Iterator[str]:
+    old, new = (set(settings.authorization.denials) for settings in (before, after))
+    yield from (f"{denial}: added" for denial in new - old)
+    yield from (f"{denial}: removed" for denial in old - new)
 
 
 def _sections_changed(before: Settings, after: Settings) -> Iterator[str]:

@@ -110,7 +110,7 @@ class Sources:
             ValueError: It cannot be read, or is too large.
         """
         path = self.path(name)
-        data = self.content(path, MAX_FILE_BYTES)
+        data = self.content(path, max(max_bytes, MAX_FILE_BYTES))
         if isinstance(data, str):
             raise ValueError(f"cannot read {path}: {data}")  # noqa: TRY004  # pydantic's way
         if len(data) > max_bytes:

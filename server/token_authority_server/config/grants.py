@@ -1,7 +1,7 @@
 """`[[callers.grants]]`: the tokens that a caller may request."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Final, Literal, get_args
 
@@ -60,6 +60,7 @@ def _user_pattern(value: str) -> str:
     return _pattern(value)
 
 
+TokenName = Annotated[str, AfterValidator(_token)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 UserPattern = Annotated[str, AfterValidator(_user_pattern)]
 AllowText = Annotated[Allowance, Field()]
@@ -78,7 +79,7 @@ class GrantSettings(Section):
     project: str
     """The name of the project."""
 
-    tokens: tuple[Annotated[str, AfterValidator(_token)], ...] = ()
+    tokens: tuple[TokenName, ...] = ()
     """Token types: `rtc`, `whiteboard.room`, or a family like `whiteboard`, which does not include
     project-wide token types (`whiteboard.sdk`, `chat.app`, `education.app`): list those by name. A
     composed token needs `access_token` and the token types of all its services."""
@@ -177,11 +178,7 @@ class GrantSettings(Section):
 
     def token_types(self) -> frozenset[str]:
         """Returns the names of the token types, families expanded."""
-        named = [
-            _FAMILIES[token] if token not in TOKEN_TYPES else frozenset((token,))
-            for token in self.tokens
-        ]
-        return frozenset[str]().union(*named)
+        return expand_token_types(self.tokens)
 
     def grant(self) -> Grant:
         """Returns the grant in the form that authorization uses."""
@@ -198,6 +195,14 @@ class GrantSettings(Section):
             clamps_ttl=self.above_max_ttl == "clamp",
             allow=frozenset(self.allow),
         )
+
+
+def expand_token_types(tokens: Iterable[str]) -> frozenset[str]:
+    """Returns the names of token types, families expanded."""
+    named = [
+        _FAMILIES[token] if token not in TOKEN_TYPES else frozenset((token,)) for token in tokens
+    ]
+    return frozenset[str]().union(*named)
 
 
 def _dimensions(token: str) -> tuple[Dimension, ...]:

@@ -1,7 +1,6 @@
 """Loads the configuration file, applies environment overrides and reports errors in both."""
 
 import itertools
-import re
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,12 +10,14 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
+from token_authority_server.config.cures import Mistake, mistakes_in, section_in
 from token_authority_server.config.files import FileStamp, ReadProgress, Sources
-from token_authority_server.config.mistakes import Mistake, Origin, mistakes_in, section_in
+from token_authority_server.config.mistakes import Origin
 from token_authority_server.config.references import unknown_names
 from token_authority_server.config.rows import validate_rows
 from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
+from token_authority_server.config.toml_text import parse_toml
 
 ENVIRONMENT_PREFIX: Final = "TOKEN_AUTHORITY__"
 """`TOKEN_AUTHORITY__SERVER__DRAIN=5s` overrides `drain` in `[server]`."""
@@ -123,14 +124,9 @@ def _read_text(path: Path, sources: Sources) -> str:
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        problem, line = str(error), ""
-        if found := re.fullmatch(r"(.*) \(at line (\d+), (column \d+)\)", problem):
-            problem, line = f"{found[1]} ({found[3]})", f":{found[2]}"
-        raise ConfigError(f"{path}{line}: is not valid TOML: {problem}") from None
-    except (ValueError, RecursionError):
-        raise ConfigError(f"{path}: a number is too long, or lists are too deep") from None
+        return parse_toml(text, str(path))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def settings_of(
@@ -158,7 +154,7 @@ def _settings(document: dict[str, Any], origin: str, sources: Sources, text: str
     try:
         settings = Settings.model_validate(document, context=sources)
     except ValidationError as error:
-        mistakes += mistakes_in(error)
+        mistakes += mistakes_in(error, Settings)
     if settings:
         mistakes += itertools.starmap(Mistake, settings.mistakes())
     if mistakes or not settings:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from token_authority_server.config.mistakes import Mistake
+from token_authority_server.config.cures import Mistake
 from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import suggestion
 

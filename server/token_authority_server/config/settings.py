@@ -6,10 +6,12 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from token_authority_server.access.denials import Denials
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
 from token_authority_server.config.certificate import certificate_problem
+from token_authority_server.config.denials import AuthorizationSettings, denial_warnings
 from token_authority_server.config.expectations import ExpectationSettings
 from token_authority_server.config.projects import ProjectSettings
 from token_authority_server.config.section import NAME, Section
@@ -41,6 +43,9 @@ class Settings(Section):
 
     authentication: AuthenticationSettings = AuthenticationSettings()
     """Credentials accepted besides client certificates and API keys."""
+
+    authorization: AuthorizationSettings = AuthorizationSettings()
+    """What no grant can allow."""
 
     audit: AuditSettings = AuditSettings()
     """The audit trail."""
@@ -93,8 +98,9 @@ class Settings(Section):
         )
 
     def policy(self) -> PolicySnapshot:
-        """Returns the callers and keys that requests are decided with."""
-        return PolicySnapshot(self.keyring(), self.callers_by_identity())
+        """Returns the callers, keys and denials that requests are decided with."""
+        denials = Denials(self.authorization.denials)
+        return PolicySnapshot(self.keyring(), self.callers_by_identity(), denials)
 
     def expirations(self, now: datetime) -> Iterator[str]:
         """Yields a warning for each API key that has expired or soon will."""
@@ -123,6 +129,19 @@ class Settings(Section):
             for grant in caller.grants:
                 for warning in grant.warnings():
                     yield f"grant {grant.name!r} of caller {caller.name!r}: {warning}"
+
+        yield from self._denial_warnings()
+
+    def _denial_warnings(self) -> Iterator[str]:
+        denials = self.authorization.denials
+        if not denials:
+            return
+        granted: dict[str, set[str]] = {}
+        for caller in self.callers:
+            for grant in caller.grants:
+                granted.setdefault(grant.project, set()).update(grant.token_types())
+        for warning in denial_warnings(denials, granted, datetime.now(UTC)):
+            yield f"authorization.denied_file: {warning}"
 
     def products_without_key(self) -> Iterator[str]:
         """Yields the products of projects that have keys and none that is active."""

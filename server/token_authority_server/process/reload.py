@@ -218,6 +218,7 @@ def _pieces(settings: Settings, policy: PolicySnapshot) -> list[Any]:
     return [
         *settings.projects.values(),
         *settings.callers,
+        *settings.authorization.denials,
         *(grant for row in settings.callers for grant in row.grants),
         *callers,
         *(grant for caller in callers for grant in caller.grants),
