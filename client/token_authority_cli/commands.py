@@ -14,6 +14,7 @@ HELP: Final[Mapping[str, str]] = {
     "explain": "show whether a configuration allows a caller a token, and why",
     "audit": "verify or search an audit trail",
     "api-key": "create an API key for a caller",
+    "deny": "edit the list of users, channels and rooms that get no new tokens",
 }
 MODULES: Final[Mapping[str, str]] = {
     "serve": "server",
@@ -26,6 +27,7 @@ MODULES: Final[Mapping[str, str]] = {
     "explain": "explain",
     "audit": "audit",
     "api-key": "api_key",
+    "deny": "deny",
 }
 """The module of each command, in this package; its `add_commands` adds it."""
 
@@ -58,7 +60,7 @@ EXIT_CODES: Final[tuple[ExitCode, ...]] = (
     ExitCode(
         1,
         "any other failure; `explain`: denied; `inspect`: not usable; `audit`: altered, or no such "
-        "record",
+        "record; `deny remove`: no such denial",
     ),
 )
 """All exit codes; client/README.md has the same table."""

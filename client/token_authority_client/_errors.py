@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 
@@ -94,6 +94,21 @@ class PermissionDenied(TokenAuthorityError):
         return self.metadata.get("missing", "")
 
 
+class Denied(PermissionDenied):
+    """The user, channel or room is on the server's stop list until `denied_until`.
+
+    A token source raises it from its next renewal on, and no longer returns its last token.
+    """
+
+    @property
+    def denied_until(self) -> datetime | None:
+        """When the denial ends; None if the server does not say."""
+        try:
+            return datetime.fromisoformat(self.metadata.get("denied_until", ""))
+        except ValueError:
+            return None
+
+
 class FailedPrecondition(TokenAuthorityError):
     """The server is not configured for this request, e.g. it has no active signing key."""
 
@@ -167,6 +182,7 @@ BY_CODE: Final[Mapping[str, type[TokenAuthorityError]]] = {
 """The exception for each gRPC status code; for any other it is TokenAuthorityError."""
 
 BY_REASON: Final[Mapping[str, type[TokenAuthorityError]]] = {
+    "DENIED": Denied,
     "RATE_LIMITED": RateLimited,
     "TOO_MANY_IN_FLIGHT": TooManyInFlight,
 }

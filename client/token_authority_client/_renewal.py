@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-from token_authority_client._errors import TokenAuthorityError
+from token_authority_client._errors import Denied, TokenAuthorityError
 from token_authority_client._values import IssuedToken
 
 JITTER: Final = 0.1
@@ -32,6 +32,7 @@ class Renewal:
         self._token: IssuedToken | None = None
         self._ends_at = -math.inf
         self._failures = 0
+        self._has_had_one = False
         self.error: Exception | None = None
         """The last attempt's error; None if it succeeded."""
         self.due_at: float | None = None
@@ -43,8 +44,8 @@ class Renewal:
         return self._token if remaining > 0 and remaining >= min_seconds else None
 
     def succeeded(self, token: IssuedToken, asked_at: float) -> bool:
-        """Stores a token that was requested at `asked_at`; returns whether it replaces another."""
-        is_renewal = self._token is not None
+        """Stores a token that was requested at `asked_at`; returns whether it is not the first."""
+        is_renewal, self._has_had_one = self._has_had_one, True
         self._token, self.error, self._failures = token, None, 0
         if token.expire_time is None:
             self._ends_at, self.due_at = math.inf, None
@@ -58,8 +59,13 @@ class Renewal:
         return is_renewal
 
     def failed(self, error: Exception, now: float) -> None:
-        """Stores an error, and schedules another attempt if there was a token before."""
+        """Stores an error, and schedules another attempt if there was a token before.
+
+        A denial drops that token; the next attempt is made at the next request for one.
+        """
         self.error = error
+        if isinstance(error, Denied):
+            self._token, self.due_at = None, None
         if self._token is None:
             return
         pause = min(2.0**self._failures, _LONGEST_PAUSE_SECONDS) * (0.5 + self._fraction() / 2)

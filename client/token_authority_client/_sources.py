@@ -74,7 +74,8 @@ class AsyncTokenSource(_Source):
 
     The first `get` fetches a token; then the source fetches the next one in the background,
     shortly before `renew_time`. While no server is reachable, `get` returns the last token until it
-    expires. Closing the source or its client stops the renewal.
+    expires. Once the token is denied (`Denied`), it returns none. Closing the source or its client
+    stops the renewal.
     """
 
     def __init__(
@@ -141,7 +142,8 @@ class AsyncTokenSource(_Source):
             self._renewal.failed(error, time.monotonic())
             return
         is_renewal = self._renewal.succeeded(token, asked_at)
-        if self._renewing is None:
+        # The task ends when the token is denied.
+        if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
         if is_renewal:
             self._notify(token)
@@ -164,7 +166,8 @@ class TokenSource(_Source):
 
     The first `get` fetches a token; then the source fetches the next one in the background,
     shortly before `renew_time`. While no server is reachable, `get` returns the last token until it
-    expires. Closing the source or its client stops the renewal.
+    expires. Once the token is denied (`Denied`), it returns none. Closing the source or its client
+    stops the renewal.
     """
 
     def __init__(self, fetch: Callable[[], IssuedToken], check_process: Callable[[], None]) -> None:
@@ -273,6 +276,8 @@ class TokenSource(_Source):
             with self._changed:
                 due_at = self._renewal.due_at
                 if self._closed or due_at is None:
+                    # Denied: the next token needs a new thread.
+                    self._renewing = None
                     return
                 pause = due_at - time.monotonic()
                 if pause > 0:
