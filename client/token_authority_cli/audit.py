@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from token_authority_cli.arguments import moment
+from token_authority_cli.audit_view import block, row
 from token_authority_cli.commands import HELP
-from token_authority_cli.output import as_json, at, complain
+from token_authority_cli.kicking_rule import KickingRules
+from token_authority_cli.output import as_json, complain
 from token_authority_cli.server import needs_server
 
 if TYPE_CHECKING:
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
 _FIND_USAGE: Final = """\
 token-authority audit find [--json] TOKEN|TOKEN_ID FILE...
        token-authority audit find [--json] --key KEY_ID [--project NAME] [--unexpired [--at WHEN]]
-                                  FILE..."""
+                                  FILE...
+       token-authority audit find [--json] --user USER [--project NAME] [--unexpired [--at WHEN]]
+                                  [--config FILE] FILE..."""
 _FIND_EPILOG: Final = """\
 examples:
   token-authority audit find 663ad2bad5dc37843bbf9293de11b50d audit.jsonl
   pbpaste | token-authority audit find - audit.jsonl
   token-authority audit find --key certificate-2026 --unexpired audit.jsonl.1 audit.jsonl
+  token-authority audit find --user uid:7 --unexpired --config token-authority.toml audit.jsonl
 """
-_SUBJECTS: Final = ("channel", "room", "user", "role")
 
 
 def add_commands(commands: Any) -> None:
@@ -71,10 +75,11 @@ def _add_verify(commands: Any) -> None:
 def _add_find(commands: Any) -> None:
     parser = commands.add_parser(
         "find",
-        help="find who minted a token, or the tokens that a key signed",
+        help="find who minted a token, or the tokens that a key signed or a user has",
         usage=_FIND_USAGE,
         description="Print the records of a token: who minted it, when, for whom, and when it "
-        "expires. Or list the tokens that a key signed. Exits with 1 if there is no such record.",
+        "expires. Or list the tokens that a key signed, or that a user can use: those that name it "
+        "and those for any user. Exits with 1 if there is no such record.",
         epilog=_FIND_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -83,13 +88,22 @@ def _add_find(commands: Any) -> None:
         "names",
         nargs="+",
         metavar="TOKEN|TOKEN_ID FILE",
-        help="a token, its id, or - to read it from standard input; then files. With --key, only "
-        "files",
+        help="a token, its id, or - to read it from standard input; then files. With --key or "
+        "--user, only files",
     )
-    parser.add_argument("--key", metavar="KEY_ID", help="list the tokens that this key signed")
-    parser.add_argument("--project", metavar="NAME", help="with --key: only tokens of this project")
+    listed = parser.add_mutually_exclusive_group()
+    listed.add_argument("--key", metavar="KEY_ID", help="list the tokens that this key signed")
+    listed.add_argument("--user", metavar="USER", help="list the tokens of uid:7 or account:alice")
+    parser.add_argument("--project", metavar="NAME", help="only tokens of this project")
     parser.add_argument(
-        "--unexpired", action="store_true", help="with --key: only tokens that have not expired"
+        "--unexpired", action="store_true", help="only tokens that have not expired"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="with --user uid:… --unexpired: also print the body with which Agora's REST API "
+        "removes the user from channels; only App IDs are read from this configuration",
     )
     parser.add_argument(
         "--at", type=moment, metavar="WHEN", help="with --unexpired: at this time; default: now"
@@ -151,37 +165,66 @@ def print_report(report: "Report") -> None:
 
 
 def _find(arguments: argparse.Namespace) -> int:
-    search = _find_signed_by if arguments.key else _find_token
-    return search(arguments)
+    if arguments.config and not (arguments.user and arguments.unexpired):
+        arguments.parser.error("--config needs --user and --unexpired")
+    if arguments.user:
+        return _find_usable_by(arguments)
+    return (_find_signed_by if arguments.key else _find_token)(arguments)
 
 
 def _find_token(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
     if arguments.project or arguments.unexpired or arguments.at:
-        arguments.parser.error("--project, --unexpired and --at need --key")
+        arguments.parser.error("--project, --unexpired and --at need --key or --user")
     text, *files = arguments.names
     if not files:
         arguments.parser.error("give a token or its id, and the files to search")
     token_id = audit.token_id_of(sys.stdin.read() if text == "-" else text)
     records = audit.find_token(token_id, [Path(file) for file in files])
-    return report_unreadable(lambda: _show_all(records, arguments, _block, f"token {token_id}"))
+    return report_unreadable(lambda: _show_all(records, arguments, block, f"token {token_id}"))
 
 
 def _find_signed_by(arguments: argparse.Namespace) -> int:
     from token_authority_server import audit  # noqa: PLC0415  # lazily, as in server
 
-    if arguments.at and not arguments.unexpired:
-        arguments.parser.error("--at needs --unexpired")
-    alive_at = (arguments.at or datetime.now(UTC)) if arguments.unexpired else None
     records = audit.find_signed_by(
         arguments.key,
         [Path(file) for file in arguments.names],
         project=arguments.project,
-        alive_at=alive_at,
+        alive_at=_alive_at(arguments),
     )
     what = f"{'an unexpired' if arguments.unexpired else 'a'} token signed by {arguments.key}"
-    return report_unreadable(lambda: _show_all(records, arguments, _row, what))
+    return report_unreadable(lambda: _show_all(records, arguments, row, what))
+
+
+def _find_usable_by(arguments: argparse.Namespace) -> int:
+    from token_authority_server import audit, config  # noqa: PLC0415  # lazily, as in server
+
+    alive_at = _alive_at(arguments)
+    records = audit.find_usable_by(
+        arguments.user,
+        [Path(file) for file in arguments.names],
+        project=arguments.project,
+        alive_at=alive_at,
+    )
+    what = f"{'an unexpired' if arguments.unexpired else 'a'} token that {arguments.user} can use"
+    if not arguments.config:
+        return report_unreadable(lambda: _show_all(records, arguments, row, what))
+    try:
+        rules = KickingRules(config.app_ids(arguments.config), arguments.user, alive_at)
+    except config.ConfigError as error:
+        complain(str(error))
+        return 2
+    code = report_unreadable(lambda: _show_all(rules.reading(records), arguments, row, what))
+    rules.print(as_json=arguments.json)
+    return code
+
+
+def _alive_at(arguments: argparse.Namespace) -> datetime | None:
+    if arguments.at and not arguments.unexpired:
+        arguments.parser.error("--at needs --unexpired")
+    return (arguments.at or datetime.now(UTC)) if arguments.unexpired else None
 
 
 def report_unreadable(command: Callable[[], int]) -> int:
@@ -214,45 +257,3 @@ def _show_all(
     if code:
         complain(f"no record of {what} in these files")
     return code
-
-
-def _block(found: "Found") -> str:
-    """Formats a record, one line per field."""
-    fields = found.fields
-    lines = [f"{_text(fields.get('event'))} {_moment(fields.get('time'))}"]
-    lines.append(f"  record: {found.file}:{found.line}")
-    omitted = {"event", "time", "expire_time", "chain", "seq", "prev", "hash"}
-    lines += [f"  {name}: {_text(value)}" for name, value in fields.items() if name not in omitted]
-    if fields.get("event") == "issued":
-        lines.append(f"  expires: {_expires(fields)}")
-    return "\n".join(lines)
-
-
-def _row(found: "Found") -> str:
-    """Formats the record of a token as one line."""
-    fields = found.fields
-    subject = [f"{name} {_text(fields[name])}" for name in _SUBJECTS if fields.get(name)]
-    return ", ".join(
-        [
-            f"{_text(fields.get('token_id'))} {_text(fields.get('kind'))}",
-            *subject,
-            f"by {_text(fields.get('caller'))} {_moment(fields.get('time'))}",
-            f"expires {_expires(fields)}",
-        ]
-    )
-
-
-def _expires(fields: dict[str, Any]) -> str:
-    return _moment(fields["expire_time"]) if fields.get("expire_time") is not None else "never"
-
-
-def _moment(value: object) -> str:
-    try:
-        return at(datetime.fromisoformat(str(value)))
-    except ValueError:
-        return _text(value)
-
-
-def _text(value: object) -> str:
-    """Formats a value that a caller may have chosen; control characters are escaped."""
-    return value if isinstance(value, str) and value.isprintable() else json.dumps(value)

@@ -1,19 +1,14 @@
 """`token-authority deny`: edits the file of denials that `authorization.denied_file` names."""
 
 import argparse
-import contextlib
-import fcntl
-import os
-import stat
-import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from token_authority_cli.arguments import duration, moment
 from token_authority_cli.commands import HELP
-from token_authority_cli.denial_text import NotEditable, append, remove
+from token_authority_cli.denial_file import Change, NotEditable, append, edit, remove
 from token_authority_cli.output import as_json, at, complain
 from token_authority_cli.server import needs_server
 
@@ -100,9 +95,6 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE",
         help="only this token type, like rtc; several with several --token; default: all",
     )
-
-
-_Change = Callable[[str, Sequence["Denial"]], "tuple[str, list[Denial]] | None"]
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -209,34 +201,14 @@ def _expand(tokens: Sequence[str]) -> frozenset[str]:
         raise ValueError(f"{unknown.args[0]!r} is not a token type") from None
 
 
-def _edit(file: Path, change: _Change, *, creates: bool) -> int:
-    """Replaces a file by a changed one, which is checked first; returns the exit code.
-
-    Args:
-        file: The file.
-        change: Returns the new text and the denials that it must have; None: there is no such one.
-        creates: Whether the file may be missing.
-    """
-    # Links stay: what they lead to is replaced.
-    path = Path(os.path.realpath(file))
+def _edit(file: Path, change: Change, *, creates: bool) -> int:
     try:
-        with _locked(path.parent):
-            exists = path.exists() or not creates
-            text = path.read_text(encoding="utf-8-sig") if exists else ""
-            changed = change(text, _parse(text, str(file)))
-            if changed is None:
-                complain(f"{file}: has no such denial")
-                return 1
-            _replace(path, _checked(*changed, str(file)))
+        if edit(file, change, _parse, creates=creates):
+            return 0
     except (OSError, ValueError, NotEditable) as error:
         return _complain_of(file, error)
-    return 0
-
-
-def _checked(text: str, expected: Sequence["Denial"], name: str) -> str:
-    if list(_parse(text, name)) != list(expected):
-        raise NotEditable
-    return text
+    complain(f"{file}: has no such denial")
+    return 1
 
 
 def _complain_of(file: Path, error: Exception) -> int:
@@ -248,36 +220,3 @@ def _complain_of(file: Path, error: Exception) -> int:
         for line in str(error).splitlines():
             complain(line)
     return 2
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Generator[None]:
-    """Waits until no other `deny` edits a file of the folder."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file aside, with the mode and owner of the one that it replaces, and renames it."""
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            if path.exists():
-                status = path.stat()
-                if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(fd, status.st_uid, status.st_gid)
-                os.fchmod(fd, stat.S_IMODE(status.st_mode))
-            else:
-                os.fchmod(fd, 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(fd)
-        Path(name).rename(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -10,7 +10,14 @@ last record, which `verify` prints, with a copy kept elsewhere.
 """
 
 from token_authority_server.audit.file import FileSink, FsyncPolicy, check_audit_file
-from token_authority_server.audit.find import Found, find_signed_by, find_token, token_id_of
+from token_authority_server.audit.find import (
+    Found,
+    expire_time_of,
+    find_signed_by,
+    find_token,
+    find_usable_by,
+    token_id_of,
+)
 from token_authority_server.audit.key_records import KeyRecords, TrailRecords, read_trail
 from token_authority_server.audit.record import redact_tokens, rfc_3339
 from token_authority_server.audit.report import Problem, Report
@@ -31,8 +38,10 @@ __all__ = [
     "StreamSink",
     "TrailRecords",
     "check_audit_file",
+    "expire_time_of",
     "find_signed_by",
     "find_token",
+    "find_usable_by",
     "read_trail",
     "redact_tokens",
     "rfc_3339",

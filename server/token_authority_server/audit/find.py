@@ -1,8 +1,8 @@
-"""Searches audit files: who minted a token, and which unexpired tokens a key signed."""
+"""Searches audit files: who minted a token, and which unexpired tokens a key or a user has."""
 
 import json
 import re
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,9 +69,44 @@ def find_signed_by(
     wanted = {"event": "issued", "key_id": key_id}
     if project is not None:
         wanted["project"] = project
-    with closing(_find(wanted, paths)) as records:
+    yield from _alive(_find(wanted, paths), alive_at)
+
+
+def find_usable_by(
+    user: str,
+    paths: Iterable[Path],
+    *,
+    project: str | None = None,
+    alive_at: datetime | None = None,
+) -> Generator[Found]:
+    """Yields the record of every token that names a user, or any user, in file order.
+
+    Args:
+        user: The user, as grants and records name it: `uid:7`, `account:alice`.
+        paths: The files to search, read line by line.
+        project: Only tokens of this project.
+        alive_at: Only tokens that have not expired at this time.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    wanted = {"event": "issued"}
+    if project is not None:
+        wanted["project"] = project
+    marks = [json.dumps(user).encode(), b'"any_user":true']
+    with closing(_alive(_find(wanted, paths, any_of=marks), alive_at)) as alive:
+        for found in alive:
+            users = found.fields.get("user")
+            # A list if the services of a token differ.
+            is_named = user == users or (isinstance(users, list) and user in users)
+            if is_named or found.fields.get("any_user") is True:
+                yield found
+
+
+def _alive(records: Generator[Found], at: datetime | None) -> Generator[Found]:
+    with closing(records):
         for found in records:
-            if alive_at is None or _is_alive(found.fields, alive_at):
+            if at is None or _is_alive(found.fields, at):
                 yield found
 
 
@@ -97,12 +132,16 @@ def _is_alive(fields: dict[str, Any], at: datetime) -> bool:
     return expire_time is None or expire_time > at
 
 
-def _find(wanted: dict[str, str], paths: Iterable[Path]) -> Generator[Found]:
+def _find(
+    wanted: dict[str, str], paths: Iterable[Path], any_of: Sequence[bytes] = ()
+) -> Generator[Found]:
     # Parsing every line of a large file as JSON would take minutes: filter by bytes first.
     marks = [json.dumps(value).encode() for value in wanted.values()]
     with closing(read_lines(paths)) as lines:
         for path, number, data in lines:
             if not all(mark in data for mark in marks):
+                continue
+            if any_of and not any(mark in data for mark in any_of):
                 continue
             fields = fields_of(data)
             if all(fields.get(name) == value for name, value in wanted.items()):

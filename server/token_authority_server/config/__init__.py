@@ -5,7 +5,13 @@ message contains the file, the key and what to do, and never the value.
 """
 
 from token_authority_server.config.dev import dev_settings
-from token_authority_server.config.load import ENVIRONMENT_PREFIX, ConfigError, ConfigFile, load
+from token_authority_server.config.load import (
+    ENVIRONMENT_PREFIX,
+    ConfigError,
+    ConfigFile,
+    app_ids,
+    load,
+)
 from token_authority_server.config.settings import Settings
 
 __all__ = [
@@ -13,6 +19,7 @@ __all__ = [
     "ConfigError",
     "ConfigFile",
     "Settings",
+    "app_ids",
     "dev_settings",
     "load",
 ]

@@ -110,6 +110,29 @@ class ConfigFile:
                 return Attempt(ConfigError(changing), attempt.sources, is_settled=False)
 
 
+def app_ids(path: Path) -> dict[str, str]:
+    """Reads the App ID of each project from a configuration file, without its secrets.
+
+    Raises:
+        ConfigError: The file cannot be read or is not TOML.
+    """
+    document = _parse(_read_text(path, Sources(path.parent, {})), path)
+    projects = document.get("projects")
+    found: dict[str, str] = {}
+    for name, project in cast(
+        "dict[str, Any]", projects if isinstance(projects, dict) else {}
+    ).items():
+        agora: Any = (
+            cast("dict[str, Any]", project).get("agora") if isinstance(project, dict) else None
+        )
+        app_id: Any = (
+            cast("dict[str, Any]", agora).get("app_id") if isinstance(agora, dict) else None
+        )
+        if isinstance(app_id, str):
+            found[name] = app_id
+    return found
+
+
 def _read_text(path: Path, sources: Sources) -> str:
     data = sources.content(path, _MAX_CONFIG_BYTES)
     if isinstance(data, str):
