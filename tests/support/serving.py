@@ -28,6 +28,7 @@ from support.keys import (
     keyring,
 )
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
+from token_authority_server.access.denials import NO_DENIALS, Denials
 from token_authority_server.audit import AuditTrail
 from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
@@ -90,6 +91,7 @@ async def running(
     keys: Keyring | None = None,
     *,
     who: Callers | None = None,
+    denials: Denials = NO_DENIALS,
     jwt: JwtVerifier | None = None,
     listen: str = "127.0.0.1:0",
     identity: ServerIdentity | None = None,
@@ -114,7 +116,9 @@ async def running(
     trail = trail or no_trail()
     output = io.StringIO()
     metrics = Metrics()
-    authority = Authority(PolicySnapshot(keys, who), moments, limiter or no_limits(), trail)
+    authority = Authority(
+        PolicySnapshot(keys, who, denials), moments, limiter or no_limits(), trail
+    )
     logger = make_logger("json", "debug", output)
     in_flight = InFlight(max_in_flight)
     metrics.calls_in_flight.watch(lambda: in_flight.total)

@@ -1,0 +1,196 @@
+"""The semantics of denials, compared with brute force over small sets of names."""
+
+import re
+import sys
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from token_authority_server.access.denials import Denial, Denials
+from token_authority_server.access.patterns import Glob
+from token_authority_server.families import ServiceAccess
+
+NOW = 1_700_000_000_000
+LATER = NOW + 1000
+# Two patterns of three characters that match a common text match one of this length at most: each
+# has two letters beside its `*`.
+TEXTS = ["".join(letters) for length in range(5) for letters in product("ab", repeat=length)]
+PATTERN = st.text("ab*", min_size=1, max_size=3)
+# Of each product, the names that a user can log in with.
+USERS = ("uid:7", "uid:71", "account:al", "account:7")
+CHANNEL_TYPES = ("rtc", "streaming", "fcdn")
+
+
+def matches(pattern: str, text: str) -> bool:
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text))
+
+
+@given(PATTERN, PATTERN)
+def test_patterns_match_and_overlap_as_brute_force_says(one: str, other: str) -> None:
+    assert [Glob(one).matches(text) for text in TEXTS] == [matches(one, text) for text in TEXTS]
+    common = any(matches(one, text) and matches(other, text) for text in TEXTS)
+    assert Glob(one).overlaps(Glob(other)) == common
+
+
+def accesses() -> st.SearchStrategy[ServiceAccess]:
+    place = st.one_of(
+        st.builds(lambda text: {"channel": text}, st.text("ab", min_size=1, max_size=3)),
+        st.builds(lambda text: {"channel_pattern": f"{text}*"}, st.text("ab*", max_size=2)),
+        st.just({"any_channel": True}),
+    )
+    # Wildcards of both are refused before (families.channel_user); here they are compared too.
+    person = st.one_of(
+        st.builds(lambda user: {"user": user}, st.sampled_from(USERS[:3])),
+        st.just({"any_user": True}),
+    )
+    return st.builds(
+        lambda token_type, where, who: ServiceAccess(token_type, "publisher", **where, **who),
+        st.sampled_from(CHANNEL_TYPES),
+        place,
+        person,
+    )
+
+
+def logins() -> st.SearchStrategy[ServiceAccess]:
+    return st.builds(
+        lambda token_type, user: ServiceAccess(token_type, user=user),
+        st.sampled_from(("rtm", "chat.user", "education.user")),
+        st.sampled_from(USERS[2:]),
+    )
+
+
+DENIALS = st.builds(
+    lambda user, channel, until, types: Denial("p", until, user, channel, None, types),
+    st.sampled_from(
+        (None, "uid:7", "uid:7*", "uid:*", "account:al", "account:7", "account:*", "*")
+    ),
+    st.one_of(st.none(), PATTERN),
+    st.sampled_from((NOW - 1, NOW, NOW + 1, LATER)),
+    st.sampled_from((frozenset[str](), frozenset(("rtc",)), frozenset(("rtm", "fcdn")))),
+).filter(lambda denial: denial.user is not None or denial.channel is not None)
+
+
+def uses(access: ServiceAccess) -> Iterator[tuple[str, str | None]]:
+    """Yields who can use a token, and where: the person's name, and a channel or None."""
+    if access.token_type not in CHANNEL_TYPES:
+        assert access.user
+        yield access.user, None
+        return
+    channels = [access.channel] if access.channel else TEXTS
+    if access.channel_pattern:
+        channels = [text for text in TEXTS if matches(access.channel_pattern, text)]
+    # In a channel, the account "7" is the user 7.
+    users = [access.user] if access.user else ["uid:7", "uid:71", "account:al"]
+    yield from product(users, channels)
+
+
+def is_denied(denial: Denial, access: ServiceAccess) -> bool:
+    """Whether a denied person can use a token in a denied channel."""
+    if denial.token_types and access.token_type not in denial.token_types:
+        return False
+    for user, channel in uses(access):
+        names = {user}
+        if channel is not None:
+            names.add(user.replace("uid:", "account:"))
+        if denial.user is not None and not any(matches(denial.user, name) for name in names):
+            continue
+        if denial.channel is not None and (channel is None or not matches(denial.channel, channel)):
+            continue
+        return True
+    return False
+
+
+@given(st.lists(DENIALS, max_size=6), st.lists(accesses() | logins(), min_size=1, max_size=3))
+def test_what_a_denied_user_could_use_is_denied_and_nothing_else(
+    rows: list[Denial], wanted: list[ServiceAccess]
+) -> None:
+    found = Denials(rows).find("p", wanted, NOW)
+    ends = [
+        row.until_ms
+        for row in rows
+        if row.until_ms > NOW and any(is_denied(row, access) for access in wanted)
+    ]
+    assert (found and found.until_ms) == (max(ends) if ends else None)
+    assert Denials(rows).find("q", wanted, NOW) is None
+
+
+def denied(denial: Denial, access: ServiceAccess) -> bool:
+    return Denials([denial]).find("p", [access], NOW) is not None
+
+
+ROOM = "4a50cb3b-6a0c-4b5e-9d2f-0123456789ab"
+WHITEBOARD = ServiceAccess("whiteboard.room", "writer", room=ROOM)
+SDK = ServiceAccess("whiteboard.sdk", "admin")
+CLASSROOM = ServiceAccess("education.room_user", "1", user="account:al", room="r1")
+CASES = [
+    # Whiteboard tokens name no user.
+    (Denial("p", LATER, user="*"), WHITEBOARD, False),
+    (Denial("p", LATER, user="*", room=ROOM), WHITEBOARD, False),
+    (Denial("p", LATER, room=ROOM), WHITEBOARD, True),
+    (Denial("p", LATER, room=ROOM.replace("-", "").upper()), WHITEBOARD, True),
+    (Denial("p", LATER, room="4a50*"), WHITEBOARD, True),
+    (Denial("p", LATER, room="4a51*"), WHITEBOARD, False),
+    (Denial("p", LATER, room="r1"), WHITEBOARD, False),
+    # An SDK token works in every room, unless the denial is for other tokens.
+    (Denial("p", LATER, room="r1"), SDK, True),
+    (Denial("p", LATER, room="r1", token_types=frozenset(("whiteboard.room",))), SDK, False),
+    (Denial("p", LATER, channel="r1"), SDK, False),
+    (Denial("p", LATER, user="account:al", room="r1"), CLASSROOM, True),
+    (Denial("p", LATER, user="account:al", room="r2"), CLASSROOM, False),
+    (Denial("p", LATER, user="account:bo", room="r1"), CLASSROOM, False),
+    # A login is for no channel.
+    (Denial("p", LATER, "account:al", "c"), ServiceAccess("rtm", user="account:al"), False),
+    # A user in one product is not the user of the same name in another.
+    (Denial("p", LATER, "uid:7"), ServiceAccess("rtm", user="account:7"), False),
+    # Chat ignores case; other products do not.
+    (Denial("p", LATER, "account:AL"), ServiceAccess("chat.user", user="account:al"), True),
+    (Denial("p", LATER, "account:al"), ServiceAccess("chat.user", user="account:AL"), True),
+    (Denial("p", LATER, "account:A*"), ServiceAccess("chat.user", user="account:al"), True),
+    (Denial("p", LATER, "account:AL"), ServiceAccess("rtm", user="account:al"), False),
+    # The person that a classroom's token admits to Chat has another name there.
+    (
+        Denial("p", LATER, "account:0cc175b9c0f1b6a831c399e269772661"),
+        ServiceAccess(
+            "chat.user", user="account:a", alias="account:0cc175b9c0f1b6a831c399e269772661"
+        ),
+        True,
+    ),
+    # App tokens name nobody.
+    (Denial("p", LATER, "*"), ServiceAccess("chat.app"), False),
+]
+
+
+@pytest.mark.parametrize(("denial", "access", "expected"), CASES)
+def test_a_denial_concerns_services_that_have_what_it_names(
+    denial: Denial, access: ServiceAccess, expected: bool
+) -> None:
+    assert denied(denial, access) is expected
+
+
+def calls_of_a_decision(count: int) -> int:
+    """Returns how many functions a decision calls among so many denials of users and channels."""
+    rows = [Denial("p", LATER, f"uid:{number}", f"c{number}") for number in range(1, count)]
+    rows += [Denial("p", LATER, channel=f"d{number}") for number in range(count)]
+    denials = Denials(rows)
+    calls: list[str] = []
+    sys.setprofile(lambda frame, *_: calls.append(frame.f_code.co_name))
+    try:
+        found = denials.find("p", [ServiceAccess("rtc", "x", channel="c7", user="uid:7")], NOW)
+    finally:
+        sys.setprofile(None)
+    assert found == rows[6]
+    return len(calls)
+
+
+def test_the_cost_of_exact_names_does_not_grow_with_the_list() -> None:
+    assert calls_of_a_decision(5000) == calls_of_a_decision(10)
+
+
+def test_a_denial_ends_at_its_time() -> None:
+    denials = Denials([Denial("p", NOW, user="uid:7")])
+    wanted = [ServiceAccess("rtc", "publisher", channel="c", user="uid:7")]
+    assert denials.find("p", wanted, NOW - 1)
+    assert denials.find("p", wanted, NOW) is None
