@@ -63,8 +63,10 @@ def _explain(arguments: argparse.Namespace) -> int:
         allowed = explain(settings, arguments.caller, entry.SerializeToString())
     except config.ConfigError as error:
         return complain_of_config(error)
-    except (Refusal, InvalidRequest) as refusal:
-        return _refused(arguments, refusal)
+    except InvalidRequest as error:
+        return _refused(arguments, error)
+    except Refusal as refusal:
+        return _refused(arguments, refusal, refusal.detail)
     ttl_ms = allowed.terms.ttl_ms
     _print(
         arguments,
@@ -82,9 +84,12 @@ def _explain(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
+def _refused(arguments: argparse.Namespace, refusal: Any, detail: str = "") -> int:
+    """Prints a refusal, with what only operators see of it."""
     if not arguments.json:
         complain(f"{refusal.message} [{refusal.reason}]")
+        if detail:
+            complain(f"denial: {detail}")
     else:
         _print(
             arguments,
@@ -94,6 +99,7 @@ def _refused(arguments: argparse.Namespace, refusal: Any) -> int:
                 "reason": str(refusal.reason),
                 "message": refusal.message,
                 "metadata": dict(refusal.metadata),
+                **({"detail": detail} if detail else {}),
             },
         )
     return 1

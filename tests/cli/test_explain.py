@@ -126,3 +126,31 @@ async def test_the_help_for_a_kind_does_not_say_that_a_server_is_asked() -> None
         text = " ".join(ran.out.split())
         assert f"Show whether the caller would be issued {command.noun}." in text
         assert "Issue a" not in text
+
+
+DENIED = """
+[[denials]]
+project = "classroom"
+user = "uid:7"
+until = 2999-01-01T00:00:00Z
+reason = "case 12"
+"""
+
+
+async def test_a_denial_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "denied.toml").write_text(DENIED)
+    denied = '[authorization]\ndenied_file = "denied.toml"\n'
+    config = write_config(tmp_path, CONFIG + LESSONS + denied)
+    ran = await explain(config, *RTC, "--channel", "lesson-1")
+    assert (ran.code, ran.out) == (1, "")
+    first, second = ran.err.splitlines()
+    assert "is denied until 2999-01-01T00:00:00.000Z" in first
+    assert first.endswith(" [DENIED]")
+    detail = "classroom: user uid:7 until 2999-01-01T00:00:00.000Z; case 12"
+    assert second == f"token-authority: denial: {detail}"
+    ran = await explain(config, "--json", *RTC, "--channel", "lesson-1")
+    answer = json.loads(ran.out)
+    assert (answer["reason"], answer["detail"]) == ("DENIED", detail)
+    assert answer["metadata"]["denied_until"] == "2999-01-01T00:00:00.000Z"
+    other = ["issue", "rtc", "--uid", "8", "--role", "publisher", "--channel", "lesson-1"]
+    assert (await explain(config, *other)).code == 0

@@ -75,6 +75,7 @@ ELSEWHERE: Final = {
     "test_a_provider_that_is_down_at_first_is_said_and_tried_again",
     Reason.BATCH_EXCEEDS_LIMIT: "tests/rpc/test_limits.py::"
     "test_a_batch_that_can_never_pass_is_not_to_be_retried",
+    Reason.DENIED: "tests/rpc/test_denials.py::test_denied_tokens_are_refused_and_others_issued",
     Reason.RATE_LIMITED: "tests/rpc/test_limits.py::"
     "test_a_caller_that_has_had_its_tokens_is_told_when_to_retry",
     Reason.TOO_MANY_IN_FLIGHT: "tests/rpc/test_limits.py::test_calls_under_way_are_bounded",

@@ -1,0 +1,141 @@
+"""The file of denials: its mistakes, each with its line, and its warnings."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from config.test_config import MINIMAL, load
+from token_authority_server.access.denials import Denial
+from token_authority_server.config.denials import denial_warnings, parse_denials
+from token_authority_server.config.load import ConfigError
+
+GOOD = """\
+# Why: a complaint.
+[[denials]]
+project = "classroom"
+user = "account:al*"
+channel = "lesson-*"
+tokens = ["rtc", "chat"]
+until = 2026-12-01T00:00:00+01:00
+reason = "case 12"
+"""
+UNTIL_MS = 1_796_079_600_000
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
+MISTAKES = {
+    'users = "uid:7"': "2: [[denials]] denial 1: users: is not a key: did you mean 'user'?",
+    'user = "7"': '[[denials]] denial 1: user: must be "uid:7"',
+    'user = "uid:0"': "[[denials]] denial 1: user: is not a uid",
+    'channel = "ä"': "[[denials]] denial 1: channel: must be printable ASCII",
+    'channel = ""': "[[denials]] denial 1: channel: must be printable ASCII",
+    'user = "uid:7"\ntokens = ["rtx"]': "tokens.0: is not a token type: did you mean 'rt",
+    'user = "uid:7"\nreason = "a\\nb"': "reason: must be one line of at most 200 characters",
+    'channel = "a"\nroom = "b"': "denial 1: has a channel and a room, which no token has",
+    "": "1: [[denials]] denial 1: denies nothing: add user, channel or room",
+}
+
+
+def test_a_denial_is_read() -> None:
+    assert parse_denials(GOOD, "x") == (
+        Denial(
+            "classroom",
+            UNTIL_MS,
+            "account:al*",
+            "lesson-*",
+            None,
+            frozenset(("rtc", "chat.user")),
+            "case 12",
+        ),
+    )
+    assert parse_denials("", "x") == ()
+
+
+@pytest.mark.parametrize("rows", MISTAKES)
+def test_a_mistake_is_a_line_with_its_place(rows: str) -> None:
+    keys = 'project = "classroom"\nuntil = 2026-12-01T00:00:00Z'
+    with pytest.raises(ValueError, match=r"^denied\.toml:") as caught:
+        parse_denials(f"[[denials]]\n{rows}\n{keys}\n", "denied.toml")
+    assert MISTAKES[rows] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("denials = 1", "denials: must be a list of tables: write [[denials]]"),
+        ("[denials]", "denials: must be a list of tables: write [[denials]]"),
+        ("denials = [1]", "[[denials]] denial 1: must be a table"),
+        ("[[denial]]\nx = 1", "x:1: denial: is not a key (known here: denials)"),
+        ("[[denials]]\nuntil = soon", "x:2: is not valid TOML"),
+        (
+            '[[denials]]\nproject = "p"\nuser = "*"\nuntil = 2026-12-01T00:00:00',
+            "until: must be a date and time with a time zone",
+        ),
+    ],
+)
+def test_what_is_no_list_of_denials_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        parse_denials(text, "x")
+
+
+def test_mistakes_of_the_file_name_it_in_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "denied.toml"
+    text = '[authorization]\ndenied_file = "denied.toml"\n' + MINIMAL
+    path.write_text("[[denials]]\nusr = 1\n")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    for line in str(caught.value).splitlines():
+        assert "authorization.denied_file: " in line
+    assert f"{path}:2: [[denials]] denial 1: usr: is not a key" in str(caught.value)
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load(tmp_path, text)
+    path.write_text(GOOD)
+    assert len(load(tmp_path, text).authorization.denials) == 1
+
+
+def test_a_file_of_many_denials_is_read(tmp_path: Path) -> None:
+    """More than the megabyte that other files may have."""
+    (tmp_path / "denied.toml").write_text(GOOD * 10_000)
+    settings = load(tmp_path, '[authorization]\ndenied_file = "denied.toml"\n' + MINIMAL)
+    assert len(settings.authorization.denials) == 10_000
+
+
+GRANTED = {"classroom": {"rtc", "whiteboard.room"}}
+LATER = round((NOW + timedelta(days=1)).timestamp() * 1000)
+WARNINGS = {
+    "matches nothing: no grant is for this project": Denial("office", LATER, "uid:7"),
+    "matches nothing: none of these token types has a user": Denial(
+        "classroom", LATER, "uid:7", token_types=frozenset(("whiteboard.room",))
+    ),
+    "matches nothing: no grant is for the tokens that it concerns": Denial(
+        "classroom", LATER, "uid:7", token_types=frozenset(("rtm",))
+    ),
+    "'a/b' matches nothing: '/' is not allowed in the channels": Denial(
+        "classroom", LATER, channel="a/b"
+    ),
+    "'[0-9]' is literal": Denial("classroom", LATER, channel="c[0-9]"),
+    "1 denial is past: run `token-authority deny remove FILE --past`": Denial(
+        "office", LATER - 86_400_000, "uid:7"
+    ),
+}
+
+
+@pytest.mark.parametrize("warning", WARNINGS)
+def test_what_matches_nothing_or_is_past_is_warned_about(warning: str) -> None:
+    (found,) = denial_warnings([WARNINGS[warning]], GRANTED, NOW)
+    assert warning in found
+
+
+def test_good_denials_are_not_warned_about_and_many_warnings_are_few() -> None:
+    good = [
+        Denial("classroom", LATER, "uid:7"),
+        Denial("classroom", LATER, channel="lesson-*"),
+        Denial("classroom", LATER, "*", "c"),
+        Denial("classroom", LATER, room="r*"),
+    ]
+    assert list(denial_warnings(good, GRANTED, NOW)) == []
+    bad = [Denial("office", LATER, f"uid:{number}") for number in range(1, 1001)]
+    found = list(denial_warnings(bad, GRANTED, NOW))
+    assert len(found) == 11
+    assert found[-1] == "and 990 more warnings about denials"
