@@ -160,7 +160,7 @@ async def test_a_file_with_a_mistake_is_not_touched(path: Path, what: str) -> No
     assert ran.code == 2
     assert problem in ran.err
     assert path.read_text() == text
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]
 
 
 ARGUMENTS = {
