@@ -100,9 +100,8 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
 def _add(arguments: argparse.Namespace) -> int:
     if not arguments.project:
         arguments.parser.error("--project is required")
-    try:
-        until = arguments.until or _after(arguments.period)
-    except OverflowError:
+    until = arguments.until or _after(arguments.period)
+    if until is None:
         arguments.parser.error("--for is too long: use --until 9999-12-31T00:00:00Z")
     row = {
         "project": arguments.project,
@@ -123,10 +122,13 @@ def _add(arguments: argparse.Namespace) -> int:
     return _edit(arguments.file, change, creates=True)
 
 
-def _after(period: timedelta) -> datetime:
-    """Returns the time after a period, which is rounded up to seconds."""
+def _after(period: timedelta) -> datetime | None:
+    """Returns the time after a period, rounded up to seconds; None if there is no such time."""
     seconds = -(-period // timedelta(seconds=1))
-    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    try:
+        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
 
 
 def _remove(arguments: argparse.Namespace) -> int:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_audit import NOW_MS, issued
+from cli.test_audit import issued
 from support.commands import run
-from support.keys import APP_ID
+from support.keys import APP_ID, NOW_MS
 from token_authority_server.audit.record import Chain, body_of, seal
 
 AT = "2023-11-14T22:43:20Z"

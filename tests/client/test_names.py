@@ -35,7 +35,7 @@ NAMES = """
     AccessTokenService Advisory ApiKeyFile AsyncTokenAuthorityClient AsyncTokenDecisions
     AsyncTokenSource AuthorityInfo CallerLimits ChatService ClientClosed ConfigurationError
     ConnectionCheck ConvoAiService Credential DEFAULT_TARGET DeadlineExceeded Decision DecodedField
-    EducationService FailedPrecondition FcdnService FieldViolation Finding FpaService Grant
+    Denied EducationService FailedPrecondition FcdnService FieldViolation Finding FpaService Grant
     Inspection InternalError InvalidRequest IssuedToken JwtFile LocalInspector PermissionDenied
     RateLimited ResourceExhausted Rtm2Service RtcPrivileges RtcService RtmAccess RtmLogin
     RtmPermission RtmResourceType RtmService ServerSettings Signature SigningKey StreamingService

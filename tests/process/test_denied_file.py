@@ -46,7 +46,7 @@ async def denying(folder: Path, denied: str = "", more: str = "") -> AsyncGenera
 
 
 def issue(channel: Any) -> Any:
-    return TokenServiceStub(channel).IssueRtcToken(VALID, timeout=10)  # type: ignore[no-untyped-call]
+    return TokenServiceStub(channel).IssueRtcToken(VALID, timeout=10)
 
 
 async def test_denials_come_and_go_with_the_file_and_are_on_record(tmp_path: Path) -> None:

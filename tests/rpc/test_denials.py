@@ -41,8 +41,10 @@ UNTIL: Final = "2023-11-14T23:13:20.123Z"
 SECRET: Final = "case 12"
 
 
-def denying(**named: str) -> Denials:
-    return Denials([Denial("classroom", UNTIL_MS, reason=SECRET, **named)])
+def denying(
+    user: str | None = None, channel: str | None = None, room: str | None = None
+) -> Denials:
+    return Denials([Denial("classroom", UNTIL_MS, user, channel, room, reason=SECRET)])
 
 
 def rtc(**fields: Any) -> IssueRtcTokenRequest:
