@@ -55,6 +55,9 @@ bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go,
 	tests/bench/peers/build.sh
 	$(BIN)/python tests/bench/compare.py
 
+bench-instances: .venv/dev.stamp ## Measure what a second instance on the same port adds (h2load)
+	$(BIN)/python tests/bench/instances.py && $(BIN)/python tests/bench/instances.py --seconds 5
+
 attack: .venv/dev.stamp ## Attack a server; print what a bystander notices, and memory and log
 	$(BIN)/python tests/attack/run.py
 
@@ -112,4 +115,4 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
-	bench-peers attack fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent lock clean
+	bench-peers bench-instances attack fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent lock clean
