@@ -70,9 +70,8 @@ async def first_configuration(folder: Path) -> Path:
         "token-authority check-config token-authority.toml",
         "token-authority serve --config token-authority.toml",
     ]
-    copy, *rest = lines[1:-2]
-    await run("sh", "-c", f"cd {ROOT} && {copy[:-1]}{folder}")
-    await run("sh", "-ec", f"cd {folder}\n" + "\n".join(rest))
+    commands = on_this_installation("\n".join(lines[1:-2]))
+    await run("sh", "-ec", f"cd {folder}\n{commands}")
     return folder / "token-authority.toml"
 
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 HELP: Final[Mapping[str, str]] = {
     "serve": "run a token authority",
     "check-config": "check a configuration file",
+    "config": "write a configuration file to start from, or its JSON Schema",
     "issue": "issue a token",
     "inspect": "explain a token, and why Agora refuses it",
     "whoami": "show your identity, grants and limits",
@@ -19,6 +20,7 @@ HELP: Final[Mapping[str, str]] = {
 MODULES: Final[Mapping[str, str]] = {
     "serve": "server",
     "check-config": "server",
+    "config": "configuration",
     "issue": "issue",
     "inspect": "inspect",
     "whoami": "about",

@@ -16,6 +16,7 @@ from support.keys import CERTIFICATE, SECRET_KEY
 from support.serving import write_config
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,8 @@ def test_the_wheel_has_the_packages_their_types_and_the_rules(wheel: Path) -> No
     for package in [*packages, "token_authority_server"]:
         assert f"{package}/py.typed" in names
     assert "token_authority_server/token_authority.rules.binpb" in names
+    sample = zipfile.ZipFile(wheel).read("token_authority_server/token-authority.toml")
+    assert sample == (ROOT / "server/deploy/token-authority.toml").read_bytes()
     assert "token_authority/v1/token_service_pb2_grpc.pyi" in names
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {*packages, "token_authority_server"}

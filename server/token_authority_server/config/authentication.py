@@ -8,11 +8,17 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from token_authority_server.config.section import Section
 from token_authority_server.config.server_identity import ServerIdentity
-from token_authority_server.config.values import DurationText, FilePath, sources_of, up_to
+from token_authority_server.config.values import (
+    PATH_SCHEMA,
+    DurationText,
+    FilePath,
+    sources_of,
+    up_to,
+)
 from token_authority_server.identity.jwks import KeySet, VerificationKey, parse
 from token_authority_server.identity.jwks_fetch import JwksError, Location
 from token_authority_server.keyring import Secret
@@ -60,7 +66,19 @@ def _url(value: str) -> str:
     return value
 
 
-FileBytes = Annotated[bytes, BeforeValidator(_file)]
+FileBytes = Annotated[bytes, BeforeValidator(_file), PATH_SCHEMA]
+_JWKS_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": "^https?://"},
+            {
+                "type": "object",
+                "properties": {"file": {"type": "string"}},
+                "required": ["file"],
+            },
+        ]
+    }
+)
 
 
 class JwtSettings(Section):
@@ -72,7 +90,7 @@ class JwtSettings(Section):
     audience: Annotated[str, Field(min_length=1)]
     """The `aud` claim that JWTs must have: this service. JWTs for other audiences are rejected."""
 
-    jwks: Annotated[str | KeySet, BeforeValidator(_jwks)]
+    jwks: Annotated[str | KeySet, BeforeValidator(_jwks), _JWKS_SCHEMA]
     """The issuer's keys: a URL (`https://…`), or `{ file = "PATH" }`."""
 
     jwks_ca: FileBytes | None = None
@@ -122,7 +140,7 @@ class TlsSettings(Section):
     certificate: FileBytes
     """A PEM file: the server's certificate, then its intermediates."""
 
-    private_key: Annotated[Secret, BeforeValidator(_key)]
+    private_key: Annotated[Secret, BeforeValidator(_key), PATH_SCHEMA]
     """A PEM file: the certificate's private key, without a passphrase."""
 
     client_ca: FileBytes | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from token_authority_server.access.callers import Caller
 from token_authority_server.config.grants import TOKEN_TYPES, GrantSettings
@@ -22,6 +22,9 @@ def _rates(value: object) -> Quota:
     return Quota.parse(value)
 
 
+Rates = Annotated[Quota, BeforeValidator(_rates), WithJsonSchema({"type": "string"})]
+
+
 class CallerSettings(Section):
     """`[[callers]]`: a service that may request tokens."""
 
@@ -37,11 +40,11 @@ class CallerSettings(Section):
     default_project: str = ""
     """The project of requests that name none; absent: the only project it has grants for."""
 
-    rate_limit: Annotated[Quota, BeforeValidator(_rates)] = Quota()
+    rate_limit: Rates = Quota()
     """Tokens per time, like `200/second; 10000/hour`; a batch counts its tokens. Absent: no
     limit."""
 
-    inspect_rate_limit: Annotated[Quota, BeforeValidator(_rates)] = Quota()
+    inspect_rate_limit: Rates = Quota()
     """InspectToken calls and `validate_only` requests per time; a batch counts its entries.
     Absent: no limit."""
 

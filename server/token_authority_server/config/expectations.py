@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final, cast
 
 from google.protobuf.json_format import ParseDict, ParseError  # noqa: TID251  # it only reads
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from token_authority.v1.batch_pb2 import IssueTokenRequest
 from token_authority_server.config.section import Section
@@ -11,6 +11,19 @@ from token_authority_server.config.values import suggestion
 from token_authority_server.errors import Reason
 
 ALLOW: Final = "allow"
+
+_KNOWN: Final = [ALLOW, *(reason.value for reason in Reason)]
+_REQUEST_SCHEMA: Final = WithJsonSchema(
+    {
+        "type": "object",
+        "properties": {
+            field.name: {"type": "object"} for field in IssueTokenRequest.DESCRIPTOR.fields
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+)
 
 
 def _request(value: object) -> object:
@@ -32,9 +45,8 @@ def _request(value: object) -> object:
 
 
 def _expectation(value: str) -> str:
-    known = [ALLOW, *(reason.value for reason in Reason)]
-    if value not in known:
-        cure = suggestion(value, known)
+    if value not in _KNOWN:
+        cure = suggestion(value, _KNOWN)
         raise ValueError(
             f'must be "allow" or a reason, like "GRANT_MISSING" or "TTL_FORBIDDEN"{cure}'
         )
@@ -47,8 +59,8 @@ class ExpectationSettings(Section):
     caller: str
     """The name of the caller that makes the request."""
 
-    request: Annotated[bytes, BeforeValidator(_request)]
+    request: Annotated[bytes, BeforeValidator(_request), _REQUEST_SCHEMA]
     """The request: `{ rtc = { … } }`, with the field names of the contract."""
 
-    expect: Annotated[str, AfterValidator(_expectation)]
+    expect: Annotated[str, AfterValidator(_expectation), WithJsonSchema({"enum": _KNOWN})]
     """`allow`, or the reason of the refusal."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.patterns import Patterns
@@ -28,14 +28,14 @@ _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     )
     for family in {name.partition(".")[0] for name in TOKEN_TYPES}
 }
+_NAMES: Final = sorted({*TOKEN_TYPES, *(name for name, members in _FAMILIES.items() if members)})
 _DAY: Final = timedelta(days=1)
 
 
 def _token(value: str) -> str:
     if value not in TOKEN_TYPES and not _FAMILIES.get(value):
-        known = sorted({*TOKEN_TYPES, *(name for name, members in _FAMILIES.items() if members)})
-        cure = suggestion(value, known)
-        raise ValueError(f"is not a token type{cure} (known: {', '.join(known)})")
+        cure = suggestion(value, _NAMES)
+        raise ValueError(f"is not a token type{cure} (known: {', '.join(_NAMES)})")
     return value
 
 
@@ -63,6 +63,7 @@ def _user_pattern(value: str) -> str:
 TokenName = Annotated[str, AfterValidator(_token)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 UserPattern = Annotated[str, AfterValidator(_user_pattern)]
+TokenName = Annotated[str, AfterValidator(_token), WithJsonSchema({"enum": _NAMES})]
 AllowText = Annotated[Allowance, Field()]
 
 
@@ -100,7 +101,8 @@ class GrantSettings(Section):
     """UUIDs of whiteboard rooms, whiteboard tasks and classrooms."""
 
     max_ttl: Annotated[DurationText, up_to(timedelta(days=3650), "3650d")] = _DAY
-    """The longest lifetime of a token. 1ms to 3650d; 006 and 007 tokens: 1s to 24h."""
+    """The longest lifetime of a token. 1ms to 3650d; 006 and 007 tokens: whole seconds, 24h at
+    most."""
 
     default_ttl: Annotated[DurationText, up_to(timedelta(days=3650), "3650d")] | None = None
     """The lifetime if the request sets none; absent: 1h, or max_ttl if that is shorter."""

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
 
 from token_authority_server.config.files import Sources
 from token_authority_server.keyring import Secret
@@ -179,13 +179,28 @@ def _not_empty(value: Any) -> Any:
     return value
 
 
+# What `config schema` says of values that are converted before they are validated.
+_DURATION_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
+PATH_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1})
+_SECRET_SCHEMA: Final = WithJsonSchema(
+    {
+        "type": "object",
+        "description": '{ file = "PATH" } or { env = "NAME" }',
+        "properties": {"file": {"type": "string"}, "env": {"type": "string"}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+)
+_HEX32_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_HEX32.pattern}$"})
+
 # Not pydantic's min_length, which reports a second error if an entry is invalid.
 NotEmpty = BeforeValidator(_not_empty)
-DurationText = Annotated[timedelta, BeforeValidator(_duration)]
+DurationText = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
 Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[tuple[Address, ...], AfterValidator(_each_once)]
-FilePath = Annotated[Path, BeforeValidator(_path)]
-SecretText = Annotated[Secret, BeforeValidator(_secret)]
-Hex32Text = Annotated[str, AfterValidator(_hex32)]
+FilePath = Annotated[Path, BeforeValidator(_path), PATH_SCHEMA]
+SecretText = Annotated[Secret, BeforeValidator(_secret), _SECRET_SCHEMA]
+Hex32Text = Annotated[str, AfterValidator(_hex32), _HEX32_SCHEMA]
 CertificateText = Annotated[SecretText, AfterValidator(_certificate)]
 TokenText = Annotated[str, AfterValidator(_token_text)]
