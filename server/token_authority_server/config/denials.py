@@ -29,7 +29,7 @@ from token_authority_server.config.mistakes import Origin
 from token_authority_server.config.patterns import impossible, suspicious
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.toml_text import parse_toml
-from token_authority_server.config.values import sources_of
+from token_authority_server.config.values import PATH_SCHEMA, sources_of
 from token_authority_server.families import Dimension
 
 _TABLE: Final = "denials"
@@ -155,7 +155,7 @@ def _denied_file(value: object, info: ValidationInfo) -> DeniedFile:
 class AuthorizationSettings(Section):
     """`[authorization]`: what no grant can allow."""
 
-    denied_file: Annotated[DeniedFile, BeforeValidator(_denied_file)] | None = None
+    denied_file: Annotated[DeniedFile, BeforeValidator(_denied_file), PATH_SCHEMA] | None = None
     """A file of [[denials]]: users, channels and rooms that get no new tokens. The server does not
     start without it, and keeps the last denials if it becomes unreadable. Absent: none."""
 

@@ -60,10 +60,9 @@ def _user_pattern(value: str) -> str:
     return _pattern(value)
 
 
-TokenName = Annotated[str, AfterValidator(_token)]
+TokenName = Annotated[str, AfterValidator(_token), WithJsonSchema({"enum": _NAMES})]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 UserPattern = Annotated[str, AfterValidator(_user_pattern)]
-TokenName = Annotated[str, AfterValidator(_token), WithJsonSchema({"enum": _NAMES})]
 AllowText = Annotated[Allowance, Field()]
 
 
