@@ -127,7 +127,7 @@ def start_ours(method: str, log: Path) -> Server:
         )
     assert process.stdout
     address = process.stdout.readline().split()[-1]
-    while not process.stdout.readline().startswith("Ask it"):
+    while not process.stdout.readline().startswith("Try it"):
         pass
     return Server(process, address, SERVICE + method)
 
