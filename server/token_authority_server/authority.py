@@ -5,7 +5,6 @@ is returned only after its audit record is written, if the configuration require
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from token_authority_server.access.callers import Caller
@@ -32,8 +31,7 @@ from token_authority_server.inspection import Expected, Inspection, inspection_s
 from token_authority_server.limits import RateLimiter, Turns
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(NamedTuple):
     """The authenticated caller and the call, for decisions and the audit trail."""
 
     caller: Caller

@@ -3,15 +3,13 @@
 import hmac
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from token_authority_server.access.callers import Caller
 from token_authority_server.errors import credential_expired, credential_invalid
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticatedCaller:
+class AuthenticatedCaller(NamedTuple):
     """A caller, and the identity that it was authenticated by."""
 
     caller: Caller

@@ -8,7 +8,6 @@ where a weaker one would have been enough.
 import hashlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from grpc import aio
@@ -36,8 +35,7 @@ _IN_A_HEADER: Final = "as 'authorization: Bearer …'"
 _BY_MTLS: Final = "over mTLS"
 
 
-@dataclass(frozen=True, slots=True)
-class PresentedCredentials:
+class PresentedCredentials(NamedTuple):
     """What a call presents, not yet verified."""
 
     authorizations: list[str]

@@ -9,8 +9,7 @@ deserialiser reaches the client verbatim.
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import grpc
 
@@ -35,8 +34,7 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
 _Behavior: TypeAlias = "Callable[[object, Context], Awaitable[bytes]]"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A method's answer and its log line."""
 
     response: bytes
