@@ -5,7 +5,7 @@ import math
 import time
 import types
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from token_authority_server.errors import credential_unverifiable
@@ -79,7 +79,8 @@ class AuthenticationWaits:
         self._max_waiting = max_waiting
         self._peers: set[str] = set()
 
-    async def run(self, authentication: Coroutine[Any, Any, T], peer: str) -> T:
+    @types.coroutine
+    def run(self, authentication: Coroutine[Any, Any, T], peer: str) -> Generator[Any, Any, T]:
         """Awaits an authentication; only if it has to wait, it needs a place.
 
         Args:
@@ -89,7 +90,24 @@ class AuthenticationWaits:
         Raises:
             Refusal: CREDENTIAL_UNVERIFIABLE: another call of this connection waits, or too many do.
         """
-        return await _run(authentication, lambda: self._place(peer))
+        try:
+            suspended_on = authentication.send(None)
+        except StopIteration as finished:
+            result: T = finished.value
+            return result
+        try:
+            with self._place(peer):
+                while True:
+                    try:
+                        sent = yield suspended_on
+                    except BaseException as error:  # noqa: BLE001  # a cancellation is the coroutine's
+                        suspended_on = authentication.throw(error)
+                    else:
+                        suspended_on = authentication.send(sent)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+        finally:
+            authentication.close()
 
     @contextmanager
     def _place(self, peer: str) -> Generator[None]:
@@ -100,28 +118,3 @@ class AuthenticationWaits:
             yield
         finally:
             self._peers.remove(peer)
-
-
-@types.coroutine
-def _run(
-    coroutine: Coroutine[Any, Any, T], waiting: Callable[[], AbstractContextManager[None]]
-) -> Generator[Any, Any, T]:
-    """Drives a coroutine; from its first suspension on, inside `waiting`."""
-    try:
-        suspended_on = coroutine.send(None)
-    except StopIteration as finished:
-        result: T = finished.value
-        return result
-    try:
-        with waiting():
-            while True:
-                try:
-                    sent = yield suspended_on
-                except BaseException as error:  # noqa: BLE001  # a cancellation is the coroutine's
-                    suspended_on = coroutine.throw(error)
-                else:
-                    suspended_on = coroutine.send(sent)
-    except StopIteration as finished:
-        return finished.value  # type: ignore[no-any-return]
-    finally:
-        coroutine.close()
