@@ -74,3 +74,21 @@ def test_what_is_less_severe_than_the_level_is_not_written() -> None:
     output = io.StringIO()
     make_logger("json", "warning", output).info("issued")
     assert not output.getvalue()
+
+
+def test_a_line_for_people_has_time_level_event_and_fields() -> None:
+    output = io.StringIO()
+    make_logger("console", "info", output).warning("careful", number=1, name="a b")
+    assert output.getvalue().endswith('Z warning careful number=1 name="a b"\n')
+    assert "\x1b" not in output.getvalue()
+
+
+def test_a_terminal_gets_colours() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    output = Terminal()
+    make_logger("auto", "info", output).error("failed", number=1)
+    assert output.getvalue().startswith("\x1b[31m")
+    assert output.getvalue().endswith(" error   failed\x1b[0m number=1\n")

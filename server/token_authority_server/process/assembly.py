@@ -9,8 +9,6 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Final
 
-from structlog.typing import FilteringBoundLogger
-
 from token_authority_server.audit import AuditTrail, FileSink, Sink, StreamSink
 from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
@@ -37,7 +35,7 @@ from token_authority_server.rpc.server import Server
 from token_authority_server.rpc.server_credentials import ServerCertificates
 from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.health import DegradedComponents
-from token_authority_server.telemetry.log import make_logger
+from token_authority_server.telemetry.log import Logger, make_logger
 from token_authority_server.telemetry.metrics import Metrics
 
 VERSION: Final = version("agora-token-authority")
@@ -63,7 +61,7 @@ class Assembly:
         self,
         settings: Settings,
         moments: Callable[[], Moment],
-        logger: FilteringBoundLogger,
+        logger: Logger,
         trail: AuditTrail,
         degraded: DegradedComponents,
         metrics: Metrics,
@@ -208,7 +206,7 @@ def quiet_assembly(settings: Settings) -> Assembly:
 
 
 def make_telemetry(
-    settings: Settings, logger: FilteringBoundLogger
+    settings: Settings, logger: Logger
 ) -> tuple[AuditTrail, DegradedComponents, Metrics]:
     """Creates the audit trail, the health state and the metrics of a server."""
     metrics = Metrics()

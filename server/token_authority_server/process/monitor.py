@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Final
 
-from structlog.typing import FilteringBoundLogger
-
 from token_authority_server.audit import AuditTrail
 from token_authority_server.config.certificate import certificate_problem
 from token_authority_server.telemetry.health import DegradedComponents
+from token_authority_server.telemetry.log import Logger
 
 _INTERVAL_SECONDS: Final = 0.5
 _HEAD_SECONDS: Final = 60.0
@@ -40,7 +39,7 @@ class Monitor:
         report: Callable[[Collection[str]], Awaitable[None]],
         not_after: Callable[[], datetime | None],
         trail: AuditTrail,
-        logger: FilteringBoundLogger,
+        logger: Logger,
         wall_clock: Callable[[], float] = time.time,
         steady_clock: Callable[[], float] = time.monotonic,
         observe_lag: Callable[[float], None] = lambda _: None,

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from structlog.typing import FilteringBoundLogger
-
 from token_authority_server.audit import AuditTrail
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config import ConfigError, ConfigFile, Settings
@@ -27,6 +25,7 @@ from token_authority_server.identity.directory import LOCAL
 from token_authority_server.process.background import Job, ReadError, yielding_to_calls
 from token_authority_server.process.explain import check_expectations
 from token_authority_server.telemetry.health import DegradedComponents
+from token_authority_server.telemetry.log import Logger
 from token_authority_server.telemetry.metrics import Metrics
 
 _T = TypeVar("_T")
@@ -77,7 +76,7 @@ class Reloader:
         settings: Settings,
         apply: Callable[[Settings, PolicySnapshot], PolicySnapshot],
         degraded: DegradedComponents,
-        logger: FilteringBoundLogger,
+        logger: Logger,
         trail: AuditTrail,
         metrics: Metrics,
         moments: Callable[[], Moment],

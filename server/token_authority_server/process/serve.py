@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from typing import Final
 
 import uvloop
-from structlog.typing import FilteringBoundLogger
 
 from token_authority_server.audit import AuditTrail
 from token_authority_server.config import ConfigFile, Settings
@@ -33,7 +32,7 @@ from token_authority_server.telemetry.admin_http import (
     metrics_pages,
 )
 from token_authority_server.telemetry.health import DegradedComponents
-from token_authority_server.telemetry.log import BackgroundStream, make_logger
+from token_authority_server.telemetry.log import BackgroundStream, Logger, make_logger
 from token_authority_server.telemetry.metrics import Metrics
 
 _ALIVE_SECONDS: Final = 2.0
@@ -90,7 +89,7 @@ class _Process:
     def __init__(
         self,
         settings: Settings,
-        logger: FilteringBoundLogger,
+        logger: Logger,
         trail: AuditTrail,
         degraded: DegradedComponents,
         metrics: Metrics,

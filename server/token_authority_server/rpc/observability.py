@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from structlog.typing import FilteringBoundLogger
-
 from token_authority_server.audit import AuditTrail, redact_tokens
 from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.telemetry.instruments import CallMetrics
+from token_authority_server.telemetry.log import Logger
 from token_authority_server.telemetry.metrics import OTHER_METHOD, Metrics
 
 # Not decisions about a caller: they are in the log only.
@@ -103,7 +102,7 @@ class Observer:
 
     def __init__(
         self,
-        logger: FilteringBoundLogger,
+        logger: Logger,
         metrics: Metrics,
         trail: AuditTrail,
         clock: Callable[[], float] = time.monotonic,

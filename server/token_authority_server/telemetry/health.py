@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from structlog.typing import FilteringBoundLogger
-
+from token_authority_server.telemetry.log import Logger
 from token_authority_server.telemetry.metrics import Metrics
 
 Component = Literal["configuration", "limits", "audit", "jwks", "keys", "clock", "certificate"]
@@ -26,7 +25,7 @@ class DegradedComponents:
     would make it worse. A fault of this instance alone makes it not ready.
     """
 
-    def __init__(self, logger: FilteringBoundLogger, metrics: Metrics) -> None:
+    def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self._logger = logger
         self._metrics = metrics
         self._lock = threading.Lock()

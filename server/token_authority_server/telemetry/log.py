@@ -1,25 +1,73 @@
-"""The server's log: one line per event, as JSON for machines or coloured text for people."""
+"""The server's log: one line per event, as JSON for machines or coloured text for people.
+
+A logger of our own: a library's costs each call three times as much, and a tenth of the call.
+"""
 
 import io
 import json
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final, Literal, TextIO, cast
-
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor
+from typing import Any, Final, Literal, TextIO
 
 LogFormat = Literal["auto", "json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+_LEVELS: Final[Mapping[LogLevel, int]] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+_COLOURS: Final[Mapping[LogLevel, str]] = {
+    "debug": "\x1b[2m",
+    "info": "\x1b[32m",
+    "warning": "\x1b[33m",
+    "error": "\x1b[31m",
+}
+_PLAIN: Final = "\x1b[0m"
 _TO_JSON: Final = json.JSONEncoder(default=repr).encode
 
 
-def make_logger(
-    log_format: LogFormat, level: LogLevel, stream: TextIO | io.TextIOBase
-) -> FilteringBoundLogger:
+class Logger:
+    """Writes events with their fields, one line each, in any thread.
+
+    Args:
+        write: Gets each line.
+        level: Less severe events are not written.
+        render: Makes the text of an event from its level, its name, its fields and the time.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        level: LogLevel,
+        render: Callable[[LogLevel, str, dict[str, Any], str], str],
+    ) -> None:
+        self._write = write
+        self._least = _LEVELS[level]
+        self._render = render
+
+    def debug(self, event: str, /, **fields: Any) -> None:
+        """Logs what only debugging needs."""
+        self._log("debug", event, fields)
+
+    def info(self, event: str, /, **fields: Any) -> None:
+        """Logs an ordinary event."""
+        self._log("info", event, fields)
+
+    def warning(self, event: str, /, **fields: Any) -> None:
+        """Logs what somebody should look at."""
+        self._log("warning", event, fields)
+
+    def error(self, event: str, /, **fields: Any) -> None:
+        """Logs a failure."""
+        self._log("error", event, fields)
+
+    def _log(self, level: LogLevel, event: str, fields: dict[str, Any]) -> None:
+        if _LEVELS[level] >= self._least:
+            now = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+            self._write(self._render(level, event, fields, now) + "\n")
+
+
+def make_logger(log_format: LogFormat, level: LogLevel, stream: TextIO | io.TextIOBase) -> Logger:
     """Makes a logger that writes to a stream.
 
     "auto" is "console" where the stream is a terminal, else "json". Values are escaped in both: a
@@ -27,29 +75,27 @@ def make_logger(
     """
     if log_format == "auto":
         log_format = "console" if stream.isatty() else "json"
-    processors: list[Processor] = (
-        [_render_json]
-        if log_format == "json"
-        else [
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(colors=stream.isatty()),
-        ]
-    )
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(cast("TextIO", stream)),
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
-    )
-    return logger.bind()
+    if log_format == "json":
+        return Logger(stream.write, level, _json)
+    return Logger(stream.write, level, _coloured if stream.isatty() else _text)
 
 
-def _render_json(_: object, level: str, fields: EventDict) -> str:
-    """Renders a line; one processor costs each call a third of what three of structlog's do."""
+def _json(level: LogLevel, event: str, fields: dict[str, Any], now: str) -> str:
+    fields["event"] = event
     fields["level"] = level
-    fields["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    fields["timestamp"] = now
     return _TO_JSON(fields)
+
+
+def _text(level: LogLevel, event: str, fields: dict[str, Any], now: str) -> str:
+    values = [f"{name}={_TO_JSON(value)}" for name, value in fields.items()]
+    return " ".join([now, f"{level:7}", event, *values])
+
+
+def _coloured(level: LogLevel, event: str, fields: dict[str, Any], now: str) -> str:
+    return f"{_COLOURS[level]}{_text(level, event, {}, now)}{_PLAIN}" + "".join(
+        f" {name}={_TO_JSON(value)}" for name, value in fields.items()
+    )
 
 
 class BackgroundStream(io.TextIOBase):
