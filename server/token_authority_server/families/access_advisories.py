@@ -6,26 +6,41 @@ from typing import Final
 from token_authority_server.families.advisories import Advisory
 from token_authority_server.families.service_access import ServiceAccess
 from token_authority_server.formats import token_warnings
-from token_authority_server.formats.token_warnings import UNSET_TEXTS
+from token_authority_server.formats.token_warnings import UNSET_TEXTS, TokenWarning
 
 _ZERO_USER: Final = f"account:{token_warnings.ZERO_ACCOUNT}"
+_UNSET_USERS: Final = tuple(f"account:{text}" for text in UNSET_TEXTS)
+_ORDER: Final = (
+    token_warnings.WILDCARD_CHANNEL,
+    token_warnings.WILDCARD_PATTERN,
+    token_warnings.ANY_USER,
+    token_warnings.UID_ZERO_AS_TEXT,
+)
 
 
-def access_advisories(accesses: Sequence[ServiceAccess]) -> Iterator[Advisory]:
-    """Yields the warnings about the channels, users and rooms of a token, each once."""
-    if any(access.any_channel for access in accesses):
-        yield Advisory.of(token_warnings.WILDCARD_CHANNEL)
-    if any(access.channel_pattern for access in accesses):
-        yield Advisory.of(token_warnings.WILDCARD_PATTERN)
-    if any(access.any_user for access in accesses):
-        yield Advisory.of(token_warnings.ANY_USER)
-    if any(access.has_channel and access.user == _ZERO_USER for access in accesses):
-        yield Advisory.of(token_warnings.UID_ZERO_AS_TEXT)
-    unset = [name for access in accesses for name in _unset_names(access)]
-    for name in dict.fromkeys(unset):
-        yield Advisory.of(
+def access_advisories(accesses: Sequence[ServiceAccess]) -> list[Advisory]:
+    """Returns the warnings about the channels, users and rooms of a token, each once."""
+    found: set[TokenWarning] = set()
+    unset: dict[str, None] = {}
+    for access in accesses:
+        _, _, channel, user, room, any_channel, any_user, pattern = access
+        if any_channel:
+            found.add(token_warnings.WILDCARD_CHANNEL)
+        if pattern:
+            found.add(token_warnings.WILDCARD_PATTERN)
+        if any_user:
+            found.add(token_warnings.ANY_USER)
+        if user == _ZERO_USER and access.has_channel:
+            found.add(token_warnings.UID_ZERO_AS_TEXT)
+        if channel in UNSET_TEXTS or user in _UNSET_USERS or room in UNSET_TEXTS:
+            unset |= dict.fromkeys(_unset_names(access))
+    advisories = [Advisory.of(warning) for warning in _ORDER if warning in found] if found else []
+    return advisories + [
+        Advisory.of(
             token_warnings.UNSET_AS_TEXT, f"The {name}, which is the text of an unset variable."
         )
+        for name in unset
+    ]
 
 
 def _unset_names(access: ServiceAccess) -> Iterator[str]:
