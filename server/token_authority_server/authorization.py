@@ -138,14 +138,18 @@ def audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:
     fields: dict[str, Any] = {"kind": accesses[0].token_type}
     if len(accesses) > 1:
         fields["parts"] = [access.token_type for access in accesses]
-    for name in ("role", "channel", "user", "room"):
+    found: dict[str, list[str]] = {}
+    for _, role, channel, user, room, any_channel, any_user, pattern in accesses:
         # A channel's name has no `*`, and a pattern has one: they share a field.
-        names = ("channel", "channel_pattern") if name == "channel" else (name,)
-        values_of = [getattr(access, one) for access in accesses for one in names]
-        found = [value for value in values_of if value]
-        if values := list(dict.fromkeys(map(redact_tokens, found))):
-            fields[name] = values[0] if len(values) == 1 else values
-    for name in ("any_channel", "any_user"):
-        if any(getattr(access, name) for access in accesses):
-            fields[name] = True
+        places = (("role", role), ("channel", channel or pattern), ("user", user), ("room", room))
+        for name, value in places:
+            if value:
+                found.setdefault(name, []).append(redact_tokens(value))
+        if any_channel:
+            fields["any_channel"] = True
+        if any_user:
+            fields["any_user"] = True
+    for name, values in found.items():
+        distinct = list(dict.fromkeys(values))
+        fields[name] = distinct[0] if len(distinct) == 1 else distinct
     return fields
