@@ -146,13 +146,19 @@ class AuditTrail:
         persisted: asyncio.Future[bool] = loop.create_future()
         is_persisted = False
         if self._put(RecordBatch(bodies, (loop, persisted))):
+            patience_seconds = 0 if self._stalled else self._patience_seconds
+            timer = loop.call_later(patience_seconds, self._stop_waiting, persisted)
             try:
-                async with asyncio.timeout(0 if self._stalled else self._patience_seconds):
-                    is_persisted = await persisted
-            except TimeoutError:
-                self._stall()
+                is_persisted = await persisted
+            finally:
+                timer.cancel()
         if self._required and not is_persisted:
             raise audit_unavailable()
+
+    def _stop_waiting(self, persisted: "asyncio.Future[bool]") -> None:
+        if not persisted.done():
+            persisted.set_result(False)
+            self._stall()
 
     def record_soon(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Queues records without waiting; records that cannot be written are counted as lost.

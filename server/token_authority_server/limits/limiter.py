@@ -90,7 +90,8 @@ class RateLimiter:
     async def _spend(self, counter: str, caller: str, quota: Quota, tokens: int) -> None:
         if not quota.rates:
             return
-        if tokens > quota.max_batch:
+        # Every rate has room for one token.
+        if tokens > 1 and tokens > quota.max_batch:
             raise batch_exceeds_limit(tokens, quota.max_batch)
         if shortage := await self._charge(counter, quota, tokens):
             rate, seconds = shortage
