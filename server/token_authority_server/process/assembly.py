@@ -90,6 +90,8 @@ class Assembly:
         export_settings(metrics, lambda: self._settings)
         metrics.jwks_time.watch(self._jwks_seconds)
         self._report_keys(settings)
+        # Listeners stay as they are until a restart, whatever a reload brings.
+        self._verifies_certificates = bool(settings.server.mtls_listen)
         self._handlers = Handlers(
             methods(self._authority, RequestParser(), metrics, facts),
             self._authenticator(settings, policy),
@@ -157,7 +159,9 @@ class Assembly:
             # Otherwise the fetched keys stay. Faults of the previous provider are over.
             self._degraded.recover("jwks")
             self._jwt = self._jwt_verifier(settings.authentication.jwt)
-        return Authenticator(policy.callers, self._jwt)
+        return Authenticator(
+            policy.callers, self._jwt, verifies_certificates=self._verifies_certificates
+        )
 
     def _jwt_verifier(self, jwt: JwtSettings | None) -> JwtVerifier | None:
         self._remote = None

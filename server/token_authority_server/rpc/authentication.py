@@ -100,10 +100,17 @@ class Authenticator:
         callers: The configured callers.
         jwt: Verifies JWTs; None where none are accepted.
         clock: Seconds since 1970.
+        verifies_certificates: Whether a listener verifies client certificates; if none does, calls
+            are not searched for one.
     """
 
     def __init__(
-        self, callers: Callers, jwt: JwtVerifier | None, clock: Callable[[], float] = time.time
+        self,
+        callers: Callers,
+        jwt: JwtVerifier | None,
+        clock: Callable[[], float] = time.time,
+        *,
+        verifies_certificates: bool = True,
     ) -> None:
         self._callers = callers
         self._jwt = jwt
@@ -117,7 +124,7 @@ class Authenticator:
                 "a client certificate",
                 _BY_MTLS,
                 callers.have_certificates,
-                _certificate,
+                _certificate if verifies_certificates else _no_certificate,
                 self._by_certificate,
             ),
             _Scheme("", "", callers.admits_local, self._locality, self._by_locality),
@@ -189,3 +196,7 @@ def _jwt(presented: PresentedCredentials) -> str | None:
 
 def _certificate(presented: PresentedCredentials) -> bytes | None:
     return presented.certificate
+
+
+def _no_certificate(_: PresentedCredentials) -> None:
+    return None
