@@ -29,7 +29,8 @@ class Renewal:
 
     def __init__(self, random_fraction: Callable[[], float] = random.random) -> None:
         self._fraction = random_fraction
-        self._token: IssuedToken | None = None
+        self.token: IssuedToken | None = None
+        """The last token; it may have expired."""
         self._ends_at = -math.inf
         self._failures = 0
         self._has_had_one = False
@@ -38,15 +39,20 @@ class Renewal:
         self.due_at: float | None = None
         """When to fetch the next token; None: at the next request for one."""
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed, and was not for the first token."""
+        return self._has_had_one and self.error is not None
+
     def usable(self, now: float, min_seconds: float) -> IssuedToken | None:
         """Returns the last token if it stays valid for at least `min_seconds`."""
         remaining = self._ends_at - now
-        return self._token if remaining > 0 and remaining >= min_seconds else None
+        return self.token if remaining > 0 and remaining >= min_seconds else None
 
     def succeeded(self, token: IssuedToken, asked_at: float) -> bool:
         """Stores a token that was requested at `asked_at`; returns whether it is not the first."""
         is_renewal, self._has_had_one = self._has_had_one, True
-        self._token, self.error, self._failures = token, None, 0
+        self.token, self.error, self._failures = token, None, 0
         if token.expire_time is None:
             self._ends_at, self.due_at = math.inf, None
             return is_renewal
@@ -65,8 +71,8 @@ class Renewal:
         """
         self.error = error
         if isinstance(error, Denied):
-            self._token, self.due_at = None, None
-        if self._token is None:
+            self.token, self.due_at = None, None
+        if self.token is None:
             return
         pause = min(2.0**self._failures, _LONGEST_PAUSE_SECONDS) * (0.5 + self._fraction() / 2)
         if isinstance(error, TokenAuthorityError) and error.retry_after is not None:

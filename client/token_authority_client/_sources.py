@@ -1,7 +1,6 @@
 """Token sources: tokens expire; a source renews them in the background."""
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -9,64 +8,14 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Self
 
-from token_authority_client._errors import ClientClosed, TokenAuthorityError, unusable
-from token_authority_client._renewal import Renewal
+from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._source_base import SourceBase
 from token_authority_client._values import IssuedToken
 
-_LOGGER: Final = logging.getLogger("token_authority_client")
 _ANY: Final = timedelta(0)
 
-OnRenewal = Callable[[IssuedToken], object]
 
-
-class _Source:
-    """What both sources have in common.
-
-    Args:
-        check_process: Raises ClientClosed in a forked process that cannot use the client.
-    """
-
-    def __init__(self, check_process: Callable[[], None]) -> None:
-        self._check_process = check_process
-        self._renewal = Renewal()
-        self._callbacks: list[OnRenewal] = []
-        self._closed = False
-
-    def on_renewal(self, callback: OnRenewal) -> None:
-        """Registers a function that is called with each new token after the first.
-
-        It is called on the event loop, or else in the source's thread, so it must not block for
-        long. If it raises, the type of its exception is logged.
-        """
-        self._callbacks.append(callback)
-
-    def _usable(self, min_seconds: float) -> IssuedToken | None:
-        if self._closed:
-            raise _closed()
-        return self._renewal.usable(time.monotonic(), min_seconds)
-
-    def _after_fetching(self, min_seconds: float) -> IssuedToken:
-        """Returns the token that there is now, or raises why there is none."""
-        token = self._usable(min_seconds)
-        if token is not None:
-            return token
-        if self._renewal.error is not None:
-            # Several callers may raise the same error: tracebacks must not accumulate.
-            raise self._renewal.error.with_traceback(None)
-        raise unusable(
-            "min_remaining is longer than the lifetime of new tokens", "request a longer ttl"
-        )
-
-    def _notify(self, token: IssuedToken) -> None:
-        for callback in self._callbacks:
-            try:
-                callback(token)
-            except Exception as error:  # noqa: BLE001  # users' code must not stop the renewal
-                # The exception's text may contain the token.
-                _LOGGER.error("a callback of on_renewal raised %s", type(error).__name__)  # noqa: TRY400
-
-
-class AsyncTokenSource(_Source):
+class AsyncTokenSource(SourceBase):
     """Renews a token for any number of tasks of one event loop.
 
         async with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
@@ -140,8 +89,10 @@ class AsyncTokenSource(_Source):
             token = await self._fetch()
         except Exception as error:  # noqa: BLE001  # stored, and raised by `get`
             self._renewal.failed(error, time.monotonic())
+            self._log_renewal()
             return
         is_renewal = self._renewal.succeeded(token, asked_at)
+        self._log_renewal()
         # The task ends when the token is denied.
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.create_task(self._renew())
@@ -158,7 +109,7 @@ class AsyncTokenSource(_Source):
                 await self._fetched()
 
 
-class TokenSource(_Source):
+class TokenSource(SourceBase):
     """Renews a token for any number of threads, in a background thread.
 
         with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
@@ -256,6 +207,8 @@ class TokenSource(_Source):
                 self._fetches += 1
                 is_renewal = self._note(token, failure, asked_at)
                 self._changed.notify_all()
+        # Without the lock, because handlers of the log may block.
+        self._log_renewal()
         return token if is_renewal else None
 
     def _note(self, token: IssuedToken | None, failure: Exception | None, asked_at: float) -> bool:
@@ -285,8 +238,3 @@ class TokenSource(_Source):
                     self._changed.wait(pause)
                     continue
             self._fetched()
-
-
-def _closed() -> ClientClosed:
-    advice = "create a new one"
-    return ClientClosed(f"the token source is closed: {advice}", advice=advice)

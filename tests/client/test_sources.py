@@ -14,6 +14,7 @@ import pytest
 
 import token_authority_client
 from support.clients import CLIENTS, Either
+from support.ports import free_port
 from support.serving import Running, running, serving
 from token_authority_client import (
     AsyncTokenAuthorityClient,
@@ -273,3 +274,39 @@ def test_a_source_that_is_forgotten_before_it_was_used_is_gone() -> None:
         gc.collect()
         with pytest.raises(TokenAuthorityError), client.rtc_token_source(**RTC) as source:
             source.get()
+
+
+async def test_an_outage_of_the_renewal_is_logged_once_and_so_is_its_end(
+    client_type: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    either = Either(client_type(address, project="classroom", timeout=0.2))
+    source = source_of(either, **SHORT)
+    async with running(listen=address):
+        token = await source.get()
+    # Renewal is due after two seconds, and is then tried every second or so.
+    await until(lambda: source.client._renewal._failures >= 2)
+    (failed,) = caplog.records
+    assert (failed.name, failed.levelname) == ("token_authority_client", "WARNING")
+    assert failed.getMessage() == (
+        f"cannot renew token {token.token_id}, which expires at "
+        f"{token.expire_time:%Y-%m-%d %H:%M:%S} UTC; retrying. "
+        f"Cause: {source.client._renewal.error}"
+    )
+    async with running(listen=address):
+        await until(lambda: len(caplog.records) == 2)
+    renewed = (await source.get()).token_id
+    assert caplog.messages[1] == f"token {renewed} replaces the one that could not be renewed"
+    assert token.token not in caplog.text
+    await either.close()
+    assert len(caplog.records) == 2
+
+
+async def test_a_first_token_that_is_refused_is_raised_and_not_logged(
+    client_type: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    either = Either(client_type(f"127.0.0.1:{free_port()}", timeout=0.2))
+    with pytest.raises(TokenAuthorityError):
+        await source_of(either).get()
+    await either.close()
+    assert caplog.records == []
