@@ -13,6 +13,7 @@ from token_authority.v1 import (
 from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
+from token_authority_client._fork_state import ForkState
 from token_authority_client._security import Security, TlsMaterial
 from token_authority_client._target import Target
 
@@ -86,6 +87,7 @@ class Channel:
             if credentials is None
             else module.secure_channel(target.for_grpc, credentials, options=options)
         )
+        ForkState.channels.add(self.channel)
         self.methods: Mapping[str, Any] = {
             **vars(TokenServiceStub(self.channel)),
             **vars(InspectionServiceStub(self.channel)),

@@ -7,12 +7,11 @@ awaits; the blocking one never suspends, so a single step runs such a coroutine 
 import asyncio
 import contextlib
 import dataclasses
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import grpc
 from grpc import aio
@@ -21,39 +20,13 @@ from token_authority_client import _grpc_errors, _telemetry
 from token_authority_client._call_options import CallOptions
 from token_authority_client._channel import PATHS, Channel
 from token_authority_client._errors import ClientClosed, DeadlineExceeded, TokenAuthorityError
+from token_authority_client._fork_state import ForkState
 from token_authority_client._outage import Outage
 from token_authority_client._probe import SharedDiagnosis
 from token_authority_client._security import Security
 from token_authority_client._target import Target
 
 ResultT = TypeVar("ResultT")
-
-
-class _ForkState:
-    """What gRPC does in this process, which decides whether it can be used after a fork.
-
-    gRPC survives a fork only if no thread is inside it at that moment, and its asyncio API keeps a
-    thread inside it for good. Else children hang or abort (measured: a third of them).
-    """
-
-    generation = 0
-    """The number of forks between the first process and this one."""
-    calls: Final = set[object]()
-    """Blocking calls in flight."""
-    uses_asyncio = False
-    forked_in_use = False
-    """Whether gRPC was in use when this process was forked."""
-
-    @classmethod
-    def after_fork(cls) -> None:
-        """Adjusts the state in a new child."""
-        cls.generation += 1
-        cls.forked_in_use = cls.forked_in_use or cls.uses_asyncio or bool(cls.calls)
-        cls.calls.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ForkState.after_fork)
 
 
 class AsyncTransport:
@@ -92,7 +65,7 @@ class AsyncTransport:
             raise ClientClosed(f"the client belongs to another event loop: {advice}", advice=advice)
         if self._channel is None or self._channel.material != self._security.material:
             # A channel belongs to the event loop that is running when it is created.
-            _ForkState.uses_asyncio = True
+            ForkState.uses_asyncio = True
             self._channel = Channel(aio, self._target, self._security)
         return self._channel
 
@@ -165,9 +138,9 @@ class Connection:
         if self._closed:
             raise _grpc_errors.closed()
         self.check_process()
-        self._generation = _ForkState.generation
+        self._generation = ForkState.generation
         call = object()
-        _ForkState.calls.add(call)
+        ForkState.calls.add(call)
         try:
             # A program that has not imported OpenTelemetry has not set up tracing.
             if _telemetry.TRACE_MODULE not in sys.modules:
@@ -175,7 +148,7 @@ class Connection:
             with _telemetry.span(PATHS[method], self._target) as trace:
                 return await self._send(method, request, options, trace)
         finally:
-            _ForkState.calls.discard(call)
+            ForkState.calls.discard(call)
 
     async def _send(
         self, method: str, request: Any, options: CallOptions, trace: _telemetry.Metadata
@@ -223,15 +196,15 @@ class Connection:
         Raises:
             ClientClosed: The process was forked after it connected, or while any was in use.
         """
-        if self._generation not in {None, _ForkState.generation}:
+        if self._generation not in {None, ForkState.generation}:
             raise _grpc_errors.forked("the client connected before this process was forked")
-        if _ForkState.forked_in_use:
+        if ForkState.forked_in_use:
             raise _grpc_errors.forked("a client was in use when this process was forked")
 
     async def close(self) -> None:
         """Closes the connection; calls in flight fail."""
         self._closed = True
-        if self._generation == _ForkState.generation:
+        if self._generation == ForkState.generation:
             await self._transport.close()
 
     async def _error_of(self, failure: _grpc_errors.FailedCall) -> TokenAuthorityError:
