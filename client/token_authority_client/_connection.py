@@ -176,6 +176,7 @@ class Connection:
         else:
             if not self._outage.is_over:
                 self._outage.end()
+                self._diagnosis.forget()
             return response
         if not (options.wait_for_ready or self._closed) and _grpc_errors.is_unanswered(failure):
             patience = self._outage.patience(began, options.seconds)

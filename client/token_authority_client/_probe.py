@@ -3,6 +3,7 @@
 It runs after a call has failed, and for `token-authority doctor`. It blocks for at most a second.
 """
 
+import math
 import socket
 import ssl
 import threading
@@ -36,43 +37,59 @@ class TlsSession:
 
 
 class SharedDiagnosis:
-    """Diagnoses a target at most once a second, for all calls that fail in that time."""
+    """Diagnoses a target, once for calls that fail at about the same time.
+
+    A diagnosis is used again for as long as it took: calls do not queue for it, and it is hardly
+    older than a server that has returned in the meantime.
+    """
 
     def __init__(self, target: Target, security: Security) -> None:
         self._target = target
         self._security = security
         self._lock = threading.Lock()
         self._diagnosis: Diagnosis | None = None
-        self._diagnosed_at = -LIMIT_SECONDS
+        self._valid_until = -math.inf
 
     def find(self) -> Diagnosis | None:
         """Returns what prevents a connection; None if nothing was found. Blocks for a second."""
         with self._lock:
-            if time.monotonic() - self._diagnosed_at >= LIMIT_SECONDS:
+            began = time.monotonic()
+            if began >= self._valid_until:
                 self._diagnosis = diagnose(self._target, self._security)
-                self._diagnosed_at = time.monotonic()
+                ended = time.monotonic()
+                self._valid_until = ended + (ended - began)
             return self._diagnosis
+
+    def forget(self) -> None:
+        """Discards the last diagnosis, because a call was answered."""
+        self._valid_until = -math.inf
 
 
 def diagnose(target: Target, security: Security) -> Diagnosis | None:
-    """Returns what prevents a connection; None if nothing was found. Blocks for a second."""
-    found: list[Diagnosis] = []
+    """Returns what prevents a connection; None if nothing was found. Blocks for a second.
+
+    If one of several replicas can be reached, the others do not prevent a connection.
+    """
+    found: list[Diagnosis | None] = []
 
     def probe() -> None:
-        try:
-            for route in routes_to(target):
+        for route in routes_to(target):
+            try:
                 greet(route, security)
-        except Diagnosed as diagnosed:
-            found.append(diagnosed.diagnosis)
-        except OSError:
-            # A cause without a diagnosis.
-            pass
+            except Diagnosed as diagnosed:
+                found.append(diagnosed.diagnosis)
+            except OSError:
+                # A cause without a diagnosis.
+                found.append(None)
+            else:
+                found[:] = [None]
+                return
 
     # Name resolution accepts no timeout.
     thread = threading.Thread(target=probe, daemon=True, name="token-authority-probe")
     thread.start()
     thread.join(LIMIT_SECONDS)
-    return found[0] if found else None
+    return next(iter(found), None)
 
 
 def greet(route: Route, security: Security) -> TlsSession | None:

@@ -18,6 +18,8 @@ import pytest
 import trustme
 
 from support.clients import CLIENTS, Either, answering
+from support.ports import free_port
+from support.serving import running
 from token_authority_client import (
     AsyncTokenAuthorityClient,
     DeadlineExceeded,
@@ -28,7 +30,7 @@ from token_authority_client import (
     Unavailable,
 )
 from token_authority_client._dial import LIMIT_SECONDS
-from token_authority_client._probe import diagnose
+from token_authority_client._probe import SharedDiagnosis, diagnose
 from token_authority_client._security import Security
 from token_authority_client._target import parse
 
@@ -447,6 +449,43 @@ async def test_the_search_takes_a_second_at_most_and_is_shared(client_type: Any)
     assert {type(error) for error in errors} == {DeadlineExceeded}
     await either.close()
     listening.close()
+
+
+async def test_a_server_that_has_returned_is_not_reported_as_down() -> None:
+    port = free_port()
+    target = parse(f"127.0.0.1:{port}")
+    security = Security(target, tls=None, credential=None, credentials=None)
+    shared = SharedDiagnosis(target, security)
+    diagnosis = await asyncio.to_thread(shared.find)
+    assert diagnosis is not None
+    assert diagnosis.reason == "NOTHING_LISTENS"
+    async with running(listen=target.text):
+        assert await asyncio.to_thread(shared.find) is None
+
+
+async def test_a_slow_diagnosis_is_forgotten_when_a_call_is_answered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = parse(f"127.0.0.1:{silent.getsockname()[1]}")
+        security = Security(target, tls=None, credential=None, credentials=None)
+        shared = SharedDiagnosis(target, security)
+        first = await asyncio.to_thread(shared.find)
+        assert await asyncio.to_thread(shared.find) is first
+        shared.forget()
+        assert await asyncio.to_thread(shared.find) is not first
+
+
+async def test_a_replica_that_is_down_is_not_the_cause_if_another_can_be_reached() -> None:
+    async with running() as server:
+        for addresses in (
+            f"127.0.0.1:{free_port()},{server.address}",
+            f"{server.address},127.0.0.1:{free_port()}",
+        ):
+            target = parse(addresses)
+            security = Security(target, tls=None, credential=None, credentials=None)
+            assert await asyncio.to_thread(diagnose, target, security) is None
+    diagnosis = await asyncio.to_thread(diagnose, target, security)
+    assert diagnosis is not None
+    assert diagnosis.reason == "NOTHING_LISTENS"
 
 
 def test_every_diagnosis_is_tried_here() -> None:
