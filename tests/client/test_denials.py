@@ -57,7 +57,7 @@ def test_an_end_that_is_no_time_is_none() -> None:
 
 
 async def test_a_source_learns_it_at_its_renewal_and_returns_nothing_old(
-    either: Either, server: Running
+    either: Either, server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     source = Either(either.client.rtc_token_source(**SHORT))
     source.is_async = either.is_async
@@ -77,6 +77,9 @@ async def test_a_source_learns_it_at_its_renewal_and_returns_nothing_old(
         await asyncio.sleep(0.02)
     with pytest.raises(Denied):
         await source.get()
+    (message,) = caplog.messages
+    cause = "permission denied: this user, channel or room"
+    assert message.startswith(f"the token is dropped and not renewed. Cause: {cause}")
     # Once the denial is gone, the source works and renews as before.
     deny(server)
     second = await source.get()
