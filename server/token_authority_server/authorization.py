@@ -139,15 +139,19 @@ def audit_fields(accesses: Sequence[ServiceAccess]) -> Mapping[str, Any]:
     if len(accesses) > 1:
         fields["parts"] = [access.token_type for access in accesses]
     found: dict[str, list[str]] = {}
-    for _, role, channel, user, room, any_channel, any_user, pattern in accesses:
-        # A channel's name has no `*`, and a pattern has one: they share a field.
-        places = (("role", role), ("channel", channel or pattern), ("user", user), ("room", room))
-        for name, value in places:
+    for access in accesses:
+        for name, value in (
+            ("role", access.role),
+            # A channel's name has no `*`, and a pattern has one: they share a field.
+            ("channel", access.channel or access.channel_pattern),
+            ("user", access.user),
+            ("room", access.room),
+        ):
             if value:
                 found.setdefault(name, []).append(redact_tokens(value))
-        if any_channel:
+        if access.any_channel:
             fields["any_channel"] = True
-        if any_user:
+        if access.any_user:
             fields["any_user"] = True
     for name, values in found.items():
         distinct = list(dict.fromkeys(values))

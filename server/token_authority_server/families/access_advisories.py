@@ -23,16 +23,16 @@ def access_advisories(accesses: Sequence[ServiceAccess]) -> list[Advisory]:
     found: set[TokenWarning] = set()
     unset: dict[str, None] = {}
     for access in accesses:
-        _, _, channel, user, room, any_channel, any_user, pattern = access
-        if any_channel:
+        user = access.user
+        if access.any_channel:
             found.add(token_warnings.WILDCARD_CHANNEL)
-        if pattern:
+        if access.channel_pattern:
             found.add(token_warnings.WILDCARD_PATTERN)
-        if any_user:
+        if access.any_user:
             found.add(token_warnings.ANY_USER)
         if user == _ZERO_USER and access.has_channel:
             found.add(token_warnings.UID_ZERO_AS_TEXT)
-        if channel in UNSET_TEXTS or user in _UNSET_USERS or room in UNSET_TEXTS:
+        if access.channel in UNSET_TEXTS or user in _UNSET_USERS or access.room in UNSET_TEXTS:
             unset |= dict.fromkeys(_unset_names(access))
     advisories = [Advisory.of(warning) for warning in _ORDER if warning in found] if found else []
     return advisories + [
