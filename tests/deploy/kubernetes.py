@@ -45,7 +45,7 @@ ISSUER: Final = "https://kubernetes.test"
 AUDIENCE: Final = "token-authority"
 ADMIN_TOKEN: Final = "throwaway-admin-token"  # of an API server that lives a minute
 WORKLOAD: Final = "system:serviceaccount:default:lessons"
-CRD_KINDS: Final = ("ServiceMonitor",)
+CRD_KINDS: Final = ("PrometheusRule", "ServiceMonitor")
 """Kinds that the Prometheus operator defines: this API server does not know them."""
 
 
@@ -79,6 +79,7 @@ def check_chart(helm: Path, folder: Path) -> list[list[dict[str, Any]]]:
                 + ["--set", f"audit.mode={mode}", "--kube-version", version]
             )
             manifests = [one for one in yaml.safe_load_all(text) if one]
+            check_monitoring(manifests)
             builtin = [one for one in manifests if one["kind"] not in CRD_KINDS]
             file = folder / "manifests.yaml"
             file.write_text(yaml.safe_dump_all(builtin))
@@ -92,6 +93,18 @@ def check_chart(helm: Path, folder: Path) -> list[list[dict[str, Any]]]:
             )
         rendered.append(builtin)
     return rendered
+
+
+def check_monitoring(manifests: list[dict[str, Any]]) -> None:
+    """Checks that rules and dashboard arrive in the cluster as they are in the repository."""
+    kinds = {manifest["kind"]: manifest for manifest in manifests}
+    alerts = yaml.safe_load((CHART.parents[1] / "alerts.yaml").read_text())
+    shown = json.dumps(alerts).replace(".*token-authority.*", "lessons")
+    assert kinds["PrometheusRule"]["spec"] == json.loads(shown)
+    dashboard = json.loads((CHART.parents[1] / "dashboard.json").read_text())
+    texts = [one["data"] for one in manifests if one["kind"] == "ConfigMap"]
+    (text,) = [data["token-authority.json"] for data in texts if "token-authority.json" in data]
+    assert json.loads(text) == dashboard
 
 
 class Api:

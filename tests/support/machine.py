@@ -48,6 +48,7 @@ _CHECKS: Final[dict[str, Callable[[], str]]] = {
     "curl": partial(_program, "curl"),
     "go": partial(_program, "go"),
     "systemd-analyze": partial(_program, "systemd-analyze"),
+    "promtool": partial(_program, "promtool"),
 }
 NEEDS: Final = tuple(_CHECKS)
 
