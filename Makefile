@@ -12,8 +12,8 @@ run: .venv/run.stamp ## Start the development server on 127.0.0.1:50051
 demo: .venv/run.stamp ## Start a server and issue every type of token
 	@$(BIN)/python tests/demo.py
 
-test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests
-	$(BIN)/pytest
+test: .venv/dev.stamp .venv-proto/proto.stamp ## Run the tests, on every core
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-lowest: .venv/dev.stamp ## Run the tests with the lowest versions that pyproject.toml allows
 	tests/lowest.sh

@@ -50,6 +50,20 @@ def test_only_a_star_is_special(globs: list[str], text: str) -> None:
     assert bool(Patterns(globs).match(text)) is expected
 
 
+PIECE = st.text("ab", max_size=2)
+
+
+@given(st.lists(PIECE, min_size=4, max_size=7), st.text("ab", max_size=10))
+@example(["", "ab", "ab", ""], "ab")  # no piece matches text that another has matched
+@example(["", "aa", "aa", ""], "aaa")
+@example(["a", "b", "", "a"], "aba")
+@example(["a", "ba", "ab", "b"], "abab")
+@example(["", "b", "a", "", ""], "ab")
+def test_three_stars_and_more_match_what_brute_force_matches(pieces: list[str], text: str) -> None:
+    glob = "*".join(pieces)
+    assert bool(Patterns([glob]).match(text)) is naive(glob, text)
+
+
 # Four letters, of which patterns of at most three have one to spare; brute force needs no longer
 # texts, as a pattern that misses one misses the one with a spare letter for each `*`.
 LETTERS = "abcd"

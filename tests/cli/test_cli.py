@@ -285,9 +285,8 @@ async def test_json_writes_lifetimes_exactly() -> None:
 
 async def test_the_development_server_says_how_to_ask_it(tmp_path: Path) -> None:
     async with serving("--dev", "--listen", f"unix:{tmp_path}/ta.sock") as server:
-        server.process.terminate()
-        out, _ = await asyncio.wait_for(server.process.communicate(), 30)
-    text = out.decode()
+        assert await server.stop() == 0
+        text = server.stdout
     assert f"issue rtc --target unix:{tmp_path}/ta.sock --channel lesson-1" in text
     assert "generated at start and kept in memory only" in text
 

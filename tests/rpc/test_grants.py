@@ -31,6 +31,8 @@ from support.granting import caller, callers, everything, grant
 from support.keys import NOW_MS
 from support.serving import no_trail, refused, running
 from token_authority.v1.access_token_pb2 import AccessTokenService
+from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
+from token_authority.v1.rtc_pb2 import RTC_ROLE_SUBSCRIBER
 from token_authority_server.audit import AuditTrail, FileSink
 from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.families import FAMILIES
@@ -167,6 +169,16 @@ async def test_a_life_above_the_largest_is_cut_down_where_the_grant_says_so(kind
         assert "TTL_CLAMPED" in advisories(decided)
         within = (await single(server, sample.entry(ttl=milliseconds(MAX_S * 1000)))).issued_token
         assert "TTL_CLAMPED" not in advisories(within)
+        assert sorted(advisories(alone)) == sorted([*advisories(within), "TTL_CLAMPED"])
+
+
+async def test_a_life_that_is_cut_down_leaves_the_other_advisories() -> None:
+    request = KIND_SAMPLES["rtc"].entry(
+        ttl=HOUR, role=RTC_ROLE_SUBSCRIBER, format=TOKEN_FORMAT_V006
+    )
+    async with serving(grant(**CLAMPING)) as server:
+        found = advisories((await single(server, request)).issued_token)
+    assert {"SUBSCRIBER_NOT_ENFORCED", "LEGACY_FORMAT_006", "TTL_CLAMPED"} <= set(found)
 
 
 def milliseconds(ms: int) -> Duration:

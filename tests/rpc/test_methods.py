@@ -149,6 +149,13 @@ async def test_a_refusal_is_logged_with_its_rules_and_without_its_values(server:
     assert "secret" not in server.output.getvalue()
 
 
+async def test_no_other_header_is_taken_for_the_request_id(server: Running) -> None:
+    around = [("a-header", "before"), ("x-request-id", "req-1"), ("z-header", "behind")]
+    await server.stub.IssueRtcToken(VALID, metadata=around)
+    await server.stub.IssueRtcToken(VALID, metadata=[around[0], around[2]])
+    assert [line.get("request_id") for line in server.log] == ["req-1", None]
+
+
 async def test_an_oversized_request_id_is_not_logged(server: Running) -> None:
     await server.stub.IssueRtcToken(VALID, metadata=[("x-request-id", "r" * 129)])
     assert "request_id" not in server.log[0]

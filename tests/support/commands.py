@@ -2,10 +2,10 @@
 
 import asyncio
 import os
-import subprocess
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 
-from support.serving import command
+from support.forking import start
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,20 @@ class Ran:
 
 async def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Ran:
     """Runs `token-authority …` and checks that it prints no traceback."""
-    process = await asyncio.create_subprocess_exec(
-        *command(),
-        *arguments,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "COLUMNS": "100", **environment},
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin), 30)
-    assert process.returncode is not None
-    assert b"Traceback" not in err
-    return Ran(process.returncode, out.decode(), err.decode())
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+        given.write(stdin)
+        given.seek(0)
+        process = await start(
+            *arguments,
+            stdin=given.fileno(),
+            stdout=out.fileno(),
+            stderr=err.fileno(),
+            env={**os.environ, "COLUMNS": "100", **environment},
+        )
+        try:
+            code = await asyncio.wait_for(process.wait(), 30)
+        finally:
+            process.kill()
+        printed, told = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
+    assert "Traceback" not in told
+    return Ran(code, printed, told)

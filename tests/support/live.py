@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from support import granting
+from support.forking import Command, start
 from support.keys import APP_ID
 from support.serving import command, write_config
 from support.waiting import until, until_await
@@ -63,7 +64,7 @@ BEARER: Final = (("authorization", f"Bearer {granting.API_KEY}"),)
 class Live:
     """A running server."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+    def __init__(self, process: Command | asyncio.subprocess.Process, folder: Path) -> None:
         self.process = process
         self.folder = folder
         self.addresses: list[str] = []
@@ -168,17 +169,17 @@ async def live(
         environment: More environment variables.
     """
     path = write_config(folder, text + LOG)
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        process = await asyncio.create_subprocess_exec(
-            *prefix,
-            *command(),
-            "serve",
-            "--config",
-            str(path),
-            stdout=out if stdout is None else stdout,
-            stderr=err,
-            env={**os.environ, **environment},
-        )
+    environment = {**os.environ, **environment}
+    serve = ("serve", "--config", str(path))
+    process: Command | asyncio.subprocess.Process
+    with (folder / "stdout").open("wb") as file, (folder / "stderr").open("wb") as err:
+        out = file.fileno() if stdout is None else stdout
+        if prefix:
+            process = await asyncio.create_subprocess_exec(
+                *prefix, *command(), *serve, stdout=out, stderr=err, env=environment
+            )
+        else:
+            process = await start(*serve, stdout=out, stderr=err.fileno(), env=environment)
     server = Live(process, folder)
     try:
         await until(lambda: process.returncode is not None or '"serving"' in server.output, 30)

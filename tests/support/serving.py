@@ -12,11 +12,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
+from support.forking import Command, start
 from support.granting import all_powerful
 from support.keys import (
     ACCESS_KEY,
@@ -27,6 +29,7 @@ from support.keys import (
     Moments,
     keyring,
 )
+from support.waiting import until
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_server.access.denials import NO_DENIALS, Denials
 from token_authority_server.audit import AuditTrail
@@ -51,6 +54,7 @@ from token_authority_server.telemetry.metrics import Metrics
 PATH: Final = "/token_authority.v1.TokenService/"
 # Reads a file, which would block a running event loop.
 PARSER: Final = RequestParser()
+_SERVING: Final = '"event": "serving"'
 _TOKEN = re.compile(r"007eJ|006[0-9a-fA-F]{32}I|NETLESS(SDK|ROOM|TASK)_")
 
 
@@ -222,10 +226,28 @@ async def refused(call: Any) -> Refused:
 class ServerProcess:
     """A process that runs `token-authority serve …`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str) -> None:
+    def __init__(self, process: Command, folder: Path) -> None:
         self.process = process
-        self.address = address
-        self.stderr = ""
+        self.address = ""
+        self._folder = folder
+        self._kept: dict[str, str] = {}
+
+    @property
+    def stdout(self) -> str:
+        """Its standard output so far."""
+        return self._read("stdout")
+
+    @property
+    def stderr(self) -> str:
+        """Its standard error so far."""
+        return self._read("stderr")
+
+    def keep(self) -> None:
+        """Keeps its output, whose files are about to be removed."""
+        self._kept = {"stdout": self.stdout, "stderr": self.stderr}
+
+    def _read(self, name: str) -> str:
+        return self._kept[name] if self._kept else (self._folder / name).read_text()
 
     async def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
         """Sends a signal and returns the exit code."""
@@ -234,14 +256,11 @@ class ServerProcess:
 
     async def ended(self) -> int:
         """Waits until it exits and returns the exit code."""
-        _, stderr = await asyncio.wait_for(self.process.communicate(), 30)
-        self.stderr += stderr.decode()
-        assert self.process.returncode is not None
-        return self.process.returncode
+        return await asyncio.wait_for(self.process.wait(), 30)
 
 
 def command() -> list[str]:
-    """Returns the command that runs the command line of this installation."""
+    """Returns the command that runs the command line of this installation in a new interpreter."""
     return [sys.executable, "-m", "token_authority_cli"]
 
 
@@ -250,28 +269,26 @@ async def serving(
     *arguments: str, environment: dict[str, str] | None = None
 ) -> AsyncGenerator[ServerProcess]:
     """Runs `serve` with arguments; yields once it serves."""
-    process = await asyncio.create_subprocess_exec(
-        *command(),
-        "serve",
-        *arguments,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **(environment or {})},
-    )
-    server = ServerProcess(process, "")
-    try:
-        assert process.stderr
-        while not server.address:
-            line = (await asyncio.wait_for(process.stderr.readline(), 30)).decode()
-            assert line, f"the server ended: {server.stderr}"
-            server.stderr += line
-            if '"event": "serving"' in line:
-                server.address = json.loads(line)["listen"][0]
-        yield server
-    finally:
-        if process.returncode is None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+            process = await start(
+                *("serve", *arguments),
+                stdout=out.fileno(),
+                stderr=err.fileno(),
+                env={**os.environ, **(environment or {})},
+            )
+        server = ServerProcess(process, folder)
+        try:
+            await until(lambda: process.returncode is not None or _SERVING in server.stderr, 30)
+            assert process.returncode is None, f"the server ended: {server.stderr}"
+            (line,) = [line for line in server.stderr.splitlines() if _SERVING in line]
+            server.address = json.loads(line)["listen"][0]
+            yield server
+        finally:
             process.kill()
-            await process.communicate()
+            await process.wait()
+            server.keep()
 
 
 CONFIG: Final = f"""
