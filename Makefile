@@ -64,6 +64,9 @@ attack: .venv/dev.stamp ## Attack a server; print what a bystander notices, and 
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
+mutants: .venv/dev.stamp ## Try a sample of small changes to the server; list those that no test notices
+	nice $(BIN)/python tests/mutants/run.py
+
 polyglot: .venv/dev.stamp ## Test the contract in every language, and write the table of results
 	$(BIN)/python client/polyglot/run.py
 
