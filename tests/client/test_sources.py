@@ -161,10 +161,12 @@ async def first_token_after(source: Either, seconds: float = 20) -> IssuedToken:
     end = time.monotonic() + seconds
     while True:
         try:
-            return await source.get()
+            token: IssuedToken = await source.get()
         except Unavailable:
             if time.monotonic() > end:
                 raise
+        else:
+            return token
 
 
 async def test_a_source_outlives_its_server_until_the_token_ends(
