@@ -88,6 +88,9 @@ kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API serve
 vault-agent: .venv/dev.stamp ## Render the template of server/SECRETS.md as Vault Agent does (Go)
 	$(BIN)/python tests/deploy/vault_agent.py
 
+prometheus: .venv/dev.stamp ## Fire every alert and run every query in Debian's Prometheus
+	$(BIN)/python tests/deploy/prometheus.py
+
 bare-machine: ## Run `run`, `check` and `test` on a fresh Debian 12, as root in a chroot
 	tests/bare_machine.sh
 
@@ -118,4 +121,5 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
-	bench-peers bench-instances attack fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent lock clean
+	bench-peers bench-instances attack fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent \
+	prometheus lock clean
