@@ -22,7 +22,7 @@ from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_server, key_set
 from support.keys import CERTIFICATE, OLD_CERTIFICATE
 from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, Live, caller, live
 from support.serving import refused
-from support.waiting import until
+from support.waiting import until, until_await
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -43,6 +43,7 @@ MUTUAL: Final = (
     + caller(SPIFFE)
 )
 AUDIT: Final = '[audit]\nfile = "audit.jsonl"\n'
+RELOADS: Final = 'token_authority_configuration_reloads_total{outcome="ok"}'
 DEGRADED: Final = 'token_authority_degraded{component="configuration"}'
 
 
@@ -334,6 +335,39 @@ async def test_what_needs_a_restart_is_said_and_put_on_record(tmp_path: Path) ->
         await asyncio.sleep(0.2)
         assert len(server.records) == 2
         assert server.records[1]["restart_needed"] == line["restart_needed"]
+
+
+async def test_a_reload_on_sighup_changes_the_log_level(tmp_path: Path) -> None:
+    text = SERVER.replace('"50ms"', '"0s"') + PROJECT + BY_PLACE
+    path = tmp_path / "token-authority.toml"
+
+    async def set_level(level: str) -> None:
+        replace(path, f'{text}{LOG}level = "{level}"\n')
+        reloads = await server.metric(RELOADS)
+        server.hang_up()
+
+        async def is_applied() -> bool:
+            return await server.metric(RELOADS) > reloads
+
+        await until_await(is_applied)
+
+    async with live(tmp_path, text) as server, aio.insecure_channel(server.address) as channel:
+        await key_id(channel)
+        await until(lambda: len(server.events("issued")) == 1)
+        await set_level("warning")
+        await key_id(channel)
+        await set_level("info")
+        await until(lambda: server.events("configuration reloaded"))
+        (line,) = server.events("configuration reloaded")
+        assert line["sections"] == ["log.level"]
+        assert "restart_needed" not in line
+        await key_id(channel)
+        await until(lambda: len(server.events("issued")) == 2)
+        await set_level("error")
+        replace(path, "[broken")
+        server.hang_up()
+        await until(lambda: server.events("degraded"))
+        assert len(server.events("configuration reloaded")) == 1
 
 
 async def test_a_new_key_of_the_identity_provider_is_taken_from_its_file(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
 from token_authority_server.keyring import Secret, SigningKey
 
-# Listeners, the log and the sinks stand until the server is restarted.
+# Listeners, the log's format and the sinks stand until the server is restarted.
 _FIXED: Final = ("server", "log", "limits", "audit")
+_RELOADED: Final = frozenset({"server.tls", "log.level"})
 
 
 def changes_between(before: Settings, after: Settings, started: Settings) -> dict[str, list[str]]:
@@ -54,6 +55,8 @@ def _denials_changed(before: Settings, after: Settings) -> Iterator[str]:
 def _sections_changed(before: Settings, after: Settings) -> Iterator[str]:
     if before.authentication != after.authentication:
         yield "authentication"
+    if before.log.level != after.log.level:
+        yield "log.level"
     if before.tests != after.tests:
         yield "tests"
     if _tls(before) and _tls(after) and _tls(before) != _tls(after):
@@ -64,7 +67,9 @@ def _fixed_changed(started: Settings, after: Settings) -> Iterator[str]:
     for section in _FIXED:
         was, now = getattr(started, section), getattr(after, section)
         for name in cast("Section", now).__class__.model_fields:
-            if name != "tls" and _plain(getattr(was, name)) != _plain(getattr(now, name)):
+            if f"{section}.{name}" not in _RELOADED and _plain(getattr(was, name)) != _plain(
+                getattr(now, name)
+            ):
                 yield f"{section}.{name}"
     # Certificates are replaced in listeners that have some: others get none.
     if bool(_tls(started)) != bool(_tls(after)):

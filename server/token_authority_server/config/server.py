@@ -120,7 +120,7 @@ class LogSettings(Section):
     """`json`, `console` (readable), or `auto`: console on a terminal, else json."""
 
     level: LogLevel = "info"
-    """The least severe level that is written: debug, info, warning or error."""
+    """The least severe level that is written: debug, info, warning or error. Reloaded."""
 
 
 class AuditSettings(Section):

@@ -134,6 +134,7 @@ class Assembly:
         if self._certificates and settings.server.tls:
             self._certificates.replace(settings.server.tls.identity())
         self._settings = settings
+        self._logger.set_level(settings.log.level)
         self._report_keys(settings)
         self._metrics.keep(policy.callers.by_name, policy.keyring.project_names)
         previous, self._policy = self._policy, policy

@@ -42,8 +42,12 @@ class Logger:
         render: Callable[[LogLevel, str, dict[str, Any], str], str],
     ) -> None:
         self._write = write
-        self._least = _LEVELS[level]
         self._render = render
+        self.set_level(level)
+
+    def set_level(self, level: LogLevel) -> None:
+        """Sets the least severe level that is written."""
+        self._least = _LEVELS[level]
 
     def debug(self, event: str, /, **fields: Any) -> None:
         """Logs what only debugging needs."""
