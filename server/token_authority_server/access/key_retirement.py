@@ -63,7 +63,10 @@ class KeyUses:
             end_ms: When it expires; None for never.
         """
         key = project, key_id
-        self._uses[key] = self._uses.get(key, UNUSED).joined(issue_ms, end_ms)
+        use = self._uses.get(key, UNUSED)
+        # Most tokens of one second end no later than another of them.
+        if issue_ms > use.issue_ms or end_ms is None or end_ms > use.end_ms:
+            self._uses[key] = use.joined(issue_ms, end_ms)
 
     def of(self, project: str, key_id: str) -> KeyUse:
         """Returns the use of a key; `UNUSED` if it signed nothing here."""
