@@ -53,7 +53,7 @@ bench-check: .venv/dev.stamp ## Count what hot paths execute; fail if one grows 
 
 bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go, Node.js, h2load)
 	tests/bench/peers/build.sh
-	$(BIN)/python tests/bench/compare.py
+	$(BIN)/python tests/bench/compare.py --write
 
 bench-instances: .venv/dev.stamp ## Measure what a second instance on the same port adds (h2load)
 	$(BIN)/python tests/bench/instances.py && $(BIN)/python tests/bench/instances.py --seconds 5

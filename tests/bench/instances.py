@@ -36,8 +36,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from compare import batch, write_config  # type: ignore[import-not-found]  # beside this script
 from cpu import cpu_seconds  # type: ignore[import-not-found]  # beside this script
+from subjects import batch, write_config  # type: ignore[import-not-found]  # beside this script
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
