@@ -8,7 +8,7 @@ where a weaker one would have been enough.
 import hashlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from grpc import aio
 
@@ -44,21 +44,21 @@ class PresentedCredentials(NamedTuple):
     """The caller's `x-request-id`; "" for none."""
     context: Context
 
-    @property
-    def bearer(self) -> str | None:
-        """The bearer token; None without an `authorization` header.
+    def authorization(self, scheme: str) -> str | None:
+        """Returns what the `authorization` header contains after a scheme; None for another one.
+
+        Args:
+            scheme: The scheme in lower case and a space, e.g. "bearer ".
 
         Raises:
-            Refusal: CREDENTIAL_INVALID: several headers, or another scheme.
+            Refusal: CREDENTIAL_INVALID: there are several headers.
         """
         if not self.authorizations:
             return None
         if len(self.authorizations) > 1:
             raise credential_invalid("several authorization headers")
         value = self.authorizations[0]
-        if value[: len(_BEARER)].lower() != _BEARER:
-            raise credential_invalid("authorization is not of the scheme Bearer")
-        return value[len(_BEARER) :].strip()
+        return value[len(scheme) :].strip() if value[: len(scheme)].lower() == scheme else None
 
     @property
     def certificate(self) -> bytes | None:
@@ -120,6 +120,8 @@ class Authenticator:
         self._schemes = (
             _Scheme("an API key", _IN_A_HEADER, callers.have_api_keys, _api_key, self._by_api_key),
             _Scheme("a JWT", _IN_A_HEADER, jwt is not None, _jwt, self._by_jwt),
+            # Not a weaker credential, where the header has one that is unknown.
+            _Scheme("", "", False, _any_authorization, _refuse_authorization),
             _Scheme(
                 "a client certificate",
                 _BY_MTLS,
@@ -185,13 +187,21 @@ def _is_jwt(token: str) -> bool:
 
 
 def _api_key(presented: PresentedCredentials) -> str | None:
-    bearer = presented.bearer
+    bearer = presented.authorization(_BEARER)
     return None if bearer is None or _is_jwt(bearer) else bearer
 
 
 def _jwt(presented: PresentedCredentials) -> str | None:
-    bearer = presented.bearer
+    bearer = presented.authorization(_BEARER)
     return bearer if bearer is not None and _is_jwt(bearer) else None
+
+
+def _any_authorization(presented: PresentedCredentials) -> list[str] | None:
+    return presented.authorizations or None
+
+
+async def _refuse_authorization(_: list[str]) -> NoReturn:
+    raise credential_invalid("authorization is of an unknown scheme")
 
 
 def _certificate(presented: PresentedCredentials) -> bytes | None:
