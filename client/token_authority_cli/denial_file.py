@@ -24,7 +24,7 @@ Parse = Callable[[str, str], Sequence["Denial"]]
 
 
 class NotEditable(Exception):
-    """The denials are not written as tables of their own."""
+    """The denials are not written as `[[denials]]` tables."""
 
 
 def append(text: str, row: Mapping[str, str | list[str] | datetime | None]) -> str:
@@ -94,7 +94,7 @@ def edit(file: Path, change: Change, parse: Parse, *, creates: bool) -> bool:
     Raises:
         OSError: The file cannot be read or replaced.
         ValueError: The file, or the new one, is not valid.
-        NotEditable: The denials are not written as tables of their own.
+        NotEditable: The denials are not written as `[[denials]]` tables.
     """
     path = Path(os.path.realpath(file))
     with _locked(path.parent):

@@ -22,7 +22,8 @@ _NO_CONFIG: Final = (
     "their states and retired_at"
 )
 _EVERY_INSTANCE: Final = (
-    "this holds if the trails are those of every instance that signed, up to their last records: "
+    "this is right only if the trails are those of every instance that signed, up to their last "
+    "records: "
     "compare the last hashes with copies kept elsewhere"
 )
 

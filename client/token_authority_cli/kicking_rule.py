@@ -1,7 +1,7 @@
 """Bodies for Agora's REST API that remove a user from channels, for an operator to send.
 
 Source: https://docs.agora.io/en/api-reference/api-ref/rtc/create-ban-rule. The API takes the
-account-wide customer ID and secret, which nothing here holds.
+account-wide customer ID and secret, which the token authority does not have.
 """
 
 import json

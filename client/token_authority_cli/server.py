@@ -110,7 +110,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         )
     if arguments.reuse_port and arguments.dev:
         arguments.parser.error(
-            "--reuse-port requires --config: each development server has keys of its own"
+            "--reuse-port requires --config: each development server generates different keys"
         )
     overrides = REUSE_PORT if arguments.reuse_port else None
     on_ready = _print_banner if arguments.dev else _ignore

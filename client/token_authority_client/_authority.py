@@ -104,7 +104,7 @@ class SigningKey:
     state: KeyState
     """Whether the key signs ("active"), only verifies, or is disabled."""
     retire_time: datetime | None
-    """When it stopped signing; None if the configuration does not say."""
+    """When it stopped signing; None if the configuration has no time."""
     deletion: KeyDeletion
     """Whether it can be deleted, by present grants and what one instance signed: "wait" until
     `safe_to_delete_time` or longer; "never_safe" if that would invalidate tokens that never expire;

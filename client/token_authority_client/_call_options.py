@@ -48,11 +48,11 @@ def seconds_of(timeout: object) -> float:
     else:
         raise unusable(
             f"timeout must be a number of seconds or a timedelta; got {type(timeout).__name__}",
-            "pass 5 or timedelta(seconds=5), say",
+            "for example, pass 5 or timedelta(seconds=5)",
         )
     if not 0 < seconds <= _MAX_SECONDS:
         raise unusable(
             "timeout must be longer than 0 and at most a day (86400 seconds)",
-            "pass 5 or timedelta(seconds=5), say",
+            "for example, pass 5 or timedelta(seconds=5)",
         )
     return seconds

@@ -57,7 +57,7 @@ class BaseClient(
         Args:
             target: The server: "host:port", "unix:/path", "dns:///name:port" for all addresses of a
                 name, IP addresses with ports separated by commas, or any other target of gRPC.
-                None: as the environment variables of the command line say
+                None: from the environment variables of the command line
                 (`TOKEN_AUTHORITY_TARGET`, `_TLS`, `_CA`, `_CERT`, `_KEY`, `_SERVER_NAME` and
                 `_TOKEN_FILE`), which are ignored otherwise; by default "127.0.0.1:50051".
             project: The project of calls that name none; "": your default project on the server,

@@ -181,7 +181,7 @@ class Connection:
         if not (options.wait_for_ready or self._closed) and _grpc_errors.is_unanswered(failure):
             patience = self._outage.patience(began, options.seconds)
             waiting = dataclasses.replace(options, seconds=patience, wait_for_ready=True)
-            # If time runs out, the first failure says why there is no server.
+            # If time runs out, the first failure has the cause.
             with contextlib.suppress(DeadlineExceeded):
                 if patience > 0:
                     return await self._send(method, request, waiting, trace)

@@ -30,7 +30,7 @@ class TokenAuthorityError(Exception):
         advice: Only what to do.
         metadata: The values that the message mentions, by name.
         violations: The fields that violate rules of the contract.
-        retry_after: How long to wait before the next attempt; None if the server did not say.
+        retry_after: How long to wait before the next attempt; None if the server sent no time.
     """
 
     code = "UNKNOWN"
@@ -90,7 +90,7 @@ class PermissionDenied(TokenAuthorityError):
 
     @property
     def missing(self) -> str:
-        """What that grant does not allow, e.g. `channels`; "" if the server does not say."""
+        """What that grant does not allow, e.g. `channels`; "" if the server does not name it."""
         return self.metadata.get("missing", "")
 
 
@@ -102,7 +102,7 @@ class Denied(PermissionDenied):
 
     @property
     def denied_until(self) -> datetime | None:
-        """When the denial ends; None if the server does not say."""
+        """When the denial ends; None if the server sends no time."""
         try:
             return datetime.fromisoformat(self.metadata.get("denied_until", ""))
         except ValueError:

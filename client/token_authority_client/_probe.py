@@ -1,4 +1,4 @@
-"""Diagnoses why no server answers, with Python's own sockets and TLS: gRPC's errors say too little.
+"""Diagnoses why no server answers, with Python's sockets and TLS: gRPC's errors lack the cause.
 
 It runs after a call has failed, and for `token-authority doctor`. It blocks for at most a second.
 """

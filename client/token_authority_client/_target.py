@@ -136,7 +136,7 @@ def _endpoint(text: str, part: str) -> Endpoint:
     found = _HOST_AND_PORT.fullmatch(part)
     if found is None or not 0 < int(found["port"]) < 65536:
         if _HOST.fullmatch(part):
-            raise unusable(f"the target {text!r} has no port", f"write {text}:50051, say")
+            raise unusable(f"the target {text!r} has no port", f"for example, write {text}:50051")
         raise unusable(f"the target {text!r} is not an address", _SHAPE)
     return Endpoint(found["host"].strip("[]"), int(found["port"]))
 

@@ -20,7 +20,7 @@ class FakeTokenAuthority:
             assert client.inspect_token(issued.token).signature.verdict == "valid"
 
     It listens on a free port of the loopback interface and has one project, "dev". Every client is
-    its one caller, "developer", who may issue everything unless `grants` say otherwise. Stop and
+    its one caller, "developer", who may issue everything unless `grants` are given. Stop and
     start it to test how a program handles an outage: port and keys stay the same.
 
         denying = FakeTokenAuthority(grants=[{"tokens": ["chat"], "users": ["*"]}])

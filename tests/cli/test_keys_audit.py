@@ -16,8 +16,8 @@ FAR = "2099-01-01T00:00:00Z"
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 EVERY_INSTANCE = (
-    "note: this holds if the trails are those of every instance that signed, up to their last "
-    "records: compare the last hashes with copies kept elsewhere\n"
+    "note: this is right only if the trails are those of every instance that signed, up to their "
+    "last records: compare the last hashes with copies kept elsewhere\n"
 )
 NO_CONFIG = (
     "note: the trails do not show which keys still sign: name the configuration with --config to "

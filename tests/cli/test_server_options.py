@@ -128,7 +128,7 @@ async def test_tls_a_client_certificate_and_a_key_by_options_and_by_environment(
     ("options", "problem"),
     [
         (["--target", "http://localhost:1"], "write HOST:PORT without http://"),
-        (["--target", "nowhere"], "has no port: write nowhere:50051, say"),
+        (["--target", "nowhere"], "has no port: for example, write nowhere:50051"),
         (["--cert", "c.pem"], "--cert and --key"),
         (["--ca", "/nowhere/ca.pem"], "the ca file /nowhere/ca.pem cannot be read"),
         (["--token-file", "/nowhere/key"], "the API key file /nowhere/key cannot be read"),

@@ -33,7 +33,10 @@ REQUESTS: list[tuple[dict[str, Any], str]] = [
     ({"any_channel": "no", "channel": None}, "any_channel must be True or False; got str"),
 ]  # fmt: skip
 CLIENTS: list[tuple[dict[str, Any], str]] = [
-    ({"target": "127.0.0.1"}, "the target '127.0.0.1' has no port: write 127.0.0.1:50051, say"),
+    (
+        {"target": "127.0.0.1"},
+        "the target '127.0.0.1' has no port: for example, write 127.0.0.1:50051",
+    ),
     (
         {"target": "http://127.0.0.1:50051"},
         "the target 'http://127.0.0.1:50051' is a URL: write HOST:PORT without http://, and pass "

@@ -45,7 +45,7 @@ def test_targets(text: str, for_grpc: str, endpoints: list[str] | None, is_local
         ("http://localhost:50051", "write HOST:PORT without http://"),
         ("https://ta.example.com", "write HOST:PORT without https://"),
         ("grpc://localhost:50051", "write HOST:PORT without grpc://"),
-        ("localhost", "has no port: write localhost:50051, say"),
+        ("localhost", "has no port: for example, write localhost:50051"),
         ("localhost:", "write HOST:PORT"),
         ("localhost:0", "write HOST:PORT"),
         ("localhost:65536", "write HOST:PORT"),
@@ -56,7 +56,7 @@ def test_targets(text: str, for_grpc: str, endpoints: list[str] | None, is_local
         ("a:1,b:2", r"dns:///NAME:PORT"),
         ("127.0.0.1:1,[::1]:1", r"IPv4 addresses or IPv6 addresses"),
         ("unix:", "write unix:/PATH"),
-        ("dns:///ta.example.com", "has no port: write dns:///ta.example.com:50051, say"),
+        ("dns:///ta.example.com", "has no port: for example, write dns:///ta.example.com:50051"),
         (50051, "must be a str; got int: write HOST:PORT"),
     ],
 )

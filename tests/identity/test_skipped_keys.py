@@ -18,8 +18,8 @@ SIGNER: Final = Signer("ES256")
 JWT: Final = f'[authentication.jwt]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\n'
 ODD: Final = [{**SIGNER.jwk, "kid": "odd", "alg": "none"}, {"kty": "AKP"}]
 SENTENCES: Final = [
-    'key 2 (kid "odd"): its alg "none" is not one of RS256, RS384, RS512, PS256, PS384, PS512, '
-    "ES256, ES384, ES512, EdDSA",
+    'key 2 (kid "odd"): its alg "none" is not accepted (accepted: RS256, RS384, RS512, PS256, '
+    "PS384, PS512, ES256, ES384, ES512, EdDSA)",
     'key 3: its kty "AKP" is not RSA, EC or OKP',
 ]
 METRIC: Final = "token_authority_jwks_keys_skipped"

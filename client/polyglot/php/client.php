@@ -66,7 +66,7 @@ try {
 }
 
 try {
-    // 0 is no uid: to admit anyone, one has to say so.
+    // 0 is not a uid; a token for anyone must be requested explicitly.
     $channel->call(ISSUE_RTC, new IssueRtcTokenRequest([
         'channel_name' => 'lesson-1',
         'uid' => 0,

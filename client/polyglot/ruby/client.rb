@@ -62,7 +62,7 @@ rescue GRPC::BadStatus => e
 end
 
 begin
-  # 0 is no uid: to admit anyone, one has to say so.
+  # 0 is not a uid; a token for anyone must be requested explicitly.
   stub.issue_rtc_token(
     V1::IssueRtcTokenRequest.new(channel_name: 'lesson-1', uid: 0, role: :RTC_ROLE_PUBLISHER), **key
   )

@@ -205,7 +205,7 @@ Global___StreamingService: _TypeAlias = StreamingService  # noqa: Y015
 
 @_typing.final
 class FpaService(_message.Message):
-    """A service of a token: FPA (type 4). It has no lifetime of its own; Agora's builder writes 0."""
+    """A service of a token: FPA (type 4). It has no separate lifetime; Agora's builder writes 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

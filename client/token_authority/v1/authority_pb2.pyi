@@ -41,7 +41,7 @@ class _KeyDeletionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyDeleti
     working whenever the key is removed.
     """
     KEY_DELETION_UNKNOWN: _KeyDeletion.ValueType  # 4
-    """The key is active, or the configuration does not say when it was retired (`retired_at`), or no
+    """The key is active, or the configuration does not have the time when it was retired (`retired_at`), or no
     grant is left for the tokens that it signed, or `safe_to_delete_time` has passed: check the
     audit trails before you remove it.
     """
@@ -65,7 +65,7 @@ KEY_DELETION_NEVER_SAFE: KeyDeletion.ValueType  # 3
 working whenever the key is removed.
 """
 KEY_DELETION_UNKNOWN: KeyDeletion.ValueType  # 4
-"""The key is active, or the configuration does not say when it was retired (`retired_at`), or no
+"""The key is active, or the configuration does not have the time when it was retired (`retired_at`), or no
 grant is left for the tokens that it signed, or `safe_to_delete_time` has passed: check the
 audit trails before you remove it.
 """
@@ -337,7 +337,7 @@ class SigningKey(_message.Message):
     """Whether it can be removed from the configuration."""
     @_builtins.property
     def retire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was retired, as configured. Unset if the configuration does not say."""
+        """When it was retired, as configured. Unset if the configuration has no time."""
 
     @_builtins.property
     def safe_to_delete_time(self) -> _timestamp_pb2.Timestamp:

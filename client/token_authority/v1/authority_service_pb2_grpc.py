@@ -61,7 +61,7 @@ class AuthorityServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSigningKeys(self, request, context):
-        """Lists signing keys with their states, and how long each is needed by present grants. Never says
+        """Lists signing keys with their states, and how long each is needed by present grants. Never reports
         that a key is safe to remove: only the audit trails of all instances show that. Secrets are
         never returned.
 

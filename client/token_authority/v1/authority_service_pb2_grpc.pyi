@@ -39,7 +39,7 @@ class AuthorityServiceStub:
     Who may call it: every caller that the configuration names.
     """
     ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_authority_pb2.ListSigningKeysRequest, _authority_pb2.ListSigningKeysResponse]
-    """Lists signing keys with their states, and how long each is needed by present grants. Never says
+    """Lists signing keys with their states, and how long each is needed by present grants. Never reports
     that a key is safe to remove: only the audit trails of all instances show that. Secrets are
     never returned.
 
@@ -58,7 +58,7 @@ class AuthorityServiceAsyncStub(AuthorityServiceStub):
     Who may call it: every caller that the configuration names.
     """
     ListSigningKeys: _aio.UnaryUnaryMultiCallable[_authority_pb2.ListSigningKeysRequest, _authority_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
-    """Lists signing keys with their states, and how long each is needed by present grants. Never says
+    """Lists signing keys with their states, and how long each is needed by present grants. Never reports
     that a key is safe to remove: only the audit trails of all instances show that. Secrets are
     never returned.
 
@@ -86,7 +86,7 @@ class AuthorityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authority_pb2.ListSigningKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authority_pb2.ListSigningKeysResponse, _abc.Awaitable[_authority_pb2.ListSigningKeysResponse]]:
-        """Lists signing keys with their states, and how long each is needed by present grants. Never says
+        """Lists signing keys with their states, and how long each is needed by present grants. Never reports
         that a key is safe to remove: only the audit trails of all instances show that. Secrets are
         never returned.
 

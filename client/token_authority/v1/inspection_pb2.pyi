@@ -376,7 +376,7 @@ class OtherToken(_message.Message):
 
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
-        """When the token was issued. Unset if the token does not say."""
+        """When the token was issued. Unset if the token does not contain it."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
@@ -455,7 +455,7 @@ class InspectTokenResponse(_message.Message):
 
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
-        """When the token was issued. Unset if the token does not say."""
+        """When the token was issued. Unset if the token does not contain it."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:

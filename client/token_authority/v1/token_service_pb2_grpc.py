@@ -36,7 +36,7 @@ class TokenServiceStub(object):
 
     Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
     metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
-    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    that names each invalid field, e.g. `rtm.user_id`, with what to do. Calls may be retried:
     each response has a new token, and no state changes.
     """
 
@@ -88,7 +88,7 @@ class TokenServiceServicer(object):
 
     Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
     metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
-    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    that names each invalid field, e.g. `rtm.user_id`, with what to do. Calls may be retried:
     each response has a new token, and no state changes.
     """
 
@@ -214,7 +214,7 @@ class TokenService(object):
 
     Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
     metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
-    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    that names each invalid field, e.g. `rtm.user_id`, with what to do. Calls may be retried:
     each response has a new token, and no state changes.
     """
 

@@ -46,7 +46,7 @@ class TokenServiceStub:
 
     Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
     metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
-    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    that names each invalid field, e.g. `rtm.user_id`, with what to do. Calls may be retried:
     each response has a new token, and no state changes.
     """
 
@@ -104,7 +104,7 @@ class TokenServiceAsyncStub(TokenServiceStub):
 
     Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
     metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
-    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    that names each invalid field, e.g. `rtm.user_id`, with what to do. Calls may be retried:
     each response has a new token, and no state changes.
     """
 
@@ -158,7 +158,7 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every error has a google.rpc.ErrorInfo (domain "token-authority") with a stable reason and, as
     metadata, every dynamic value of the message. INVALID_ARGUMENT also has a google.rpc.BadRequest
-    that names each invalid field, e.g. `rtm.user_id`, and says what to do. Calls may be retried:
+    that names each invalid field, e.g. `rtm.user_id`, with what to do. Calls may be retried:
     each response has a new token, and no state changes.
     """
 

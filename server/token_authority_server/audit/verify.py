@@ -164,7 +164,7 @@ class ChainCheck:
             self._fail(
                 line,
                 "altered",
-                f"the record does not follow record {chain.last.seq} as it stands in these files: "
+                f"the record does not follow record {chain.last.seq} as it is in these files: "
                 "that record was replaced",
             )
         elif is_other:

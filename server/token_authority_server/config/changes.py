@@ -17,7 +17,7 @@ def changes_between(before: Settings, after: Settings, started: Settings) -> dic
 
     Args:
         before: What held.
-        after: What holds now.
+        after: The present settings.
         started: What the server was started with, for what it cannot change.
     """
     changes = {

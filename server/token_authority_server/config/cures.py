@@ -81,7 +81,7 @@ def _cure(
 
 
 def _keys_beside(keys: Keys, section: type[Section]) -> list[str]:
-    """Returns the keys that are known where a key stands."""
+    """Returns the keys that the section of a key may contain."""
     for key in keys[:-1]:
         # A project's name or a list's index does not lead into another section.
         if key in section.model_fields:
@@ -90,7 +90,7 @@ def _keys_beside(keys: Keys, section: type[Section]) -> list[str]:
 
 
 def section_in(annotation: Any) -> type[Section] | None:
-    """Finds the section that a field holds, alone or in a list or table."""
+    """Finds the section that is a field's type, alone or in a list or table."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     found = [section_in(inner) for inner in get_args(annotation)]

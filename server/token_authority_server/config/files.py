@@ -51,7 +51,7 @@ def read_regular_file(path: Path, max_bytes: int) -> bytes:
 
     Raises:
         OSError: It cannot be read or is not a regular file.
-        ValueError: The path holds a NUL character.
+        ValueError: The path contains a NUL character.
     """
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -176,7 +176,7 @@ def signature_of(path: Path) -> FileStamp:
     except OSError as error:
         return error.errno
     except ValueError:
-        # The path holds a NUL character; loading it reports that.
+        # The path contains a NUL character; loading it reports that.
         return None
     # The change time also shows corrected permissions.
     return status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev

@@ -46,7 +46,7 @@ class Origin:
 def place_of(document: Mapping[str, Any], keys: Keys) -> tuple[str, Keys]:
     """Names the row that a path leads to, and returns the rest of the path.
 
-    Keys of projects are counted: whatever stands as their id may be a secret by mistake.
+    Keys of projects are counted: their id may be a secret by mistake.
     """
     match keys:
         case ("callers", int(row), "grants", int(grant), *rest):

@@ -179,7 +179,7 @@ def _not_empty(value: Any) -> Any:
     return value
 
 
-# What `config schema` says of values that are converted before they are validated.
+# The schema, for `config schema`, of values that are converted before they are validated.
 _DURATION_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"})
 PATH_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1})
 _SECRET_SCHEMA: Final = WithJsonSchema(

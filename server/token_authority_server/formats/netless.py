@@ -65,7 +65,7 @@ def build_netless_token(
         text = "".join([*fields, *fields.values()])
         encoded, secret = text.encode(), secret_key.encode()
     except TypeError:
-        # A number, say: signed as a number, it would not verify.
+        # For example a number: signed as a number, it would not verify.
         raise FormatError("content must map text to text") from None
     except UnicodeEncodeError:
         raise FormatError("keys and content must not contain lone surrogates") from None

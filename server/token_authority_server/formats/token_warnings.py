@@ -21,7 +21,7 @@ class TokenWarning(NamedTuple):
     reason: str
     """In UPPER_SNAKE_CASE; stable."""
     problem: str
-    """What to expect. A finding may say it with details of its token."""
+    """What to expect. A finding may replace it with details of its token."""
     advice: str
     """What to do."""
     not_inspected: str = ""

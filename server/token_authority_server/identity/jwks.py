@@ -103,7 +103,7 @@ def _verification_key(row: object) -> VerificationKey:
 
 
 def _problems(fields: dict[str, Any]) -> Iterator[str]:
-    """Yields what the fields say against a key, before its numbers are read."""
+    """Yields why a key cannot be used, judged by its fields before its numbers are read."""
     kty, alg, use = (fields.get(name) for name in ("kty", "alg", "use"))
     key_ops: object = fields.get("key_ops")
     if kty not in _KEY_TYPES:
@@ -111,7 +111,7 @@ def _problems(fields: dict[str, Any]) -> Iterator[str]:
         yield f"its kty {_quoted(kty)} is not RSA, EC or OKP"
     if not _PRIVATE.isdisjoint(fields):
         yield (
-            "it holds private key material: publish the public key alone, and replace this key "
+            "it contains private key material: publish the public key alone, and replace this key "
             "pair, which must count as leaked"
         )
     if use not in (None, "sig"):
@@ -119,7 +119,7 @@ def _problems(fields: dict[str, Any]) -> Iterator[str]:
     if key_ops is not None and "verify" not in _list(key_ops):
         yield f'its key_ops {_quoted(key_ops)} lack "verify"'
     if alg is not None and alg not in ALGORITHMS:
-        yield f"its alg {_quoted(alg)} is not one of {', '.join(ALGORITHMS)}"
+        yield f"its alg {_quoted(alg)} is not accepted (accepted: {', '.join(ALGORITHMS)})"
     if not isinstance(fields.get("kid"), str | None):
         yield "its kid is not a string"
 

@@ -175,7 +175,7 @@ class Explanation(NamedTuple):
 
 
 def explained(warning: TokenWarning) -> Explanation:
-    """Returns the sentences of a row of the table of warnings, where there is no more to say."""
+    """Returns the sentences of a row of the table of warnings, without details."""
     return Explanation(warning.problem, warning.advice)
 
 

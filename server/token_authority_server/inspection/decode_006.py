@@ -82,7 +82,7 @@ def _is_plausible(data: bytes) -> bool:
 
 
 def _hard_end_ms(issue_ms: int | None, rights: Mapping[int, int]) -> int | None:
-    """Returns when the token ends whatever its privileges say: 24 h after issue.
+    """Returns when the token ends, regardless of its privileges: 24 h after issue.
 
     A privilege of 0 means the same ("deploy a token server": 0, or a longer time, means 24 h).
     """

@@ -43,7 +43,7 @@ _MEANINGS: Final[Mapping[tuple[str, str], str]] = {
     ("account", "0"): 'the account "0", not anyone',
     ("role", "-1"): "none",
 }
-# The compositions that have a rule book of their own, where their rights fit too.
+# The compositions with rules of a token family, where their rights match too.
 _KINDS: Final[Mapping[tuple[int, ...], Mapping[frozenset[int], str]]] = {
     (CHAT,): {frozenset([1]): "chat.user", frozenset([2]): "chat.app"},
     (EDUCATION,): {frozenset([2]): "education.user", frozenset([3]): "education.app"},

@@ -1,7 +1,7 @@
 """Recognises credentials that were pasted where a token or an id belongs. Pure.
 
 Signing secrets and API keys of this authority are recognised by their hashes; API keys and JWTs of
-anyone also by their form. `ExposedSecret` never holds a credential's text.
+anyone also by their form. `ExposedSecret` never contains a credential's text.
 """
 
 import re

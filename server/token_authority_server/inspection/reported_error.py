@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from token_authority_server.inspection.agora_errors import ERRORS, AgoraError, Meaning, Product
 from token_authority_server.inspection.wording import quoted
 
-# Names that several SDKs use: they say what happened, and not in which product.
+# Names that several SDKs use: they name what happened, but not the product.
 _SHARED_NAMES: Final = frozenset(["invalid token", "token expired", "token will expire"])
 _CAMEL_CASE: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN_WORDS: Final = re.compile(r"[^a-z0-9]+")

@@ -11,7 +11,7 @@ from token_authority_server.process.serve import serve
 from token_authority_server.rpc.unix_socket import ListenError
 
 REUSE_PORT: Final = {f"{config.ENVIRONMENT_PREFIX}SERVER__REUSE_PORT": "true"}
-"""The override that `serve --reuse-port` stands for."""
+"""The override that `serve --reuse-port` sets."""
 
 
 def run(

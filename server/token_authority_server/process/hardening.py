@@ -1,4 +1,4 @@
-"""Keeps the memory of the process, which holds signing keys, from other processes of its user."""
+"""Hides the memory of the process, which has signing keys, from other processes of its user."""
 
 import ctypes
 import sys

@@ -145,7 +145,7 @@ class _Process:
             (self._hurrying if self._stopping.is_set() else self._stopping).set()
 
         def on_signal(*_: object) -> None:
-            # Not a handler of the event loop: what holds up the loop must not hold up the end.
+            # Not a handler of the event loop: a blocked loop must not delay the end.
             self._deadline.set(drain_seconds + _LATE_SECONDS)
             # A loop that is closed has drained.
             with contextlib.suppress(RuntimeError):

@@ -35,7 +35,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 class Deadline:
-    """Ends the process at a set time, whatever hangs: a thread that never returns, say.
+    """Ends the process at a set time, even if something hangs, e.g. a thread that never returns.
 
     Args:
         on_late: Called before it ends the process; must not block.

@@ -1,6 +1,6 @@
 """BatchIssueTokens: many tokens in one call, all or none.
 
-Signing holds the event loop, so a batch works in slices and other calls run in between.
+Signing blocks the event loop, so a batch works in slices and other calls run in between.
 """
 
 import asyncio

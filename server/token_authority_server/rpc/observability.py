@@ -1,6 +1,6 @@
 """Observability of calls: a log line, metrics, and an audit record of each refusal that matters.
 
-None of them holds a token or a secret.
+None of them contains a token or a secret.
 """
 
 import time

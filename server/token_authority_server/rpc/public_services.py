@@ -1,7 +1,7 @@
 """Services that need no credential, bounded: health and reflection.
 
 Their requests are read like those of callers, from the headers on, by few calls at a time and in
-small sizes only. Health watches, which stay open, have bounds of their own.
+small sizes only. Health watches, which stay open, have separate bounds.
 """
 
 import asyncio

@@ -67,7 +67,7 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     ("", "STRING_MIN_BYTES"): "must not be empty",
     ("", "STRING_MIN_LEN"): "must not be empty",
 }
-"""Descriptions that say more than the standard text, by field and reason: a field's name with or
+"""Descriptions with more than the standard text, by field and reason: a field's name with or
 without its message's, or "" for any."""
 
 

@@ -39,7 +39,7 @@ _PROCESS: Final = ProcessCollector(registry=None)
 
 
 class Metrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in a separate registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -70,11 +70,11 @@ def _rtm_token_for_rtc(case: Case) -> Explanation | None:
             "Make an RTC token for that channel and user, or a 007 token for both.",
         )
     if case.product is None and case.expected.channel_name:
-        # RTM has channels too, which need no token of their own.
+        # RTM has channels too, which need no separate token.
         return Explanation(
             "The token is for RTM (Signaling): it does not join RTC channels.",
             "If the client joined an RTC channel, make an RTC token for that channel and user; if "
-            "it logged in to RTM, say so (product: rtm).",
+            "it logged in to RTM, pass product: rtm.",
             Severity.WARNING,
         )
     return None
