@@ -57,8 +57,8 @@ CLIENTS: list[tuple[dict[str, Any], str]] = [
     ],
     (
         {"timeout": "5s"},
-        "timeout must be a number of seconds or a timedelta; got str: pass 5 or "
-        "timedelta(seconds=5), say",
+        "timeout must be a number of seconds or a timedelta; got str: for example, "
+        "pass 5 or timedelta(seconds=5)",
     ),
 ]
 
