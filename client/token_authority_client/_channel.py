@@ -32,8 +32,11 @@ PATHS: Final[Mapping[str, str]] = {
 """The full path of each method by its name, which is unique among all services."""
 HEALTH_PATH: Final = "/grpc.health.v1.Health/Check"
 
-# Every method is idempotent, so a call that never reached a server can be retried.
-_SERVICE_CONFIG: Final[dict[str, Any]] = {
+# Every method is idempotent, so a call that never reached a server can be retried. The same as
+# client/service_config.json, which other languages' clients read, except for healthCheckConfig: with
+# it grpcio 1.83 crashes when channels to a server that does not answer are garbage-collected, and
+# calls to a server that is not ready fail without the server's reason.
+SERVICE_CONFIG: Final[dict[str, Any]] = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [
         {
@@ -52,7 +55,7 @@ _SERVICE_CONFIG: Final[dict[str, Any]] = {
 }
 _MIB: Final = 1024 * 1024
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
-    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     ("grpc.primary_user_agent", f"token-authority-python/{version('agora-token-authority')}"),
     # Keepalive pings hold idle connections open through proxies; the server permits one every 20 s.
     ("grpc.keepalive_time_ms", 30_000),

@@ -17,26 +17,13 @@
 #include "google/rpc/code.pb.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "service_config.h"
 #include "token_authority/v1/token_service.grpc.pb.h"
 
 namespace {
 
 namespace v1 = token_authority::v1;
 
-// Every method may be called again without harm, so a server that is away (it restarts, or there is
-// none yet) is asked five times in about two seconds.
-constexpr char kServiceConfig[] = R"({
-  "methodConfig": [{
-    "name": [{"service": "token_authority.v1.TokenService"}],
-    "retryPolicy": {
-      "maxAttempts": 5,
-      "initialBackoff": "0.1s",
-      "maxBackoff": "1s",
-      "backoffMultiplier": 3,
-      "retryableStatusCodes": ["UNAVAILABLE"]
-    }
-  }]
-})";
 constexpr int kOneHour = 3600;
 
 // The name of a code as every language spells it: INVALID_ARGUMENT.

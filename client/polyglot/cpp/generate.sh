@@ -22,3 +22,7 @@ python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-bin
 python3 -m zipfile -e googleapis_common_protos-*.whl wheel
 protoc --proto_path=wheel --cpp_out=. \
     google/rpc/code.proto google/rpc/error_details.proto google/rpc/status.proto
+
+# Retries, load balancing and health checks, as in all languages.
+printf 'constexpr char kServiceConfig[] = R"json(%s)json";\n' \
+    "$(cat "$root/client/service_config.json")" >service_config.h

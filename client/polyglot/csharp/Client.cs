@@ -71,7 +71,8 @@ static class Client
     }
 
     // Every method may be called again without harm, so a server that is away (it restarts, or there
-    // is none yet) is asked five times in about two seconds.
+    // is none yet) is asked five times in about three seconds: the figures of
+    // client/service_config.json, which .NET does not read.
     static MethodConfig Repeated()
     {
         return new MethodConfig
@@ -81,9 +82,9 @@ static class Client
             {
                 MaxAttempts = 5,
                 InitialBackoff = TimeSpan.FromSeconds(0.1),
-                MaxBackoff = TimeSpan.FromSeconds(1),
+                MaxBackoff = TimeSpan.FromSeconds(2),
                 BackoffMultiplier = 3,
-                RetryableStatusCodes = { StatusCode.Unavailable },
+                RetryableStatusCodes = { StatusCode.Unavailable, StatusCode.Cancelled },
             },
         };
     }

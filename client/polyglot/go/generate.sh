@@ -16,5 +16,5 @@ protoc --descriptor_set_in=token_authority.binpb \
     --plugin="$gen/bin/protoc-gen-go-grpc" \
     --go-grpc_out="$gen/stubs" --go-grpc_opt="module=$module" \
     token_authority/v1/*.proto
-# The contract with its rules, which the program embeds.
-cp token_authority.rules.binpb "$gen"
+# The contract with its rules, and the retry policy: the program embeds them.
+cp token_authority.rules.binpb ../client/service_config.json "$gen"

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,23 +14,17 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	_ "google.golang.org/grpc/health" // makes grpc-go check health
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	authority "token-authority.internal/token_authority/v1"
 )
 
-// Calls that no server took are tried again; every method of the contract may be.
-const serviceConfig = `{"methodConfig": [{
-	"name": [{"service": "token_authority.v1.TokenService"}],
-	"retryPolicy": {
-		"maxAttempts": 5,
-		"initialBackoff": "0.1s",
-		"maxBackoff": "1s",
-		"backoffMultiplier": 3,
-		"retryableStatusCodes": ["UNAVAILABLE"]
-	}
-}]}`
+// Retries, load balancing and health checks, as in all languages (client/service_config.json).
+//
+//go:embed gen/service_config.json
+var serviceConfig string
 
 // apiKey goes with every call, and never over a connection without TLS.
 type apiKey string

@@ -14,21 +14,8 @@ const image = readFileSync(join(__dirname, "gen/token_authority.binpb"));
 const contract = protoLoader.loadFileDescriptorSetFromBuffer(image, OPTIONS);
 const { TokenService } = grpc.loadPackageDefinition(contract).token_authority.v1;
 
-// Calls that no server took are tried again; every method of the contract may be.
-const SERVICE_CONFIG = {
-  methodConfig: [
-    {
-      name: [{ service: "token_authority.v1.TokenService" }],
-      retryPolicy: {
-        maxAttempts: 5,
-        initialBackoff: "0.1s",
-        maxBackoff: "1s",
-        backoffMultiplier: 3,
-        retryableStatusCodes: ["UNAVAILABLE"],
-      },
-    },
-  ],
-};
+// Retries, load balancing and health checks, as in all languages (client/service_config.json).
+const serviceConfig = readFileSync(join(__dirname, "gen/service_config.json"), "utf8");
 
 function connect(target, ca, apiKey) {
   // The key goes with every call; grpc-js refuses call credentials without TLS.
@@ -42,7 +29,7 @@ function connect(target, ca, apiKey) {
     key,
   );
   return new TokenService(target, credentials, {
-    "grpc.service_config": JSON.stringify(SERVICE_CONFIG),
+    "grpc.service_config": serviceConfig,
   });
 }
 

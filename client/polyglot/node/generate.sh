@@ -1,6 +1,7 @@
 #!/bin/sh
-# Copies the image: JavaScript needs no stubs, @grpc/proto-loader reads it when the client starts.
+# Copies what the client reads when it starts: JavaScript needs no stubs, @grpc/proto-loader reads the
+# image.
 set -eu
 cd "$(dirname -- "$0")"
 mkdir -p gen
-cp ../../../protos/token_authority.binpb gen/
+cp ../../../protos/token_authority.binpb ../../service_config.json gen/

@@ -10,6 +10,7 @@ use Google\Rpc\Status;
 /** A call that was refused or did not get through: its gRPC status, and what the server says of it. */
 final class GrpcError extends RuntimeException
 {
+    public const CANCELLED = 1;
     public const INVALID_ARGUMENT = 3;
     public const UNAVAILABLE = 14;
 
@@ -44,8 +45,9 @@ final class GrpcError extends RuntimeException
  */
 final class Channel
 {
-    // No service configuration here: this is the retry policy. Seconds before each further attempt.
-    private const BACKOFF = [0.1, 0.3, 0.9, 1.0];
+    // Seconds before each further attempt, as in client/service_config.json.
+    private const BACKOFF = [0.1, 0.3, 0.9, 2.0];
+    private const RETRYABLE = [GrpcError::UNAVAILABLE, GrpcError::CANCELLED];
     private const TIMEOUT_SECONDS = 5;
 
     private readonly CurlHandle $curl;
@@ -93,7 +95,7 @@ final class Channel
                 return $answer;
             } catch (GrpcError $error) {
                 // A refusal stays one however often it is asked for.
-                if ($wait === null || $error->getCode() !== GrpcError::UNAVAILABLE) {
+                if ($wait === null || !in_array($error->getCode(), self::RETRYABLE, true)) {
                     throw $error;
                 }
                 usleep((int) ($wait * 1e6));

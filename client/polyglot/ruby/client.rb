@@ -14,16 +14,8 @@ require 'token_authority/v1/token_service_services_pb'
 V1 = TokenAuthority::V1
 HOUR = Google::Protobuf::Duration.new(seconds: 3600)
 
-# grpc itself tries a call again that no server took: five times, within two seconds.
-SERVICE_CONFIG = {
-  methodConfig: [{
-    name: [{ service: 'token_authority.v1.TokenService' }],
-    retryPolicy: {
-      maxAttempts: 5, initialBackoff: '0.1s', maxBackoff: '1s', backoffMultiplier: 3,
-      retryableStatusCodes: ['UNAVAILABLE']
-    }
-  }]
-}.freeze
+# Retries, load balancing and health checks, as in all languages (client/service_config.json).
+SERVICE_CONFIG = File.read(File.join(__dir__, 'gen/service_config.json')).freeze
 
 # The reason of a refusal and its first violation, out of the google.rpc.Status in the trailers.
 def explain(error)
@@ -40,7 +32,7 @@ end
 stub = V1::TokenService::Stub.new(
   ENV.fetch('TOKEN_AUTHORITY_TARGET'),
   GRPC::Core::ChannelCredentials.new(File.read(ENV.fetch('TOKEN_AUTHORITY_CA'))),
-  channel_args: { 'grpc.service_config' => JSON.generate(SERVICE_CONFIG) },
+  channel_args: { 'grpc.service_config' => SERVICE_CONFIG },
   timeout: 5 # seconds, for all attempts at a call together
 )
 key = { metadata: { 'authorization' => "Bearer #{ENV.fetch('TOKEN_AUTHORITY_API_KEY')}" } }

@@ -12,3 +12,4 @@ protoc --descriptor_set_in="$protos/token_authority.binpb" --ruby_out=gen --grpc
     --plugin=protoc-gen-grpc="$(command -v grpc_ruby_plugin)" \
     google/rpc/status.proto google/rpc/error_details.proto \
     $sources
+cp ../../service_config.json gen/

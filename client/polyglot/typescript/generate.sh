@@ -12,4 +12,4 @@ protoc --descriptor_set_in=token_authority.binpb \
     --es_out="$gen" --es_opt=target=ts,import_extension=js \
     google/rpc/status.proto google/rpc/error_details.proto token_authority/v1/*.proto
 # The contract with its rules, which the client reads when it starts.
-cp token_authority.rules.binpb "$gen"
+cp token_authority.rules.binpb ../client/service_config.json "$gen"

@@ -102,16 +102,16 @@ fn for_user(uid: i64) -> IssueRtcTokenRequest {
     }
 }
 
-/// Makes a call up to five times in about two seconds, while the server is away.
+/// Makes a call up to five times in about three seconds, while the server is away.
 ///
-/// tonic knows no service config, which would say this to other languages' grpc. Every method may
-/// be called again without harm.
+/// tonic knows no service config: these are the figures of client/service_config.json. Every method
+/// may be called again without harm.
 async fn repeated<T>(
     mut call: impl AsyncFnMut() -> Result<Response<T>, Status>,
 ) -> Result<T, Status> {
-    for pause_ms in [100, 300, 900, 1000] {
+    for pause_ms in [100, 300, 900, 2000] {
         match call().await {
-            Err(status) if status.code() == Code::Unavailable => {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::Cancelled) => {
                 tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             }
             answer => return answer.map(Response::into_inner),

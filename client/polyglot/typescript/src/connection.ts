@@ -1,5 +1,6 @@
 // A typed way to call the methods of the contract over @grpc/grpc-js.
 
+import { readFileSync } from "node:fs";
 import {
   create,
   type DescMessage,
@@ -11,21 +12,11 @@ import {
 } from "@bufbuild/protobuf";
 import * as grpc from "@grpc/grpc-js";
 
-// Calls that no server took are tried again; every method of the contract may be.
-const SERVICE_CONFIG = {
-  methodConfig: [
-    {
-      name: [{ service: "token_authority.v1.TokenService" }],
-      retryPolicy: {
-        maxAttempts: 5,
-        initialBackoff: "0.1s",
-        maxBackoff: "1s",
-        backoffMultiplier: 3,
-        retryableStatusCodes: ["UNAVAILABLE"],
-      },
-    },
-  ],
-};
+// Retries, load balancing and health checks, as in all languages (client/service_config.json).
+const serviceConfig = readFileSync(
+  new URL("../../gen/service_config.json", import.meta.url),
+  "utf8",
+);
 const TIMEOUT_MS = 10_000;
 
 export class Connection {
@@ -41,7 +32,7 @@ export class Connection {
     this.#client = new grpc.Client(
       target,
       grpc.credentials.combineChannelCredentials(grpc.credentials.createSsl(ca), key),
-      { "grpc.service_config": JSON.stringify(SERVICE_CONFIG) },
+      { "grpc.service_config": serviceConfig },
     );
   }
 

@@ -18,6 +18,7 @@ import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
 import java.io.File;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.TimeUnit;
@@ -31,23 +32,6 @@ import tokenauthority.v1.WhiteboardRoomScope;
 
 /** Gets a whiteboard token and an RTC token, and reads why a third request is refused. */
 public final class Client {
-  // Every method may be called again without harm, so a server that is away (it restarts, or there
-  // is none yet) is asked five times in about two seconds.
-  private static final String SERVICE_CONFIG =
-      """
-      {
-        "methodConfig": [{
-          "name": [{"service": "token_authority.v1.TokenService"}],
-          "retryPolicy": {
-            "maxAttempts": 5,
-            "initialBackoff": "0.1s",
-            "maxBackoff": "1s",
-            "backoffMultiplier": 3,
-            "retryableStatusCodes": ["UNAVAILABLE"]
-          }
-        }]
-      }
-      """;
   private static final Duration ONE_HOUR = Duration.newBuilder().setSeconds(3600).build();
   private static final Gson JSON =
       new GsonBuilder()
@@ -95,8 +79,15 @@ public final class Client {
   private static ManagedChannel connect(String target, String certificates) throws IOException {
     // Only the given authority is trusted; leave trustManager out to trust the system's.
     var tls = TlsChannelCredentials.newBuilder().trustManager(new File(certificates)).build();
-    Map<String, ?> config = JSON.<Map<String, ?>>fromJson(SERVICE_CONFIG, Map.class);
-    return Grpc.newChannelBuilder(target, tls).defaultServiceConfig(config).build();
+    return Grpc.newChannelBuilder(target, tls).defaultServiceConfig(serviceConfig()).build();
+  }
+
+  /** Reads retries and load balancing, as in all languages, from client/service_config.json. */
+  private static Map<String, ?> serviceConfig() throws IOException {
+    try (var file = Client.class.getResourceAsStream("/service_config.json")) {
+      var text = new String(file.readAllBytes(), StandardCharsets.UTF_8);
+      return JSON.<Map<String, ?>>fromJson(text, Map.class);
+    }
   }
 
   private Shown show() throws Exception {
