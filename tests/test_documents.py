@@ -107,6 +107,28 @@ async def test_a_server_with_tls_and_an_api_key_is_created_and_called_as_the_gui
     assert printed == "certificate-2026\n"
 
 
+async def test_a_server_with_mtls_is_created_and_called_as_the_guide_says(tmp_path: Path) -> None:
+    text = section(SERVER, "mTLS")
+    make, ask = [on_this_installation(block) for block in blocks("sh", text)]
+    (settings,) = blocks("toml", text)
+    listen, identities = re.findall(r"`((?:mtls_listen|identities) = [^`]+)`", text)
+    server_certificate = blocks("sh", section(SERVER, "TLS and an API key"))[0]
+    await run("sh", "-ec", f"cd {tmp_path}\n{on_this_installation(server_certificate)}\n{make}")
+    port = str(free_port())
+    config = (await first_configuration(tmp_path)).read_text()
+    for before, after in (
+        ('identities = ["local"]', identities),
+        ("# mtls_listen = []", listen.replace("50052", port)),
+        (f'# listen = ["{ADDRESS}"]', 'listen = ["127.0.0.1:0"]'),
+    ):
+        assert before in config
+        config = config.replace(before, after)
+    (tmp_path / "token-authority.toml").write_text(f"{config}\n{settings}")
+    async with serving("--config", f"{tmp_path}/token-authority.toml"):
+        asked = await run("sh", "-c", f"cd {tmp_path} && {ask}".replace("50052", port))
+    assert "key:      certificate-2026" in asked
+
+
 def on_this_installation(script: str) -> str:
     return re.sub(r"^token-authority ", f"{' '.join(command())} ", script, flags=re.MULTILINE)
 

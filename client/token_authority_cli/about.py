@@ -54,6 +54,12 @@ def add_commands(commands: Any) -> None:
         help="files of one instance's trail, oldest first; repeat the option for each instance",
     )
     audit.add_argument(
+        "--key-id",
+        default="",
+        metavar="ID",
+        help="with --audit: only this key; exit with 0 if it is safe to delete, else with 1",
+    )
+    audit.add_argument(
         "--config",
         type=Path,
         metavar="FILE",
@@ -80,8 +86,9 @@ def _whoami(arguments: argparse.Namespace) -> int:
 def _keys(arguments: argparse.Namespace) -> int:
     if arguments.audit:
         return needs_server(audit_keys)(arguments)
-    if arguments.config:
-        arguments.parser.error("--config needs --audit")
+    if arguments.config or arguments.key_id:
+        option = "--config" if arguments.config else "--key-id"
+        arguments.parser.error(f"{option} needs --audit")
 
     def question(client: TokenAuthorityClient) -> dict[str, list[SigningKey]]:
         return {"signing_keys": client.list_signing_keys(project=arguments.project)}

@@ -62,7 +62,7 @@ EXIT_CODES: Final[tuple[ExitCode, ...]] = (
     ExitCode(
         1,
         "any other failure; `explain`: denied; `inspect`: not usable; `audit`: altered, or no such "
-        "record; `deny remove`: no such denial",
+        "record; `keys --audit`: altered, or not safe to delete; `deny remove`: no such denial",
     ),
 )
 """All exit codes; client/README.md has the same table."""

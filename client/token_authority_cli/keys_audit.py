@@ -23,13 +23,17 @@ _NO_CONFIG: Final = (
 )
 _EVERY_INSTANCE: Final = (
     "this is right only if the trails are those of every instance that signed, up to their last "
-    "records: "
-    "compare the last hashes with copies kept elsewhere"
+    "records: compare the last hashes with copies kept elsewhere"
 )
 
 
 def audit_keys(arguments: argparse.Namespace) -> int:
-    """Runs the command; 1 if a trail is broken or has no record, or no key is found."""
+    """Runs the command.
+
+    Returns:
+        1 if a trail is broken or has no record, no key is found, or the one of `--key-id` is not
+        safe to delete; 2 if a file cannot be read; else 0.
+    """
     return report_unreadable(lambda: _audit_keys(arguments))
 
 
@@ -50,7 +54,7 @@ def _audit_keys(arguments: argparse.Namespace) -> int:
     keys = [
         key
         for key in key_audit.audit_keys(trails, now_ms, configured)
-        if arguments.project in ("", key.project)
+        if arguments.project in ("", key.project) and arguments.key_id in ("", key.key_id)
     ]
     notes = [_EVERY_INSTANCE] if arguments.config else [_NO_CONFIG, _EVERY_INSTANCE]
     if arguments.json:
@@ -59,7 +63,9 @@ def _audit_keys(arguments: argparse.Namespace) -> int:
         print(as_json({"signing_keys": rows, "trails": reports, "notes": notes}))
     else:
         _show(keys, trails, notes)
-    return _exit_code(keys, [trail.report for trail in trails])
+    code = _exit_code(keys, [trail.report for trail in trails])
+    is_safe = all(key.deletion == "safe" for key in keys)
+    return 1 if arguments.key_id and not is_safe else code
 
 
 def _exit_code(keys: "Sequence[AuditedKey]", reports: "Sequence[Report]") -> int:

@@ -111,6 +111,30 @@ async def test_a_key_is_safe_once_its_last_token_has_expired(write: Any) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("key_id", "code"), [("old", 0), ("busy", 1), ("endless", 1), ("unknown", 1)]
+)
+async def test_the_exit_code_tells_a_script_whether_a_key_is_safe(
+    write: Any, key_id: str, code: int
+) -> None:
+    never = issued("endless", None, never_expires=True)
+    path = write("audit.jsonl", trail(STARTED, issued(), issued("busy", FAR), never))
+    rows = await answer("--audit", path, "--key-id", key_id, code=code)
+    assert list(rows) == ([] if key_id == "unknown" else [key_id])
+
+
+async def test_a_safe_key_in_an_altered_trail_is_not_reported_as_safe(write: Any) -> None:
+    lines = trail(STARTED, issued(), issued())
+    path = write("audit.jsonl", [lines[0], lines[2]])
+    await answer("--audit", path, "--key-id", "old", code=1)
+
+
+async def test_a_key_id_needs_trails() -> None:
+    ran = await run("keys", "--key-id", "old")
+    assert ran.code == 2
+    assert "--key-id needs --audit" in ran.err
+
+
 async def test_the_latest_end_over_all_instances_counts(write: Any) -> None:
     one = write("one", trail(issued(), board()))
     two = write("two", trail(issued(end=FAR), issued("old", project="office"), chain="b"))
