@@ -19,6 +19,7 @@ README = (ROOT / "README.md").read_text()
 CLIENT = (ROOT / "client/README.md").read_text()
 INSPECT = (ROOT / "client/INSPECT.md").read_text()
 SERVER = (ROOT / "server/README.md").read_text()
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 ERRORS = (ROOT / "client/ERRORS.md").read_text()
 ADDRESS = "127.0.0.1:50051"
 TLS_ADDRESS = "localhost:50051"
@@ -194,3 +195,19 @@ def test_a_reference_that_leads_nowhere_is_found() -> None:
         "no such test file: tests/test_nothing.py",
         "no such test: tests/test_documents.py::test_nothing",
     ]
+
+
+def decisions() -> list[str]:
+    return [
+        paragraph
+        for paragraph in section(ARCHITECTURE, "Decisions").split("\n\n")
+        if paragraph.startswith("**")
+    ]
+
+
+def test_every_decision_names_a_test() -> None:
+    assert len(decisions()) > 20
+    for decision in decisions():
+        named = re.findall(r"`(tests/[\w/]+\.py)`", decision)
+        assert named, decision
+        assert all((ROOT / path).is_file() for path in named), decision
