@@ -104,7 +104,8 @@ async def test_a_port_is_shared_only_if_both_instances_allow_it(first: bool) -> 
         with pytest.raises(ListenError, match="another process does"):
             async with running(listen=server.address, reuse_port=not first):
                 pass
-        await server.stub.IssueRtcToken(CALL)
+        response = await server.stub.IssueRtcToken(CALL)
+        assert response.issued_token.token
 
 
 async def test_an_instance_without_files_and_addresses_of_its_own_does_not_start(
