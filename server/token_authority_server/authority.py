@@ -4,7 +4,7 @@ The order is part of the contract: authorization (`authorization.py`), then the 
 is returned only after its audit record is written, if the configuration requires one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from token_authority_server.access.callers import Caller
@@ -89,6 +89,11 @@ class Authority:
         self._inspections = Turns()
         self._key_uses = KeyUses()
 
+    @property
+    def policy(self) -> PolicySnapshot:
+        """The policy that requests are decided with now."""
+        return self._policy
+
     def apply(self, policy: PolicySnapshot) -> None:
         """Replaces the policy; tokens that it does not allow are no longer signed."""
         self._policy = policy
@@ -139,10 +144,18 @@ class Authority:
         Raises:
             Refusal: RATE_LIMITED or BATCH_EXCEEDS_LIMIT.
         """
+        await self.charge_tokens(context, allowed[0].project, len(allowed))
+
+    async def charge_tokens(self, context: CallContext, project: str, count: int) -> None:
+        """Charges the caller's quota for tokens of one project.
+
+        Raises:
+            Refusal: RATE_LIMITED or BATCH_EXCEEDS_LIMIT.
+        """
         try:
-            await self._limiter.spend(context.caller.name, context.caller.quota, len(allowed))
+            await self._limiter.spend(context.caller.name, context.caller.quota, count)
         except Refusal as refusal:
-            fields = {"project": allowed[0].project, "count": len(allowed)}
+            fields = {"project": project, "count": count}
             raise refusal.with_audit_fields(fields) from None
 
     async def charge_inspection(self, context: CallContext, count: int) -> None:
@@ -177,6 +190,14 @@ class Authority:
     def record(self, context: CallContext, issued: Issued) -> str:
         """Encodes the audit record of a token, for `persist`."""
         return self._trail.encode(_issued_record(context, issued))
+
+    async def record_event(self, record: Mapping[str, Any]) -> None:
+        """Writes one audit record.
+
+        Raises:
+            Refusal: AUDIT_UNAVAILABLE: the trail is required and cannot be written.
+        """
+        await self._trail.record([record])
 
     async def persist(self, records: Sequence[str]) -> None:
         """Writes audit records; their tokens must not be returned before this has finished.

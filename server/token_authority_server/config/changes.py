@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
-from token_authority_server.keyring import Secret, SigningKey
+from token_authority_server.keyring import EncryptionSecret, Secret, SigningKey
 
 # Listeners, the log's format and the sinks stand until the server is restarted.
 _FIXED: Final = ("server", "log", "limits", "audit")
@@ -86,13 +86,15 @@ def _plain(value: Any) -> Any:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _keys(settings: Settings) -> dict[str, SigningKey]:
+def _keys(settings: Settings) -> dict[str, SigningKey | EncryptionSecret]:
     return {
         f"{name}/{key.key_id}": key
         for name, project in settings.projects.items()
-        for key in project.signing_keys()
+        for key in (*project.signing_keys(), *project.encryption_secrets())
     }
 
 
-def _parts_of(key: SigningKey | None) -> tuple[object, ...]:
+def _parts_of(key: SigningKey | EncryptionSecret | None) -> tuple[object, ...]:
+    if isinstance(key, EncryptionSecret):
+        return key.state, key.app_id, key.not_before_ms, key.secret.reveal()
     return (key.state, key.app_id, key.retired_ms, key.confidential()) if key else ()

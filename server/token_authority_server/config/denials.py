@@ -19,7 +19,7 @@ from pydantic import (
 from token_authority_server.access.denials import Denial
 from token_authority_server.config.cures import UNKNOWN, Mistake, mistakes_in
 from token_authority_server.config.grants import (
-    TOKEN_TYPES,
+    GRANTABLE,
     Pattern,
     TokenName,
     UserPattern,
@@ -192,7 +192,7 @@ def _problems(denial: Denial, granted: Mapping[str, Collection[str]]) -> Iterabl
     named = {key: text for key in _DIMENSIONS if (text := getattr(denial, key)) is not None}
     concerned = {
         name
-        for name in denial.token_types or TOKEN_TYPES
+        for name in denial.token_types or GRANTABLE
         if all(_has(name, _DIMENSIONS[key]) for key in named)
     }
     if not concerned:
@@ -210,4 +210,4 @@ def _problems(denial: Denial, granted: Mapping[str, Collection[str]]) -> Iterabl
 
 def _has(token_type: str, dimension: Dimension) -> bool:
     is_every_room = dimension == "rooms" and token_type == _ALL_ROOMS
-    return is_every_room or dimension in TOKEN_TYPES[token_type].dimensions
+    return is_every_room or dimension in GRANTABLE[token_type].dimensions

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from token_authority_server.access.channel_keys import CHANNEL_KEY
 from token_authority_server.access.grants import Allowance, Grant
 from token_authority_server.access.patterns import Patterns
 from token_authority_server.config.patterns import impossible, suspicious
@@ -17,6 +18,8 @@ from token_authority_server.families import FAMILIES, Dimension, TokenType, TtlU
 TOKEN_TYPES: Final[Mapping[str, TokenType]] = {
     token_type.name: token_type for family in FAMILIES for token_type in family.token_types
 }
+GRANTABLE: Final[Mapping[str, TokenType]] = {**TOKEN_TYPES, CHANNEL_KEY.name: CHANNEL_KEY}
+"""The token types, and keys, which are no tokens."""
 _UNITS: Final[Mapping[str, TtlUnit]] = {
     token_type.name: family.unit for family in FAMILIES for token_type in family.token_types
 }
@@ -33,7 +36,7 @@ _DAY: Final = timedelta(days=1)
 
 
 def _token(value: str) -> str:
-    if value not in TOKEN_TYPES and not _FAMILIES.get(value):
+    if value not in GRANTABLE and not _FAMILIES.get(value):
         cure = suggestion(value, _NAMES)
         raise ValueError(f"is not a token type{cure} (known: {', '.join(_NAMES)})")
     return value
@@ -82,7 +85,8 @@ class GrantSettings(Section):
     tokens: tuple[TokenName, ...] = ()
     """Token types: `rtc`, `whiteboard.room`, or a family like `whiteboard`, which does not include
     project-wide token types (`whiteboard.sdk`, `chat.app`, `education.app`): list those by name. A
-    composed token needs `access_token` and the token types of all its services."""
+    composed token needs `access_token` and the token types of all its services. `channel_key`
+    allows the keys for media encryption."""
 
     roles: tuple[Pattern, ...] = ()
     """`publisher`, `subscriber` (rtc, fcdn; streaming: publisher), `admin`, `writer`, `reader`
@@ -126,8 +130,8 @@ class GrantSettings(Section):
         for name in sorted(self.token_types()):
             # Rounded down, a lifetime could be 0, which Agora reads as a day or as non-expiring.
             for option in ("max_ttl", "default_ttl"):
-                ttl, unit = getattr(self, option), _UNITS[name]
-                if ttl is not None and _ms(ttl) % unit.ms:
+                ttl, unit = getattr(self, option), _UNITS.get(name)
+                if ttl is not None and unit and _ms(ttl) % unit.ms:
                     raise ValueError(
                         f"{option} must be a multiple of 1 {unit.name} for {name} tokens"
                     )
@@ -152,6 +156,11 @@ class GrantSettings(Section):
         return self
 
     def _check_patterns(self) -> None:
+        if CHANNEL_KEY.name in self.tokens and any(not text.strip("*") for text in self.channels):
+            raise ValueError(
+                f"{CHANNEL_KEY.name} is granted by channel, not for all of them: list channels, or "
+                'patterns like "lesson-*", in a grant of its own'
+            )
         for dimension in ("channels", "users", "rooms"):
             for pattern in getattr(self, dimension):
                 if problem := impossible(dimension, pattern, self.token_types()):
@@ -166,7 +175,7 @@ class GrantSettings(Section):
 
     def _check_roles(self) -> None:
         """Rejects a role pattern that matches no role of the token types."""
-        types = [TOKEN_TYPES[name] for name in self.token_types()]
+        types = [GRANTABLE[name] for name in self.token_types()]
         if any("roles" in one.dimensions and not one.roles for one in types):
             return
         known = sorted({role for one in types for role in one.roles})
@@ -201,13 +210,13 @@ class GrantSettings(Section):
 def expand_token_types(tokens: Iterable[str]) -> frozenset[str]:
     """Returns the names of token types, families expanded."""
     named = [
-        _FAMILIES[token] if token not in TOKEN_TYPES else frozenset((token,)) for token in tokens
+        _FAMILIES[token] if token not in GRANTABLE else frozenset((token,)) for token in tokens
     ]
     return frozenset[str]().union(*named)
 
 
 def _dimensions(token: str) -> tuple[Dimension, ...]:
-    return TOKEN_TYPES[token].dimensions
+    return GRANTABLE[token].dimensions
 
 
 def _ms(ttl: timedelta) -> int:

@@ -25,7 +25,7 @@ _UUID: Final = _Names(re.compile(r"[0-9A-Za-z_-]"), 64)
 _CHAT_USER: Final = _Names(re.compile(r"[0-9A-Za-z_.-]"), 64)
 
 _BY_DIMENSION: Final[Mapping[str, Mapping[str, _Names]]] = {
-    "channels": {"rtc": _CHANNEL, "streaming": _CHANNEL, "fcdn": _CHANNEL},
+    "channels": {"rtc": _CHANNEL, "channel_key": _CHANNEL, "streaming": _CHANNEL, "fcdn": _CHANNEL},
     "users": {
         "rtc": _ACCOUNT,
         "streaming": _ACCOUNT,

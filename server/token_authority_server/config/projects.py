@@ -1,12 +1,13 @@
 """`[projects.NAME]`: Agora projects and their keys."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, model_validator
 
-from token_authority_server.config.section import Section
+from token_authority_server.config.encryption import EncryptionSettings
+from token_authority_server.config.section import KeyId, Section
 from token_authority_server.config.values import (
     CertificateText,
     Hex32Text,
@@ -15,13 +16,17 @@ from token_authority_server.config.values import (
     TokenText,
     repeated_in,
 )
-from token_authority_server.keyring import AccessKey, AppCertificate, KeyState, SigningKey
+from token_authority_server.keyring import (
+    AccessKey,
+    AppCertificate,
+    EncryptionSecret,
+    KeyState,
+    SigningKey,
+)
 
 # The placeholders of server/deploy/token-authority.toml.
 _SAMPLE_APP_ID: Final = "0123456789abcdef0123456789abcdef"
 _SAMPLE_ACCESS_KEY: Final = "your-access-key"
-
-KeyId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
 
 
 class CertificateSettings(Section):
@@ -93,6 +98,21 @@ class ProjectSettings(Section):
     whiteboard: WhiteboardSettings | None = None
     """Whiteboard keys; absent if the project has none."""
 
+    encryption: EncryptionSettings | None = None
+    """Secrets for channel keys; absent: none are issued."""
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> "ProjectSettings":
+        if not self.encryption:
+            return self
+        if not self.agora:
+            raise ValueError("has an encryption table and no App ID: add an agora table")
+        ids = [row.id for row in self.encryption.secrets]
+        ids += [key.key_id for key in self.signing_keys()]
+        if repeated := repeated_in(ids):
+            raise ValueError(f"two keys have the id {repeated[0]!r}: give each its own")
+        return self
+
     @model_validator(mode="after")
     def _check_keys(self) -> "ProjectSettings":
         if not (self.agora or self.whiteboard):
@@ -134,6 +154,8 @@ class ProjectSettings(Section):
                     f"{place}.whiteboard.access_keys: access_key of {row.id!r} is the sample's: "
                     "replace it by yours"
                 )
+        if self.encryption:
+            yield from self.encryption.warnings(f"{place}.encryption", datetime.now(UTC))
         for product in self.products_without_key():
             yield (
                 f"{place}.{product}: no key is active: every request for its tokens will be "
@@ -159,6 +181,12 @@ class ProjectSettings(Section):
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Returns the project's keys, ready to sign."""
         return (*self._certificates(), *self._access_keys())
+
+    def encryption_secrets(self) -> tuple[EncryptionSecret, ...]:
+        """Returns the project's secrets for channel keys."""
+        if not (self.encryption and self.agora):
+            return ()
+        return self.encryption.of_app(self.agora.app_id)
 
     def _certificates(self) -> Iterator[AppCertificate]:
         if self.agora:

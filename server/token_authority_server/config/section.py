@@ -1,11 +1,14 @@
 """The base class of all tables of the configuration file."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 NAME: Final = r"^[a-z][0-9a-z-]{0,62}$"
 """The form of names of projects, callers and grants."""
+
+KeyId = Annotated[str, Field(pattern=r"^[0-9A-Za-z._-]{1,64}$")]
+"""The id of a key or secret."""
 
 
 class Section(BaseModel):

@@ -82,7 +82,10 @@ class Settings(Section):
 
     def keyring(self) -> Keyring:
         """Returns the projects and their keys."""
-        return Keyring(Project(name, row.signing_keys()) for name, row in self.projects.items())
+        return Keyring(
+            Project(name, row.signing_keys(), row.encryption_secrets())
+            for name, row in self.projects.items()
+        )
 
     def callers_by_identity(self) -> Callers:
         """Returns the callers, with the identities that authenticate them."""

@@ -24,6 +24,7 @@ _HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]
 # The size of sun_path in struct sockaddr_un, without the terminating NUL.
 _MAX_SOCKET_PATH: Final = 107
 _MAX_SECRET: Final = 4096
+_MIN_DIFFERENT_BYTES: Final = 16
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -173,6 +174,18 @@ def _certificate(secret: Secret) -> Secret:
     return secret
 
 
+def _random_bytes(secret: Secret) -> Secret:
+    text = secret.reveal()
+    if not re.fullmatch(r"([0-9A-Fa-f]{2}){32,}", text):
+        raise ValueError(
+            "must be 64 or more hex digits, two for each random byte: run `openssl rand -hex 32`"
+        )
+    # Of 32 random bytes, fewer than 16 different ones occur less than once in 10^9 times.
+    if len(set(bytes.fromhex(text))) < _MIN_DIFFERENT_BYTES:
+        raise ValueError("is not random: run `openssl rand -hex 32`")
+    return secret
+
+
 def _not_empty(value: Any) -> Any:
     if value in ((), [], {}):
         raise ValueError("must not be empty: add at least one entry")
@@ -202,5 +215,6 @@ Addresses = Annotated[tuple[Address, ...], AfterValidator(_each_once)]
 FilePath = Annotated[Path, BeforeValidator(_path), PATH_SCHEMA]
 SecretText = Annotated[Secret, BeforeValidator(_secret), _SECRET_SCHEMA]
 Hex32Text = Annotated[str, AfterValidator(_hex32), _HEX32_SCHEMA]
+RandomBytesText = Annotated[SecretText, AfterValidator(_random_bytes)]
 CertificateText = Annotated[SecretText, AfterValidator(_certificate)]
 TokenText = Annotated[str, AfterValidator(_token_text)]

@@ -78,8 +78,16 @@ def project_lacks_product(project: str, product: str) -> Refusal:
     )
 
 
-def no_active_key(project: str, product: str) -> Refusal:
-    """The project's keys for the product are all retired or disabled."""
+def no_active_key(project: str, product: str, key_id: str = "") -> Refusal:
+    """The project's keys for the product are all retired or disabled, or the named one is."""
+    if key_id:
+        return Refusal(
+            Reason.NO_ACTIVE_KEY,
+            f"project '{project}' has no {product} key '{key_id}', or it is disabled",
+            "pass the `key_id` of an earlier response, or none for the current key",
+            metadata={"project": project, "product": product, "key_id": key_id},
+            subject=f"projects/{project}",
+        )
     return Refusal(
         Reason.NO_ACTIVE_KEY,
         f"project '{project}' has no active {product} key",

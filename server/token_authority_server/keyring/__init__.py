@@ -1,5 +1,10 @@
-"""Projects, their signing keys, and the type for secret strings."""
+"""Projects, their signing keys and encryption secrets, and the type for secret strings."""
 
+from token_authority_server.keyring.channel_keys import (
+    ChannelKey,
+    EncryptionSecret,
+    derive_channel_key,
+)
 from token_authority_server.keyring.keyring import Keyring, Project
 from token_authority_server.keyring.keys import (
     AccessKey,
@@ -13,10 +18,13 @@ from token_authority_server.keyring.secret import Secret
 __all__ = [
     "AccessKey",
     "AppCertificate",
+    "ChannelKey",
+    "EncryptionSecret",
     "KeyState",
     "KeyT",
     "Keyring",
     "Project",
     "Secret",
     "SigningKey",
+    "derive_channel_key",
 ]

@@ -8,6 +8,13 @@ from token_authority_server.errors import (
     project_lacks_product,
     project_not_granted,
 )
+from token_authority_server.keyring.channel_keys import (
+    PRODUCT as ENCRYPTION,
+)
+from token_authority_server.keyring.channel_keys import (
+    EncryptionSecret,
+    current_secret,
+)
 from token_authority_server.keyring.keys import KeyState, KeyT, SigningKey
 
 
@@ -17,6 +24,7 @@ class Project:
 
     name: str
     keys: tuple[SigningKey, ...]
+    encryption_secrets: tuple[EncryptionSecret, ...] = ()
 
     def active_key(self, key_type: type[KeyT]) -> KeyT:
         """Returns the active key of a product.
@@ -30,6 +38,27 @@ class Project:
         if any(isinstance(key, key_type) for key in self.keys):
             raise no_active_key(self.name, key_type.product)
         raise project_lacks_product(self.name, key_type.product)
+
+    def encryption_secret(self, key_id: str, now_ms: int) -> EncryptionSecret:
+        """Returns a secret for channel keys.
+
+        Args:
+            key_id: The secret, which may be retired; "": the current one.
+            now_ms: Milliseconds since 1970.
+
+        Raises:
+            Refusal: PROJECT_LACKS_PRODUCT or NO_ACTIVE_KEY.
+        """
+        if not self.encryption_secrets:
+            raise project_lacks_product(self.name, ENCRYPTION)
+        if not key_id:
+            found = current_secret(self.encryption_secrets, now_ms)
+        else:
+            usable = [one for one in self.encryption_secrets if one.state is not KeyState.DISABLED]
+            found = next((one for one in usable if one.key_id == key_id), None)
+        if found is None:
+            raise no_active_key(self.name, ENCRYPTION, key_id)
+        return found
 
 
 class Keyring:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from token_authority.v1 import (
     authority_service_pb2,
     batch_pb2,
+    encryption_service_pb2,
     inspection_service_pb2,
     token_service_pb2,
 )
@@ -17,12 +18,18 @@ from token_authority_server.families import FAMILIES, TokenFamily
 
 SERVICES: Final = tuple(
     service
-    for module in (token_service_pb2, inspection_service_pb2, authority_service_pb2)
+    for module in (
+        token_service_pb2,
+        inspection_service_pb2,
+        authority_service_pb2,
+        encryption_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 TOKEN_SERVICE: Final = token_service_pb2.DESCRIPTOR.services_by_name["TokenService"]
 INSPECTION_SERVICE: Final = inspection_service_pb2.DESCRIPTOR.services_by_name["InspectionService"]
 AUTHORITY_SERVICE: Final = authority_service_pb2.DESCRIPTOR.services_by_name["AuthorityService"]
+ENCRYPTION_SERVICE: Final = encryption_service_pb2.DESCRIPTOR.services_by_name["EncryptionService"]
 _ENTRY: Final = batch_pb2.IssueTokenRequest.DESCRIPTOR
 
 Families = Iterable[TokenFamily[Any, Any]]

@@ -15,10 +15,12 @@ from token_authority_server.rpc.authority_service import (
 from token_authority_server.rpc.batch import BatchIssueTokens
 from token_authority_server.rpc.contract import (
     AUTHORITY_SERVICE,
+    ENCRYPTION_SERVICE,
     INSPECTION_SERVICE,
     TOKEN_SERVICE,
     families_by_method,
 )
+from token_authority_server.rpc.encryption_service import channel_key_method
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.inspection_service import inspect_token
 from token_authority_server.rpc.validation import RequestParser, check_issue_size
@@ -44,6 +46,7 @@ def methods(
             authority, parser, metrics
         ),
         f"/{INSPECTION_SERVICE.full_name}/InspectToken": inspect_token(authority, parser),
+        f"/{ENCRYPTION_SERVICE.full_name}/IssueChannelKey": channel_key_method(authority, parser),
         f"{about}/GetAuthorityInfo": get_authority_info(authority, parser, facts),
         f"{about}/ListSigningKeys": list_signing_keys(authority, parser),
     }

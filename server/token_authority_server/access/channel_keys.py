@@ -1,0 +1,15 @@
+"""Who may have the encryption key of a channel. Pure."""
+
+from typing import Final
+
+from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_UNSPECIFIED
+from token_authority_server.families import AccessRequest, ServiceAccess, Terms, TokenType
+
+CHANNEL_KEY: Final = TokenType("channel_key", ("channels",), explicit=True)
+"""What grants name to allow keys; their patterns of channels bound it, and no wildcard does."""
+
+
+def channel_key_access(channel: str) -> AccessRequest:
+    """Returns what the request for the key of a channel asks for. A key has no lifetime."""
+    terms = Terms(TOKEN_FORMAT_UNSPECIFIED, 0, ttl_ms=1, advisories=(), ttl_is_default=True)
+    return AccessRequest([ServiceAccess(CHANNEL_KEY.name, channel=channel)], terms)

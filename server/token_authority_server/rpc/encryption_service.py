@@ -1,0 +1,46 @@
+"""IssueChannelKey: converts requests and keys from and to messages of the contract."""
+
+import base64
+from typing import Final
+
+from token_authority.v1 import encryption_pb2
+from token_authority_server.authority import Authority, CallContext
+from token_authority_server.channel_keys import ChannelKeyRequest, issue_channel_key
+from token_authority_server.rpc.handlers import Answer, Method
+from token_authority_server.rpc.validation import RequestParser
+
+_NAME: Final = encryption_pb2.IssueChannelKeyRequest.DESCRIPTOR.full_name
+
+
+def channel_key_method(authority: Authority, parser: RequestParser) -> Method:
+    """Returns the method IssueChannelKey."""
+    parse = parser.parser(_NAME)
+
+    async def issue(data: bytes, context: CallContext) -> Answer:
+        request = parse(data)
+        issued = await issue_channel_key(
+            authority,
+            context,
+            ChannelKeyRequest(
+                request.project, request.channel_name, request.key_context, request.key_id
+            ),
+        )
+        key = issued.key
+        message = encryption_pb2.IssueChannelKeyResponse(
+            channel_key=encryption_pb2.ChannelKey(
+                encryption_key=key.encryption_key,
+                salt=key.salt,
+                salt_base64=base64.b64encode(key.salt).decode(),
+                key_id=key.key_id,
+                fingerprint=issued.fingerprint,
+            )
+        )
+        about = {
+            "project": issued.allowed.project,
+            "grant": issued.allowed.grant.name,
+            "key_id": key.key_id,
+            "fingerprint": issued.fingerprint,
+        }
+        return Answer(message.SerializeToString(), "channel_key_issued", about)
+
+    return issue
