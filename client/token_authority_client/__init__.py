@@ -10,6 +10,7 @@ from token_authority_client._client import (
     TokenDecisions,
 )
 from token_authority_client._connection_check import ConnectionCheck
+from token_authority_client._encryption import ChannelKey
 from token_authority_client._errors import (
     ClientClosed,
     ConfigurationError,
@@ -78,6 +79,7 @@ __all__ = [
     "AsyncTokenSource",
     "AuthorityInfo",
     "CallerLimits",
+    "ChannelKey",
     "ChatService",
     "ClientClosed",
     "ConfigurationError",

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from token_authority.v1 import (
     authority_service_pb2,
+    encryption_service_pb2,
     inspection_service_pb2,
     token_service_pb2,
 )
 from token_authority.v1.authority_service_pb2_grpc import AuthorityServiceStub
+from token_authority.v1.encryption_service_pb2_grpc import EncryptionServiceStub
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_client._fork_state import ForkState
@@ -20,7 +22,12 @@ from token_authority_client._target import Target
 _SERVICES: Final = tuple(
     [
         service
-        for module in (token_service_pb2, inspection_service_pb2, authority_service_pb2)
+        for module in (
+            token_service_pb2,
+            inspection_service_pb2,
+            authority_service_pb2,
+            encryption_service_pb2,
+        )
         for service in module.DESCRIPTOR.services_by_name.values()
     ]
 )
@@ -95,6 +102,7 @@ class Channel:
             **vars(TokenServiceStub(self.channel)),
             **vars(InspectionServiceStub(self.channel)),
             **vars(AuthorityServiceStub(self.channel)),
+            **vars(EncryptionServiceStub(self.channel)),
         }
 
 

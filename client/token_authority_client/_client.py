@@ -8,11 +8,13 @@ from weakref import WeakSet
 
 import grpc
 
+from token_authority.v1.encryption_pb2 import IssueChannelKeyRequest
 from token_authority.v1.inspection_pb2 import InspectTokenRequest
-from token_authority_client import _authority, _responses
+from token_authority_client import _authority, _encryption, _responses
 from token_authority_client._authority import AuthorityInfo, AuthorityMethods, SigningKey
 from token_authority_client._call_options import CallOptions, Timeout, seconds_of
 from token_authority_client._connection import AsyncTransport, BlockingTransport, Connection
+from token_authority_client._encryption import ChannelKey, EncryptionMethods
 from token_authority_client._families import SourceMethods, SourceT_co
 from token_authority_client._inspection import InspectionMethods
 from token_authority_client._security import Security
@@ -28,14 +30,16 @@ DEFAULT_TIMEOUT: Final = timedelta(seconds=5)
 InspectionT_co = TypeVar("InspectionT_co", covariant=True)
 InfoT_co = TypeVar("InfoT_co", covariant=True)
 KeysT_co = TypeVar("KeysT_co", covariant=True)
+ChannelKeyT_co = TypeVar("ChannelKeyT_co", covariant=True)
 
 
 class BaseClient(
     SentTokenMethods[OneT_co, ManyT_co],
     InspectionMethods[InspectionT_co],
     AuthorityMethods[InfoT_co, KeysT_co],
+    EncryptionMethods[ChannelKeyT_co],
     SourceMethods[SourceT_co],
-    Generic[OneT_co, ManyT_co, InspectionT_co, InfoT_co, KeysT_co, SourceT_co],
+    Generic[OneT_co, ManyT_co, InspectionT_co, InfoT_co, KeysT_co, ChannelKeyT_co, SourceT_co],
 ):
     """What both clients have in common."""
 
@@ -102,6 +106,15 @@ class BaseClient(
         result: KeysT_co = self._run(_authority.fetch_keys(self._call, project))
         return result
 
+    def _channel_key(self, message: IssueChannelKeyRequest) -> ChannelKeyT_co:
+        message.project = message.project or self._project
+
+        async def issue() -> ChannelKey:
+            return _encryption.channel_key(await self._call("IssueChannelKey", message))
+
+        result: ChannelKeyT_co = self._run(issue())
+        return result
+
 
 class AsyncTokenDecisions(
     SentTokenMethods[Coroutine[Any, Any, Decision], Coroutine[Any, Any, list[Decision]]]
@@ -120,6 +133,7 @@ class AsyncTokenAuthorityClient(
         Coroutine[Any, Any, Inspection],
         Coroutine[Any, Any, AuthorityInfo],
         Coroutine[Any, Any, list[SigningKey]],
+        Coroutine[Any, Any, ChannelKey],
         AsyncTokenSource,
     ]
 ):
@@ -174,6 +188,7 @@ class TokenAuthorityClient(
         Inspection,
         AuthorityInfo,
         list[SigningKey],
+        ChannelKey,
         TokenSource,
     ]
 ):

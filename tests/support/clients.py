@@ -10,6 +10,7 @@ from grpc import aio
 
 from token_authority.v1 import (
     authority_service_pb2,
+    encryption_service_pb2,
     inspection_service_pb2,
     token_service_pb2,
 )
@@ -18,7 +19,12 @@ from token_authority_client import AsyncTokenAuthorityClient, TokenAuthorityClie
 CLIENTS: Final = (AsyncTokenAuthorityClient, TokenAuthorityClient)
 SERVICES: Final = tuple(
     service
-    for module in (token_service_pb2, inspection_service_pb2, authority_service_pb2)
+    for module in (
+        token_service_pb2,
+        inspection_service_pb2,
+        authority_service_pb2,
+        encryption_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 

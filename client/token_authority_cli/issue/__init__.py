@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from token_authority.v1.batch_pb2 import IssueTokenRequest
 from token_authority_cli.commands import HELP
+from token_authority_cli.issue import channel_key
 from token_authority_cli.issue.command import Command
 
 COMMANDS: Final[tuple[Command, ...]] = tuple(
@@ -26,3 +27,4 @@ def add_commands(commands: Any) -> None:
     families = issue.add_subparsers(metavar="KIND", required=True)
     for command in COMMANDS:
         command.add_to(families)
+    channel_key.add_to(families)
