@@ -2,7 +2,7 @@
 
 HKDF-SHA-256 (RFC 5869) without a salt. Its info is a sequence of texts, each with its length in two
 bytes, big-endian, before it: a label, the version, the App ID in lower case, the channel, the
-context, and `key` or `salt`. tests/vectors/channel_keys.json has known answers.
+context, and `key` or `salt`. tests/vectors/channel_keys has known answers.
 """
 
 import base64
