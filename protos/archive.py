@@ -20,7 +20,12 @@ ROOT = Path(__file__).parents[1]
 CONTENTS = {
     "": ["LICENSE", "client/REFERENCE.md", "protos/README.md", "protos/*.binpb"],
     "token_authority/v1/": ["protos/token_authority/v1/*.proto"],
-    "vectors/": ["tests/vectors/README.md", "tests/vectors/run.py", "tests/vectors/*.json"],
+    "vectors/": [
+        "tests/vectors/README.md",
+        "tests/vectors/run.py",
+        "tests/vectors/*.json",
+        "tests/vectors/channel_keys/*",
+    ],
 }
 
 

@@ -18,9 +18,11 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from contract.rules import is_ours, limits, methods, rules
-from support.keys import access_key, certificate
+from support import granting
+from support.keys import APP_ID, access_key, certificate
 from support.serving import refused, running
-from token_authority_server.keyring import Keyring, Project
+from token_authority_server.identity.directory import Callers
+from token_authority_server.keyring import EncryptionSecret, Keyring, KeyState, Project, Secret
 
 CORPUS = Path(__file__).with_name("once_valid_requests.jsonl")
 ONCE_VALID = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
@@ -55,11 +57,27 @@ def projects(message: Any) -> set[str]:
     return {request.project for request in named if getattr(request, "project", "")} or {"p"}
 
 
+def keyring(request: Message) -> Keyring:
+    """Returns complete projects, as many as a request names."""
+    secret = EncryptionSecret("k" * 64, KeyState.ACTIVE, APP_ID, Secret("5a" * 32))
+    keys = (certificate(), access_key())
+    return Keyring([Project(name, keys, (secret,)) for name in projects(request)])
+
+
+def callers(request: Message) -> Callers:
+    """Returns a caller that may request every token, and the keys of channels."""
+    names = sorted(projects(request))
+    key = {"name": "keys", "tokens": ("channel_key",), "channels": ("c*",)}
+    grants = [granting.everything(name) for name in names]
+    return granting.callers(
+        granting.caller(*grants, *[{**key, "project": name} for name in names[:1]])
+    )
+
+
 @pytest.mark.parametrize("line", LINES, ids=lambda line: json.dumps(line["request"])[:60])
 async def test_a_once_valid_request_is_still_answered(line: dict[str, Any]) -> None:
     request = request_of(line)
-    keyring = Keyring([Project(name, (certificate(), access_key())) for name in projects(request)])
-    async with running(keyring) as server:
+    async with running(keyring(request), who=callers(request)) as server:
         call = server.channel.unary_unary(PATHS[line["method"]])
         answer = await call(request.SerializeToString())
     assert len(answer) > 20
@@ -70,8 +88,7 @@ async def test_the_only_tightened_rule_is_that_an_identity_has_no_star(
     line: dict[str, Any],
 ) -> None:
     request = request_of(line)
-    keyring = Keyring([Project(name, (certificate(), access_key())) for name in projects(request)])
-    async with running(keyring) as server:
+    async with running(keyring(request), who=callers(request)) as server:
         call = server.channel.unary_unary(PATHS[line["method"]])
         answer = await refused(call(request.SerializeToString()))
     (violation,) = answer.violations

@@ -42,7 +42,7 @@ def test_every_field_has_its_type_its_text_and_its_rules(message: Descriptor) ->
         _, type_text, what, rules = row(section, field.name)
         named = field.message_type or field.enum_type
         assert type_text.removeprefix("list of ").startswith(
-            f"[{named.name}](" if named else ("bool", "int", "string")
+            f"[{named.name}](" if named else ("bool", "bytes", "int", "string")
         )
         assert type_text.startswith("list of ") == field.is_repeated
         assert what.endswith((".", ","))
