@@ -24,8 +24,8 @@ CONTENTS = {
         "tests/vectors/README.md",
         "tests/vectors/run.py",
         "tests/vectors/*.json",
-        "tests/vectors/channel_keys/*",
     ],
+    "vectors/channel_keys/": ["tests/vectors/channel_keys/*"],
 }
 
 

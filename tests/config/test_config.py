@@ -492,7 +492,7 @@ def test_every_option_of_the_example_works_when_uncommented(tmp_path: Path) -> N
         "APP_CERTIFICATE_2026": CERTIFICATE,
         "APP_CERTIFICATE_2025": CERTIFICATE,
         "WHITEBOARD_SK": SECRET_KEY,
-        "ENCRYPTION_SECRET_2026": "0123456789abcdefcf48b37a6de2591017283950617283f4a5b6c7d8e9f01a2b",
+        "ENCRYPTION_SECRET_2026": bytes(range(32)).hex(),
         "REDIS_URL": "redis://127.0.0.1/",
     }
     path = tmp_path / "all.toml"

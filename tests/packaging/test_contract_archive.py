@@ -67,6 +67,7 @@ def test_it_has_the_contract_the_vectors_and_the_licence(extracted: Path) -> Non
     assert names == {
         *("LICENSE", "README.md", "REFERENCE.md"),
         *("token_authority.binpb", "token_authority.rules.binpb"),
+        *("vectors/channel_keys/derive.js", "vectors/channel_keys/vectors.json"),
         *(f"token_authority/v1/{name}" for name in sources),
         *(f"vectors/{name}" for name in {*vectors, "README.md", "run.py"}),
     }
