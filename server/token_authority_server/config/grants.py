@@ -31,7 +31,7 @@ _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     )
     for family in {name.partition(".")[0] for name in TOKEN_TYPES}
 }
-_NAMES: Final = sorted({*TOKEN_TYPES, *(name for name, members in _FAMILIES.items() if members)})
+_NAMES: Final = sorted({*GRANTABLE, *(name for name, members in _FAMILIES.items() if members)})
 _DAY: Final = timedelta(days=1)
 
 
