@@ -61,6 +61,9 @@ bench-instances: .venv/dev.stamp ## Measure what a second instance on the same p
 attack: .venv/dev.stamp ## Attack a server; print what a bystander notices, and memory and log
 	$(BIN)/python tests/attack/run.py
 
+attack-drain: .venv/dev.stamp ## Stop servers under load; count the calls that fail
+	$(BIN)/python tests/attack/drain.py
+
 fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
 	$(BIN)/python tests/inspection/fuzz.py
 
@@ -121,5 +124,5 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
-	bench-peers bench-instances attack fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent \
+	bench-peers bench-instances attack attack-drain fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent \
 	prometheus lock clean
