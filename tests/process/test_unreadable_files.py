@@ -1,6 +1,7 @@
 """Files that cannot be read, hang, or are being written: no change is missed, nothing stops."""
 
 import asyncio
+import gc
 import os
 import resource
 import socket
@@ -22,8 +23,10 @@ from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, caller,
 from support.serving import no_trail, refused, write_config
 from support.waiting import until
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
+from token_authority_server.access.callers import Caller
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config import ConfigFile, Settings
+from token_authority_server.config.callers import CallerSettings
 from token_authority_server.config.files import ReadProgress
 from token_authority_server.config.load import Attempt
 from token_authority_server.process import background, reload
@@ -269,3 +272,45 @@ async def test_a_change_of_the_content_during_the_wait_is_judged_anew(tmp_path: 
         assert server.events("configuration reloaded")[0]["keys"] == ["classroom/key-1: active"]
         assert not server.events("degraded")
         assert await key_id(channel) == "key-1"
+
+
+async def test_a_rejected_configuration_leaves_the_event_loop_nothing_to_free(
+    tmp_path: Path,
+) -> None:
+    text = SERVER + PROJECT + BY_PLACE
+    path = write_config(tmp_path, text)
+    file = ConfigFile(path, {})
+    logger = make_logger("json", "info", StringIO())
+    metrics = Metrics()
+    settings = await asyncio.to_thread(file.load)
+
+    def apply(_: Settings, policy: PolicySnapshot) -> PolicySnapshot:
+        return policy
+
+    reloader = Reloader(
+        file,
+        settings,
+        apply,
+        DegradedComponents(logger, metrics),
+        logger,
+        no_trail(),
+        metrics,
+        Moments(),
+    )
+
+    def rows() -> int:
+        kinds = (CallerSettings, Caller, PolicySnapshot)
+        return sum(isinstance(one, kinds) for one in gc.get_objects())
+
+    request = '{ rtc = { channel_name = "c", uid = 7, role = "RTC_ROLE_PUBLISHER" } }'
+    test = f'[[tests]]\ncaller = "tester"\nrequest = {request}\nexpect = "GRANT_MISSING"\n'
+    path.write_text(text + test)
+    gc.collect()
+    gc.disable()
+    try:
+        before = rows()
+        loaded = await asyncio.to_thread(reloader._load, ReadProgress())
+        assert "expected GRANT_MISSING, got allow" in str(loaded.error)
+        assert rows() == before
+    finally:
+        gc.enable()

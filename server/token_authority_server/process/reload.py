@@ -190,13 +190,24 @@ class Reloader:
     def _load(self, progress: ReadProgress) -> _Loaded:
         """Reads and validates the files, and compares them with the settings in use."""
         attempt = self._file.read_settled(progress)
+        pieces: list[Any] = []
         try:
-            settings = attempt.settings()
-            _check_listeners(self._started, settings)
-            policy = settings.policy()
-            check_expectations(settings, self._moments, policy)
-        except ConfigError as error:
-            return _Loaded(attempt, error=error)
+            return self._judge(attempt, pieces)
+        except ConfigError as rejected:
+            # The frames of a traceback hold their variables.
+            error = rejected.with_traceback(None)
+        # The event loop must not have to free what was rejected.
+        attempt = Attempt(error, attempt.sources, is_settled=attempt.is_settled)
+        _release(pieces)
+        return _Loaded(attempt, error=error)
+
+    def _judge(self, attempt: Attempt, pieces: list[Any]) -> _Loaded:
+        """Checks what was read, and compares it; lists the parts of a policy made for that."""
+        settings = attempt.settings()
+        policy = settings.policy()
+        pieces += _pieces(settings, policy)
+        _check_listeners(self._started, settings)
+        check_expectations(settings, self._moments, policy)
         changes = changes_between(self._settings, settings, self._started)
         return _Loaded(attempt, policy, changes, tuple(settings.warnings()))
 
