@@ -23,6 +23,7 @@ from attack.calls import (
     short_inspections,
     validations,
 )
+from attack.frames import FRAME_ATTACKS
 from attack.target import CHECK, EVERY_PATH, ISSUE, WATCH, Attack, Holding, Target
 from attack.wire import GZIP, Header, HostileConnection, gzip_bomb, message
 
@@ -157,6 +158,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         inspections,
         short_inspections,
         validations,
+        *FRAME_ATTACKS,
     )
 }
 

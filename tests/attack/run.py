@@ -68,7 +68,7 @@ async def main() -> None:
     print(f"{'attack':30} {'answered':>12} {'p50/p99/max':>22} {'peak RSS +':>11} {'log kB/s':>6}")
     for name in arguments.attacks or ATTACKS:
         result = await measure(name, arguments.tree)
-        print(f"{name:30} {result.row()}\n{'  before':30} {BEFORE[name]}", flush=True)
+        print(f"{name:30} {result.row()}\n{'  before':30} {BEFORE.get(name, '-')}", flush=True)
 
 
 if __name__ == "__main__":

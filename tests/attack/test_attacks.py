@@ -28,6 +28,7 @@ MAX_LOG_KB_PER_SECOND: Final = 50
         "refusals",
         "refusals_of_a_caller",
         "validations",
+        "rapid_resets",
     ],
 )
 async def test_no_bystander_is_refused_and_memory_is_bounded(tmp_path: Path, attack: str) -> None:

@@ -15,10 +15,16 @@ IDLE_SECONDS: Final = 300
 _RESERVED_FILES: Final = 64
 """File descriptors that connections leave to everything else: configuration, audit trail, keys."""
 
+_PENDING_REQUESTS: Final = 2_200
+"""As many as 20 connections may have open, and those of callers beside them."""
+_READ_CHUNK_BYTES: Final = 65_536
+"""How much to read from a connection at once: as much as flow control allows in flight."""
+
 _OPTIONS: Final = (
-    # Else grpc cancels calls that wait to be begun when there are more than a thousand.
-    ("grpc.server.max_pending_requests", 100_000),
-    ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    # Calls that wait to be begun, each some 20 KB, among them those that a client has cancelled.
+    # Beyond the first number grpc cancels some of them at random, beyond the second all.
+    ("grpc.server.max_pending_requests", _PENDING_REQUESTS),
+    ("grpc.server.max_pending_requests_hard_limit", _PENDING_REQUESTS + 400),
     # A JWT may be large. Between its two limits, 8 and 16 KiB by default, grpc refuses by chance.
     ("grpc.max_metadata_size", 16_384),
     ("grpc.absolute_max_metadata_size", 16_384),
@@ -31,12 +37,16 @@ _OPTIONS: Final = (
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.max_connection_idle_ms", IDLE_SECONDS * 1000),
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
+    ("grpc.http2.settings_timeout", HANDSHAKE_SECONDS * 1000),
     ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
-    # Else grpc refuses honest calls at random while a client keeps as many streams open as it may:
-    # it counts streams that have ended and are not freed yet.
-    ("grpc.http.overload_protection", 0),
+    # Refuses requests of a client that begins and cancels them faster than they are freed. A client
+    # that keeps as many open as it may has some that have ended and are not freed yet.
+    ("grpc.http.overload_protection", 1),
+    ("grpc.http2.max_deallocating_streams", 2 * MAX_STREAMS_PER_CONNECTION),
     # `rpc.request_body` decompresses: with a bound, and after authentication.
     ("grpc.per_message_decompression", 0),
+    # Else a connection that is written to quickly gets a buffer of megabytes.
+    ("grpc.experimental.tcp_max_read_chunk_size", _READ_CHUNK_BYTES),
     # Else flow-control windows grow with the connection's speed, up to megabytes of bodies that no
     # handler has asked for. Fixed ones allow 64 KiB in flight for each connection.
     ("grpc.http2.bdp_probe", 0),
