@@ -96,7 +96,9 @@ class Reader:
             before = self.reloads()
             code, output = await self.run(block)
             assert code == 0, f"{block}\nfailed: {output}"
-            if self.server and re.search(r"^mv next.toml|^sh tls.sh", block, re.MULTILINE):
+            if self.server and re.search(
+                r"^(mv next.toml|sh tls.sh|token-authority deny)", block, re.MULTILINE
+            ):
                 await until(lambda: self.reloads() > before, 30)
 
     async def serve(self, command: str) -> None:
@@ -153,7 +155,11 @@ async def reader(installed: Path, tmp_path: Path) -> AsyncGenerator[Reader]:
 
 
 async def test_every_command_does_and_prints_what_the_guide_says(reader: Reader) -> None:
-    assert {"Rotate secrets", "Revoke a caller", "Upgrade and roll back"} < CHAPTERS.keys()
+    assert {
+        "Rotate secrets",
+        "Revoke a caller, deny a user",
+        "Upgrade and roll back",
+    } < CHAPTERS.keys()
     for title, chapter in CHAPTERS.items():
         # What is rotated must fail no call.
         async with reader.calls() if title == "Rotate secrets" else nullcontext():
