@@ -23,6 +23,8 @@ from support.ports import free_port
 from support.waiting import until
 from token_authority_client import ApiKeyFile, AsyncTokenAuthorityClient, Tls
 
+# The first test builds the release, and downloads what it installs.
+pytestmark = pytest.mark.timeout(400)
 TEXT: Final = (ROOT / "server/OPERATIONS.md").read_text()
 CHAPTERS: Final = dict(
     re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)

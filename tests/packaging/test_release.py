@@ -14,6 +14,8 @@ import pytest
 
 from support.installing import BIN, ROOT, commit, commit_files, run
 
+# The first test builds the release, and downloads what it installs.
+pytestmark = pytest.mark.timeout(400)
 NAME = "agora-token-authority"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 STRAYS = [

@@ -15,6 +15,8 @@ from support.installing import BIN, NPM_FOLDER, install, npm_install, run
 from support.keys import CERTIFICATE, SECRET_KEY
 from support.serving import write_config
 
+# The first test builds the release, and downloads what it installs.
+pytestmark = pytest.mark.timeout(400)
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
