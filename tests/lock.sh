@@ -7,8 +7,9 @@ lock() {
     .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
         --no-header --no-annotate "$@"
 }
-lock pyproject.toml --extra server --extra redis --output-file server/requirements.lock
-lock pyproject.toml --extra server --extra redis --group dev --output-file tests/requirements.lock
+lock pyproject.toml --extra server --extra redis --extra otel --output-file server/requirements.lock
+lock pyproject.toml --extra server --extra redis --extra otel --group dev \
+    --output-file tests/requirements.lock
 lock --group pyproject.toml:build --constraint tests/requirements.lock \
     --output-file release/requirements.lock
 lock --group pyproject.toml:proto --output-file protos/requirements.lock

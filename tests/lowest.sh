@@ -15,7 +15,7 @@ uv() {
 }
 uv venv --python .venv/bin/python "$folder/venv"
 uv pip compile --python "$python" --resolution lowest-direct --no-header --no-annotate \
-    pyproject.toml --extra server --extra redis --output-file "$folder/lowest.txt"
+    pyproject.toml --extra server --extra redis --extra otel --output-file "$folder/lowest.txt"
 uv pip install --python "$python" --requirements "$folder/lowest.txt"
 uv pip install --python "$python" --constraints "$folder/lowest.txt" --group dev
 uv pip install --python "$python" --no-deps --editable .

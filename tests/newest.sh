@@ -15,7 +15,7 @@ uv() {
 }
 uv venv --python .venv/bin/python "$folder/venv"
 uv pip install --python "$python" --refresh --requirements pyproject.toml \
-    --extra server --extra redis --group dev
+    --extra server --extra redis --extra otel --group dev
 uv pip install --python "$python" --no-deps --editable .
 uv pip freeze --python "$python" --exclude-editable > "$folder/installed.txt"
 sed -n 's/^\([A-Za-z0-9._-]*==[^ ]*\).*/\1/p' tests/requirements.lock > "$folder/locked.txt"

@@ -39,6 +39,8 @@ class CallContext(NamedTuple):
     peer: str
     method: str
     request_id: str = ""
+    trace_id: str = ""
+    """32 hex digits; "" without tracing."""
 
     def record(self, event: str) -> dict[str, Any]:
         """Returns the fields that all audit records of this call have."""
@@ -49,7 +51,11 @@ class CallContext(NamedTuple):
             "peer": self.peer,
             "method": self.method,
         }
-        return {**record, "request_id": self.request_id} if self.request_id else record
+        if self.request_id:
+            record["request_id"] = self.request_id
+        if self.trace_id:
+            record["trace_id"] = self.trace_id
+        return record
 
 
 class Issued(NamedTuple):

@@ -50,6 +50,7 @@ from token_authority_server.rpc.server_credentials import ServerCertificates
 from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.log import make_logger
 from token_authority_server.telemetry.metrics import Metrics
+from token_authority_server.telemetry.tracing import CallTracer
 
 PATH: Final = "/token_authority.v1.TokenService/"
 # Reads a file, which would block a running event loop.
@@ -108,6 +109,7 @@ async def running(
     moments: Any = None,
     limiter: RateLimiter | None = None,
     trail: AuditTrail | None = None,
+    tracer: CallTracer | None = None,
     connect: Callable[[str], Any] = aio.insecure_channel,
 ) -> AsyncGenerator[Running]:
     """Runs a server and checks that its log shows no token or secret.
@@ -131,7 +133,7 @@ async def running(
         Authenticator(who, jwt),
         in_flight,
         # Each line in a second of its own, so that the log has all of them.
-        Observer(logger, metrics, trail, itertools.count().__next__),
+        Observer(logger, metrics, trail, itertools.count().__next__, tracer=tracer),
         max_request_bytes,
     )
     if identity:

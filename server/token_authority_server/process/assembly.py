@@ -37,6 +37,7 @@ from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.health import DegradedComponents
 from token_authority_server.telemetry.log import Logger, make_logger
 from token_authority_server.telemetry.metrics import Metrics
+from token_authority_server.telemetry.tracing import CallTracer
 
 VERSION: Final = version("agora-token-authority")
 # A key set of a megabyte can hold thousands of keys.
@@ -55,6 +56,7 @@ class Assembly:
         trail: Gets a record of each decision.
         degraded: Gets faults of the components.
         metrics: Counts calls.
+        tracer: Traces calls; None: they are not traced.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Assembly:
         trail: AuditTrail,
         degraded: DegradedComponents,
         metrics: Metrics,
+        tracer: CallTracer | None = None,
     ) -> None:
         self._settings = settings
         self._jwt: JwtVerifier | None = None
@@ -96,7 +99,7 @@ class Assembly:
             methods(self._authority, RequestParser(), metrics, facts),
             self._authenticator(settings, policy),
             in_flight,
-            Observer(logger, metrics, trail),
+            Observer(logger, metrics, trail, tracer=tracer),
             settings.server.max_request_bytes,
         )
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import io
+import os
 import signal
 import sys
 import threading
@@ -34,6 +35,7 @@ from token_authority_server.telemetry.admin_http import (
 from token_authority_server.telemetry.health import DegradedComponents
 from token_authority_server.telemetry.log import BackgroundStream, Logger, make_logger
 from token_authority_server.telemetry.metrics import Metrics
+from token_authority_server.telemetry.tracing import make_tracer
 
 _ALIVE_SECONDS: Final = 2.0
 """How long the event loop may take to answer a liveness probe."""
@@ -69,16 +71,23 @@ def serve(
         trail, degraded, metrics = make_telemetry(settings, logger)
         metrics.dropped_lines.watch(lambda: log.dropped)
 
+        tracer = make_tracer(os.environ, VERSION, logger)
+
         def report_late() -> None:
             threads = [thread.name for thread in threading.enumerate() if not thread.daemon]
             logger.error("shutdown timed out", threads=threads)
             log.close()
 
         try:
-            process = _Process(settings, logger, trail, degraded, metrics, Deadline(report_late))
+            assembly = Assembly(settings, read_moment, logger, trail, degraded, metrics, tracer)
+            process = _Process(
+                settings, logger, trail, degraded, metrics, assembly, Deadline(report_late)
+            )
             uvloop.run(process.run(file, on_ready))
         finally:
             trail.close()
+            if tracer:
+                tracer.close()
     finally:
         log.close()
 
@@ -93,6 +102,7 @@ class _Process:
         trail: AuditTrail,
         degraded: DegradedComponents,
         metrics: Metrics,
+        assembly: Assembly,
         deadline: Deadline,
     ) -> None:
         self._settings = settings
@@ -102,7 +112,7 @@ class _Process:
         self._metrics = metrics
         self._deadline = deadline
         self._stopping, self._hurrying = asyncio.Event(), asyncio.Event()
-        self._assembly = Assembly(settings, read_moment, logger, trail, degraded, metrics)
+        self._assembly = assembly
 
     async def run(self, file: ConfigFile | None, on_ready: Callable[[list[str]], None]) -> None:
         """Serves until a signal arrives."""

@@ -136,7 +136,7 @@ class Handlers(grpc.GenericRpcHandler):
         async def behavior(_: object, context: Context) -> bytes:
             call = Call(name, context.peer(), metrics)
             try:
-                answer = await self._answer(call, method, context)
+                answer = await self._answer(call, path, method, context)
                 self.observer.answered(call, answer.event, answer.fields)
             except asyncio.CancelledError:
                 if not self._unfinished.take_over():
@@ -154,14 +154,17 @@ class Handlers(grpc.GenericRpcHandler):
 
         return behavior
 
-    async def _answer(self, call: Call, method: Method, context: Context) -> Answer:
+    async def _answer(self, call: Call, path: str, method: Method, context: Context) -> Answer:
         presented = presented_credentials(context)
         call.request_id = presented.request_id
         authentication = self._authenticator.authenticate(presented)
         authenticated = await self._waits.run(authentication, call.peer)
         caller = authenticated.caller
+        trace_id = ""
+        if self.observer.tracer:
+            trace_id = self.observer.trace(call, path, context.invocation_metadata() or ())
         call.context = CallContext(
-            caller, authenticated.identity, call.peer, call.method, call.request_id
+            caller, authenticated.identity, call.peer, call.method, call.request_id, trace_id
         )
         with self.in_flight.enter(caller.name, caller.quota):
             data = await self._bodies.read(context)

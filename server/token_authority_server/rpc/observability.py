@@ -5,7 +5,7 @@ None of them contains a token or a secret.
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from token_authority_server.errors import Reason, Refusal
 from token_authority_server.telemetry.instruments import CallMetrics
 from token_authority_server.telemetry.log import Logger
 from token_authority_server.telemetry.metrics import OTHER_METHOD, Metrics
+from token_authority_server.telemetry.tracing import CallSpan, CallTracer
 
 # Not decisions about a caller: they are in the log only.
 _NOT_ON_RECORD: Final = frozenset(
@@ -43,6 +44,8 @@ class Call:
     context: CallContext | None = None
     """None until the call is authenticated."""
     started_ns: int = field(default_factory=time.perf_counter_ns)
+    span: CallSpan | None = None
+    """None without tracing, and until the call is authenticated."""
 
     @property
     def caller(self) -> str:
@@ -98,6 +101,7 @@ class Observer:
         metrics: Counts calls.
         trail: Gets a record of each refusal; answers are recorded where they are decided.
         clock: Seconds, monotonic.
+        tracer: Starts a span for each authenticated call; None: no tracing.
     """
 
     def __init__(
@@ -106,7 +110,9 @@ class Observer:
         metrics: Metrics,
         trail: AuditTrail,
         clock: Callable[[], float] = time.monotonic,
+        tracer: CallTracer | None = None,
     ) -> None:
+        self.tracer = tracer
         self._logger = logger
         self._metrics = metrics
         self._trail = trail
@@ -116,6 +122,25 @@ class Observer:
     def calls_of(self, path: str) -> CallMetrics:
         """Returns the metrics of a registered method, by `/package.Service/Method`."""
         return self._metrics.calls_of(path.removeprefix("/"))
+
+    def trace(self, call: Call, path: str, metadata: Iterable[tuple[str, str | bytes]]) -> str:
+        """Starts the span of an authenticated call; returns its trace id, "" without tracing.
+
+        Strangers get no span: they could flood the collector.
+        """
+        if not self.tracer:
+            return ""
+        # A header with a token would pass it on to the collector.
+        headers = {
+            name: value
+            for name, value in metadata
+            if name in self.tracer.headers
+            and isinstance(value, str)
+            and redact_tokens(value) == value
+        }
+        age_ns = time.perf_counter_ns() - call.started_ns
+        call.span = self.tracer.start(path.removeprefix("/"), headers, age_ns)
+        return call.span.trace_id
 
     def answered(self, call: Call, event: str, about: Mapping[str, Any]) -> None:
         """Reports a call that was answered; `about` has the fields of its log line."""
@@ -132,7 +157,7 @@ class Observer:
     def refused(self, call: Call, refusal: Refusal) -> None:
         """Reports a refused call."""
         reason = refusal.reason
-        self._count(call, reason.code.value)
+        self._count(call, reason.code.value, reason.value)
         self._metrics.refused(call.caller, reason.value)
         is_logged = self._lines.allow(call.caller)
         if not (is_logged or call.context):
@@ -168,11 +193,13 @@ class Observer:
             **refusal.metadata,
             **_described(call),
         )
-        self._count(call, "INTERNAL")
+        self._count(call, "INTERNAL", Reason.INTERNAL_ERROR.value)
 
-    def _count(self, call: Call, code: str) -> None:
+    def _count(self, call: Call, code: str, reason: str = "") -> None:
         seconds = (time.perf_counter_ns() - call.started_ns) / 1e9
         call.metrics.end(code, seconds)
+        if call.span:
+            call.span.end(code, call.caller, reason)
 
     def _log_suppressed(self, caller: str, count: int) -> None:
         if caller:
@@ -224,4 +251,6 @@ def _described(call: Call) -> dict[str, Any]:
         fields["identity"] = call.context.identity
     if call.request_id:
         fields["request_id"] = call.request_id
+    if call.span:
+        fields["trace_id"] = call.span.trace_id
     return fields
