@@ -160,7 +160,7 @@ def collector() -> Generator[tuple[str, list[bytes]]]:
 
 async def test_a_collector_receives_spans_without_secrets(tmp_path: Path) -> None:
     with collector() as (endpoint, bodies):
-        variables = {
+        variables: dict[str, Any] = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_SERVICE_NAME": "tokens",
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
@@ -198,7 +198,7 @@ async def test_a_collector_receives_spans_without_secrets(tmp_path: Path) -> Non
 
 
 async def test_a_collector_that_is_gone_fails_no_call_and_no_stop(tmp_path: Path) -> None:
-    variables = {
+    variables: dict[str, Any] = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:a-password@127.0.0.1:1",
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=a-secret-header,broken header",
         "OTEL_BSP_SCHEDULE_DELAY": "50",
