@@ -157,7 +157,10 @@ def test_limits_that_hold_per_instance_are_a_warning(tmp_path: Path) -> None:
         assert not warnings(harmless)
 
 
-async def test_a_killed_instance_fails_no_call_of_the_shipped_client(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+async def test_an_instance_that_ends_fails_no_call_of_the_shipped_client(
+    how: signal.Signals, tmp_path: Path
+) -> None:
     path = one_file(tmp_path)
     async with instance(path, "one") as one, instance(path, "two") as two:
         processes = {"one": one, "two": two}
@@ -171,11 +174,11 @@ async def test_a_killed_instance_fails_no_call_of_the_shipped_client(tmp_path: P
             await issue()
             done = asyncio.Event()
             calls = asyncio.create_task(load(issue, 200, done))
-            # All calls share a connection: kill the instance that has it.
+            # All calls share a connection: end the instance that has it.
             (answering,) = [name for name in NAMES if issued(tmp_path, name)]
             (other,) = set(NAMES) - {answering}
             await until(lambda: len(issued(tmp_path, answering)) > 50)
-            await processes[answering].stop(signal.SIGKILL)
+            await processes[answering].stop(how)
             await until(lambda: len(issued(tmp_path, other)) > 50)
             done.set()
             outcome = await calls
