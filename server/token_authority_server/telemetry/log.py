@@ -135,7 +135,9 @@ class BackgroundStream(io.TextIOBase):
             self._lines.append(text)
         else:
             self._overflowed += 1
-        self._wake.set()
+        # Setting an event costs several times what looking at it does.
+        if not self._wake.is_set():
+            self._wake.set()
         return len(text)
 
     def isatty(self) -> bool:
