@@ -79,6 +79,11 @@ class Server:
             else aio.insecure_channel(address)
         )
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     async def load(
         self,
         path: str = PATH,

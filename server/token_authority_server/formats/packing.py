@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 # An App ID or App Certificate. Case matters: the text itself is hashed.
@@ -79,11 +80,9 @@ def privilege_map(privileges: Mapping[int, int]) -> bytes:
     """Packs u16 privilege -> u32 seconds, ascending by privilege."""
     count = len(privileges)
     packer = _MAPS[count] if count < len(_MAPS) else struct.Struct("<H" + "HI" * count)
-    numbers = [count]
-    for pair in sorted(privileges.items()):
-        numbers += pair
+    numbers = chain.from_iterable(sorted(privileges.items()))
     try:
-        return packer.pack(*numbers)
+        return packer.pack(count, *numbers)
     except struct.error:
         raise FormatError("privileges must map 0 to 65535 to seconds, 0 to 4294967295") from None
 
