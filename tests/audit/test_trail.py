@@ -218,6 +218,28 @@ async def test_a_disk_that_stalls_is_not_waited_for_for_ever(
     assert verify([path]).problem is None
 
 
+async def test_a_stalled_disk_shows_as_lag_and_queue_and_lost_records_are_counted(
+    new_trail: NewTrail, disk: Disk, reports: Reports
+) -> None:
+    trail = new_trail(policy="always", required=False, patience_seconds=0.01)
+    await trail.record([issued(0)])
+    await until(lambda: trail.lag_seconds == 0)
+    assert (trail.queue_length, trail.lost) == (0, 0)
+    disk.moves.clear()
+    await trail.record([issued(1)])  # the writer is stuck in it now
+    for number in range(2, 5):
+        trail.record_soon([issued(number)])
+    await until(lambda: trail.lag_seconds > 0.05)
+    assert trail.queue_length == 3
+    disk.moves.set()
+    await until(lambda: trail.queue_length == 0 and trail.lag_seconds == 0)
+    assert trail.lost == 0
+    disk.error = errno.EIO
+    await trail.record([issued(5), issued(6)])
+    await until(lambda: bool(reports.failures) and bool(reports.failures[-1]))
+    assert trail.lost == 2
+
+
 async def test_a_queue_that_grows_too_long_drops_records_and_counts_them(
     new_trail: NewTrail, disk: Disk, path: Path
 ) -> None:

@@ -192,6 +192,7 @@ async def test_redis_goes_and_comes_under_a_live_server(tmp_path: Path) -> None:
             await stub.IssueRtcToken(VALID)
             assert await redis.command("DBSIZE")
             assert await server.health() == {"status": "SERVING", "degraded": {}}
+            assert await server.metric("token_authority_redis_up") == 1
             await redis.kill()
             for _ in range(5):
                 await stub.IssueRtcToken(VALID)
@@ -199,6 +200,7 @@ async def test_redis_goes_and_comes_under_a_live_server(tmp_path: Path) -> None:
             problem = (await server.health())["degraded"]["limits"]
             assert problem == f"Redis at 127.0.0.1:{redis.port} cannot be reached"
             assert await server.metric(DEGRADED) == 1
+            assert "\ntoken_authority_redis_up 0.0\n" in await server.page("/metrics")
             await redis.start()
 
             async with asyncio.timeout(10):
