@@ -1,6 +1,6 @@
 """The server's log: one line per event, as JSON for machines or coloured text for people.
 
-A logger of our own: a library's costs each call three times as much, and a tenth of the call.
+A logger of our own: every call writes a line, and with structlog that cost 1.7 times as much.
 """
 
 import io
