@@ -5,8 +5,9 @@ room: wildcards and patterns are compared by intersection. Issued tokens are not
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from token_authority_server.access.patterns import Glob
@@ -109,11 +110,15 @@ def users_of(access: ServiceAccess) -> Iterator[str]:
         yield access.alias
 
 
+# A request's pattern is compared with each denial.
+_glob: Final = lru_cache(maxsize=16)(Glob)
+
+
 def _is_for_channel(glob: Glob, access: ServiceAccess) -> bool:
     if access.any_channel:
         return True
     if access.channel_pattern is not None:
-        return glob.overlaps(Glob(access.channel_pattern))
+        return glob.overlaps(_glob(access.channel_pattern))
     return access.channel is not None and glob.matches(access.channel)
 
 
@@ -123,49 +128,85 @@ def _canonical(room: str) -> str:
     return plain.lower() if _UUID.fullmatch(plain) else room
 
 
+class _Index:
+    """Rules by one of their patterns: names and prefixes are looked up, other patterns listed.
+
+    Args:
+        rules: The rules, the latest end first.
+        patterns: Returns the patterns of a rule; a name that is found matches one of them.
+    """
+
+    def __init__(
+        self, rules: Iterable[_Rule], patterns: Callable[[Denial], Collection[str]]
+    ) -> None:
+        self._names: dict[str, list[_Rule]] = {}
+        self._prefixes: dict[str, list[_Rule]] = {}
+        for rule in rules:
+            for pattern in patterns(rule.denial):
+                prefix, star, _ = pattern.partition("*")
+                found = self._prefixes if star else self._names
+                found.setdefault(prefix, []).append(rule)
+        self._lengths = sorted({len(prefix) for prefix in self._prefixes})
+
+    def candidates(self, name: str) -> Iterator[Sequence[_Rule]]:
+        """Yields lists of the rules that can match a name."""
+        yield self._names.get(name, ())
+        for length in self._lengths:
+            yield self._prefixes.get(name[:length], ())
+
+
+def _user_patterns(denial: Denial) -> Collection[str]:
+    user = (denial.user or "").lower()
+    return {user, user.replace(_ACCOUNT, _UID, 1)}
+
+
+def _place_patterns(denial: Denial) -> Collection[str]:
+    if denial.room is not None:
+        return {denial.room, _canonical(denial.room)}
+    return {denial.channel or ""}
+
+
 class _ProjectDenials:
-    """The denials of one project, the latest end first; exact names by index."""
+    """The denials of one project, the latest end first."""
 
     def __init__(self, denials: Iterable[Denial]) -> None:
-        self._all = sorted(map(_Rule, denials), key=lambda rule: -rule.denial.until_ms)
-        self._by_name: dict[str, list[_Rule]] = {}
-        self._patterns: list[_Rule] = []
-        for rule in self._all:
-            names = _index_names(rule.denial)
-            for name in names:
-                self._by_name.setdefault(name, []).append(rule)
-            if not names:
-                self._patterns.append(rule)
+        rules = sorted(map(_Rule, denials), key=lambda rule: -rule.denial.until_ms)
+        self._of_users = [rule for rule in rules if rule.denial.user is not None]
+        self._by_user = _Index(self._of_users, _user_patterns)
+        self._of_users_anywhere = [rule for rule in self._of_users if not _has_place(rule.denial)]
+        self._of_users_by_place = _Index(
+            [rule for rule in self._of_users if _has_place(rule.denial)], _place_patterns
+        )
+        self._of_places = [rule for rule in rules if rule.denial.user is None]
+        self._by_place = _Index(self._of_places, _place_patterns)
 
     def find(self, access: ServiceAccess, now_ms: int) -> Denial | None:
         """Returns the denial with the latest end that applies to a service; None if none does."""
-        if (
-            access.any_user
-            or access.any_channel
-            or access.channel_pattern is not None
-            or access.token_type == _EVERY_ROOM
-        ):
-            return _first(self._all, access, now_ms)
-        names = {user.lower() for user in users_of(access)}
-        if access.channel is not None:
-            names.add(access.channel)
+        return _latest(_first(rules, access, now_ms) for rules in self._candidates(access))
+
+    def _candidates(self, access: ServiceAccess) -> Iterator[Sequence[_Rule]]:
+        """Yields lists of the rules that can apply."""
+        places = {access.channel} if access.channel is not None else set[str]()
         if access.room is not None:
-            names.add(_canonical(access.room))
-        lists = [self._patterns, *(self._by_name.get(name, ()) for name in names)]
-        return _latest(_first(rules, access, now_ms) for rules in lists)
+            places |= {access.room, _canonical(access.room)}
+        if not access.any_user:
+            for user in users_of(access):
+                yield from self._by_user.candidates(user.lower())
+        elif places:
+            yield self._of_users_anywhere
+            for place in places:
+                yield from self._of_users_by_place.candidates(place)
+        else:
+            yield self._of_users
+        if places:
+            for place in places:
+                yield from self._by_place.candidates(place)
+        else:
+            yield self._of_places
 
 
-def _index_names(denial: Denial) -> Collection[str]:
-    """Returns the names under which a denial is found; none if it has to be compared.
-
-    Names of users, channels and rooms share the index: what is found is compared anyway.
-    """
-    user, place = denial.user, denial.channel or denial.room
-    if user is not None and "*" not in user:
-        return {user.lower(), user.lower().replace(_ACCOUNT, _UID, 1)}
-    if place is not None and "*" not in place:
-        return {place if denial.room is None else _canonical(place)}
-    return ()
+def _has_place(denial: Denial) -> bool:
+    return denial.channel is not None or denial.room is not None
 
 
 def _first(rules: Sequence[_Rule], access: ServiceAccess, now_ms: int) -> Denial | None:
@@ -194,7 +235,8 @@ class Denials:
     def find(self, project: str, accesses: Iterable[ServiceAccess], now_ms: int) -> Denial | None:
         """Returns the denial with the latest end that applies to a token; None if none does.
 
-        Names cost a lookup, patterns and wildcards a comparison with each denial.
+        Names, and patterns that begin with text, cost a lookup; other patterns and requests for
+        wildcards a comparison with each denial.
 
         Args:
             project: The project of the token.
