@@ -6,13 +6,17 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from token_authority.v1.encryption_pb2 import IssueChannelKeyRequest
 from token_authority_cli.commands import HELP
-from token_authority_cli.issue import COMMANDS
+from token_authority_cli.issue import COMMANDS, channel_key
 from token_authority_cli.output import complain
 from token_authority_cli.server import complain_of_config, needs_server
 from token_authority_client import InvalidRequest
+
+if TYPE_CHECKING:
+    from token_authority_server.config import Settings
 
 _EPILOG: Final = """\
 example:
@@ -46,6 +50,9 @@ def add_commands(commands: Any) -> None:
         command.add_request_to(families, description).set_defaults(
             run=needs_server(_explain), request=command.request
         )
+    channel_key.add_request_to(
+        families, "Show whether the caller would be issued a key for media encryption."
+    ).set_defaults(run=needs_server(_explain), request=None)
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -59,6 +66,8 @@ def _explain(arguments: argparse.Namespace) -> int:
         if arguments.caller not in names:
             complain(f"there is no caller {arguments.caller!r}: pass one of {', '.join(names)}")
             return 2
+        if arguments.request is None:
+            return _explain_channel_key(arguments, settings)
         entry = arguments.request(arguments).to_batch_entry()
         allowed = explain(settings, arguments.caller, entry.SerializeToString())
     except config.ConfigError as error:
@@ -79,6 +88,29 @@ def _explain(arguments: argparse.Namespace) -> int:
             "ttl": "never ends" if ttl_ms is None else str(timedelta(milliseconds=ttl_ms)),
             "max_ttl": str(timedelta(milliseconds=allowed.max_ttl_ms)),
             "notes": [advisory.reason for advisory in allowed.terms.advisories],
+        },
+    )
+    return 0
+
+
+def _explain_channel_key(arguments: argparse.Namespace, settings: "Settings") -> int:
+    from token_authority_server.process.explain import explain_channel_key  # noqa: PLC0415
+
+    request = IssueChannelKeyRequest(
+        project=arguments.project,
+        channel_name=arguments.channel,
+        key_context=arguments.context,
+        key_id=arguments.key_id,
+    )
+    allowed = explain_channel_key(settings, arguments.caller, request.SerializeToString())
+    _print(
+        arguments,
+        {
+            "decision": "allowed",
+            "caller": arguments.caller,
+            "grant": allowed.grant.name,
+            "project": allowed.project,
+            "key": allowed.secret.key_id,
         },
     )
     return 0

@@ -137,6 +137,54 @@ reason = "case 12"
 """
 
 
+KEYS = """
+[[projects.classroom.encryption.secrets]]
+id = "enc-1"
+secret = { env = "ENC" }
+state = "active"
+[[callers]]
+name = "meetings"
+identities = ["api-key:sha256:1111111111111111111111111111111111111111111111111111111111111111"]
+[[callers.grants]]
+name = "meetings"
+project = "classroom"
+tokens = ["channel_key"]
+channels = ["lesson-*"]
+[[tests]]
+caller = "meetings"
+request = { channel_key = { channel_name = "lesson-1", key_context = "m" } }
+expect = "allow"
+[[tests]]
+caller = "meetings"
+request = { channel_key = { channel_name = "office", key_context = "m" } }
+expect = "EXPECTED"
+"""
+
+
+async def test_a_channel_key_is_explained_and_tested(tmp_path: Path) -> None:
+    config = write_config(tmp_path, CONFIG + KEYS.replace("EXPECTED", "GRANT_MISSING"))
+    secret = bytes(range(32)).hex()
+    request = ["issue", "channel-key", "--context", "m", "--channel"]
+    of = ["explain", "--config", str(config), "--caller", "meetings"]
+    ran = await run(*of, *request, "lesson-1", ENC=secret)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        "decision: allowed",
+        "caller:   meetings",
+        "grant:    meetings",
+        "project:  classroom",
+        "key:      enc-1",
+    ]
+    ran = await run(*of, *request, "office", ENC=secret)
+    assert ran.code == 1
+    assert ran.err.endswith(" [GRANT_MISSING]\n")
+    assert (await run("check-config", str(config), ENC=secret)).code == 0
+    config = write_config(tmp_path, CONFIG + KEYS.replace("EXPECTED", "allow"))
+    ran = await run("check-config", str(config), ENC=secret)
+    assert ran.code == 2
+    assert "test 2 (caller meetings): expected allow, got GRANT_MISSING" in ran.err
+
+
 async def test_a_denial_is_explained(tmp_path: Path) -> None:
     (tmp_path / "denied.toml").write_text(DENIED)
     denied = '[authorization]\ndenied_file = "denied.toml"\n'

@@ -18,12 +18,22 @@ members of the meeting need the same mode, AES_128_GCM2 or AES_256_GCM2.
 
 def add_to(families: Any) -> None:
     """Adds the command to argparse's subparsers, whose type is private."""
-    parser = families.add_parser(
+    parser = add_request_to(
+        families,
+        "Derive the key and salt with which the members of a meeting encrypt its media. The key is "
+        "printed to standard output, everything else to standard error. Equal arguments give equal "
+        "keys.",
+    )
+    server_options.add_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def add_request_to(families: Any, description: str) -> argparse.ArgumentParser:
+    """Adds the command with the options of the request, but none of a server."""
+    parser: argparse.ArgumentParser = families.add_parser(
         "channel-key",
         help="a key for media encryption",
-        description="Derive the key and salt with which the members of a meeting encrypt its "
-        "media. The key is printed to standard output, everything else to standard error. Equal "
-        "arguments give equal keys.",
+        description=description,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -39,8 +49,8 @@ def add_to(families: Any) -> None:
     parser.add_argument(
         "--key-id", default="", metavar="ID", help="the secret of an earlier key of the meeting"
     )
-    server_options.add_options(parser)
-    parser.set_defaults(run=_run, parser=parser)
+    parser.set_defaults(parser=parser)
+    return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -1,29 +1,40 @@
 """`[[tests]]`: expected decisions on requests, checked at start and at every reload."""
 
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 from google.protobuf.json_format import ParseDict, ParseError  # noqa: TID251  # it only reads
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from token_authority.v1.batch_pb2 import IssueTokenRequest
+from token_authority.v1.encryption_pb2 import IssueChannelKeyRequest
 from token_authority_server.config.section import Section
 from token_authority_server.config.values import suggestion
 from token_authority_server.errors import Reason
 
 ALLOW: Final = "allow"
+_CHANNEL_KEY: Final = "channel_key"
 
 _KNOWN: Final = [ALLOW, *(reason.value for reason in Reason)]
 _REQUEST_SCHEMA: Final = WithJsonSchema(
     {
         "type": "object",
         "properties": {
-            field.name: {"type": "object"} for field in IssueTokenRequest.DESCRIPTOR.fields
+            name: {"type": "object"}
+            for name in (*IssueTokenRequest.DESCRIPTOR.fields_by_name, _CHANNEL_KEY)
         },
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
     }
 )
+
+
+class ExpectedRequest(NamedTuple):
+    """An encoded request."""
+
+    data: bytes
+    is_channel_key: bool
+    """Whether it is an IssueChannelKeyRequest instead of an IssueTokenRequest."""
 
 
 def _request(value: object) -> object:
@@ -33,15 +44,17 @@ def _request(value: object) -> object:
             'must be a table like { rtc = { channel_name = "lesson-1", uid = 7, role = '
             '"RTC_ROLE_PUBLISHER" } }'
         )
-    message: Any = IssueTokenRequest()
+    fields = cast("dict[str, Any]", value)
+    is_channel_key = fields.keys() == {_CHANNEL_KEY}
+    message: Any = IssueChannelKeyRequest() if is_channel_key else IssueTokenRequest()
     try:
-        ParseDict(cast("dict[str, Any]", value), message)
+        ParseDict(fields[_CHANNEL_KEY] if is_channel_key else fields, message)
     except ParseError as error:
         # Some of these messages have several lines.
         raise ValueError(f"is not a request: {' '.join(str(error).split())}") from None
-    if message.WhichOneof("request") is None:
+    if not is_channel_key and message.WhichOneof("request") is None:
         raise ValueError("has no token family: set whiteboard, rtc, rtm, chat, education, …")
-    return message.SerializeToString()
+    return ExpectedRequest(message.SerializeToString(), is_channel_key)
 
 
 def _expectation(value: str) -> str:
@@ -59,8 +72,9 @@ class ExpectationSettings(Section):
     caller: str
     """The name of the caller that makes the request."""
 
-    request: Annotated[bytes, BeforeValidator(_request), _REQUEST_SCHEMA]
-    """The request: `{ rtc = { … } }`, with the field names of the contract."""
+    request: Annotated[ExpectedRequest, BeforeValidator(_request), _REQUEST_SCHEMA]
+    """The request: `{ rtc = { … } }` or `{ channel_key = { … } }`, with the field names of the
+    contract."""
 
     expect: Annotated[str, AfterValidator(_expectation), WithJsonSchema({"enum": _KNOWN})]
     """`allow`, or the reason of the refusal."""

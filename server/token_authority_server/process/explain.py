@@ -5,12 +5,14 @@ from typing import Final
 
 from token_authority.v1 import inspection_pb2
 from token_authority_server.authorization import AuthorizedRequest, PolicySnapshot, authorize
+from token_authority_server.channel_keys import AllowedChannelKey, authorize_channel_key
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.expectations import ALLOW
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families import Moment
 from token_authority_server.inspection import inspect_token
 from token_authority_server.process.moments import read_moment
+from token_authority_server.rpc.encryption_service import channel_key_parser
 from token_authority_server.rpc.entries import EntryReader
 from token_authority_server.rpc.inspection_service import expected_of, response_of
 from token_authority_server.rpc.validation import RequestParser
@@ -32,7 +34,9 @@ class Explainer:
     def __init__(self, policy: PolicySnapshot, moments: Callable[[], Moment]) -> None:
         self._moments = moments
         self._policy = policy
-        self._entries = EntryReader(RequestParser())
+        parser = RequestParser()
+        self._entries = EntryReader(parser)
+        self._parse_channel_key = channel_key_parser(parser)
 
     def explain(self, caller: str, entry: bytes) -> AuthorizedRequest:
         """Decides on one request, an encoded IssueTokenRequest.
@@ -42,6 +46,15 @@ class Explainer:
         """
         family, request = self._entries.read(self._entries.decode(entry))
         return authorize(self._policy, caller, family, request, self._moments())
+
+    def explain_channel_key(self, caller: str, data: bytes) -> AllowedChannelKey:
+        """Decides on an encoded IssueChannelKeyRequest.
+
+        Raises:
+            Refusal: As the server would.
+        """
+        request = self._parse_channel_key(data)
+        return authorize_channel_key(self._policy, caller, request, self._moments().now_ms)
 
 
 def check_expectations(
@@ -67,7 +80,11 @@ def check_expectations(
 def _failures(settings: Settings, explainer: Explainer) -> Iterator[str]:
     for number, test in enumerate(settings.tests, 1):
         try:
-            explainer.explain(test.caller, test.request)
+            data, is_channel_key = test.request
+            if is_channel_key:
+                explainer.explain_channel_key(test.caller, data)
+            else:
+                explainer.explain(test.caller, data)
             outcome, why = ALLOW, ""
         except Refusal as refusal:
             if refusal.reason in _NOT_OF_GRANTS and test.expect == ALLOW:
@@ -87,6 +104,15 @@ def explain(settings: Settings, caller: str, entry: bytes) -> AuthorizedRequest:
         Refusal: As the server would.
     """
     return Explainer(settings.policy(), read_moment).explain(caller, entry)
+
+
+def explain_channel_key(settings: Settings, caller: str, data: bytes) -> AllowedChannelKey:
+    """Decides on an encoded IssueChannelKeyRequest as a server with these settings would.
+
+    Raises:
+        Refusal: As the server would.
+    """
+    return Explainer(settings.policy(), read_moment).explain_channel_key(caller, data)
 
 
 def inspect_without_keys(data: bytes) -> bytes:

@@ -233,6 +233,7 @@ def _pieces(settings: Settings, policy: PolicySnapshot) -> list[Any]:
         *callers,
         *(grant for caller in callers for grant in caller.grants),
         policy.known_secrets,
+        policy.denials,
     ]
 
 

@@ -1,7 +1,8 @@
 """IssueChannelKey: converts requests and keys from and to messages of the contract."""
 
 import base64
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from token_authority.v1 import encryption_pb2
 from token_authority_server.authority import Authority, CallContext
@@ -12,19 +13,25 @@ from token_authority_server.rpc.validation import RequestParser
 _NAME: Final = encryption_pb2.IssueChannelKeyRequest.DESCRIPTOR.full_name
 
 
-def channel_key_method(authority: Authority, parser: RequestParser) -> Method:
-    """Returns the method IssueChannelKey."""
+def channel_key_parser(parser: RequestParser) -> Callable[[bytes], ChannelKeyRequest]:
+    """Returns a function that decodes and validates a request; it raises Refusal."""
     parse = parser.parser(_NAME)
 
-    async def issue(data: bytes, context: CallContext) -> Answer:
-        request = parse(data)
-        issued = await issue_channel_key(
-            authority,
-            context,
-            ChannelKeyRequest(
-                request.project, request.channel_name, request.key_context, request.key_id
-            ),
+    def read(data: bytes) -> ChannelKeyRequest:
+        message: Any = parse(data)
+        return ChannelKeyRequest(
+            message.project, message.channel_name, message.key_context, message.key_id
         )
+
+    return read
+
+
+def channel_key_method(authority: Authority, parser: RequestParser) -> Method:
+    """Returns the method IssueChannelKey."""
+    parse = channel_key_parser(parser)
+
+    async def issue(data: bytes, context: CallContext) -> Answer:
+        issued = await issue_channel_key(authority, context, parse(data))
         key = issued.key
         message = encryption_pb2.IssueChannelKeyResponse(
             channel_key=encryption_pb2.ChannelKey(
