@@ -65,8 +65,8 @@ attack: .venv/dev.stamp ## Attack a server; print what a bystander notices, and 
 attack-drain: .venv/dev.stamp ## Stop servers under load; count the calls that fail
 	$(BIN)/python tests/attack/drain.py
 
-fuzz: .venv/dev.stamp ## Inspect 200,000 strange strings
-	$(BIN)/python tests/inspection/fuzz.py
+fuzz: .venv/dev.stamp ## Give every parser of untrusted input 1,000,000 strange ones in all
+	$(BIN)/python tests/fuzz/run.py
 
 mutants: .venv/dev.stamp ## Try a sample of small changes to the server; list those that no test notices
 	nice $(BIN)/python tests/mutants/run.py

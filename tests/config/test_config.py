@@ -513,3 +513,12 @@ def test_a_change_while_files_are_read_is_a_change(tmp_path: Path) -> None:
     # Corrected permissions are a change as well.
     (tmp_path / "cert").chmod(0o400)
     assert signatures_of(before, ReadProgress()) != before
+
+
+@pytest.mark.parametrize("name", ["SERVER__TLS__CERTIFICATE", "AUDIT__FILE", "X\udcff"])
+def test_an_override_that_is_not_utf_8_is_refused(tmp_path: Path, name: str) -> None:
+    variable = f"TOKEN_AUTHORITY__{name}"
+    shown = variable.replace("\udcff", r"\udcff")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, MINIMAL, {variable: "a\udcc3b"})
+    assert str(caught.value) == f"{shown}: is not UTF-8 text: correct it"

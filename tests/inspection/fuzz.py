@@ -176,7 +176,8 @@ def _inside(text: str, chance: Chance) -> str:
 _MUTATIONS: Final = (_cut, _replace, _remove, _repeat, _wrap, _inside, _inside, _inside)
 
 
-def _text(tokens: Sequence[str], chance: Chance) -> str:
+def text_of(tokens: Sequence[str], chance: Chance) -> str:
+    """Makes a text that somebody may paste."""
     if chance.random() < 0.05:
         length = chance.choice((1, 3, 10, 100, 1000))
         return "".join(chance.choices(_CHARACTERS, k=length))
@@ -186,7 +187,8 @@ def _text(tokens: Sequence[str], chance: Chance) -> str:
     return text
 
 
-def _expected(chance: Chance) -> Expected:
+def expected_of(chance: Chance) -> Expected:
+    """Makes what somebody may say about a token."""
     names = ("", "lesson-1", " Lesson-1", "alice", "7", "0", "*", "\ud800", "x" * 1024)
     uid = chance.choice((None, None, 0, 7, 2**32 - 1))
     return Expected(
@@ -234,7 +236,7 @@ def fuzz(count: int, seed: int, max_seconds: float = MAX_SECONDS) -> tuple[Count
         if number < len(first):
             text, expected = first[number]
         else:
-            text, expected = _text(tokens, chance), _expected(chance)
+            text, expected = text_of(tokens, chance), expected_of(chance)
         started = time.process_time()
         try:
             inspection = inspect_token(text, expected, KEYS, NOW_MS)

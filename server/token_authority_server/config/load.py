@@ -195,6 +195,9 @@ def _override(
             if "__" in name and name.upper().startswith(ENVIRONMENT_PREFIX.rstrip("_")):
                 raise ConfigError(f"{name}: begins almost like {ENVIRONMENT_PREFIX}: correct it")
             continue
+        if not _is_unicode(name + text):
+            shown = name.encode(errors="backslashreplace").decode()
+            raise ConfigError(f"{shown}: is not UTF-8 text: correct it")
         keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
         if not _is_setting(keys):
             raise ConfigError(f"{name}: {'.'.join(keys[:-1])} is not a table: correct the name")
@@ -207,6 +210,15 @@ def _override(
         else:
             table[keys[-1]] = _toml_value(text)
             yield keys, name
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether text of the environment was UTF-8; Python has lone surrogates for other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_setting(keys: tuple[str, ...]) -> bool:
