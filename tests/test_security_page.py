@@ -33,6 +33,14 @@ def test_every_named_test_exists(name: str) -> None:
     assert "assert" in source_of(name)
 
 
+@pytest.mark.parametrize(
+    "name", ["tests/test_nothing.py::test_x", "tests/test_security_page.py::test_nothing"]
+)
+def test_a_test_that_does_not_exist_is_found(name: str) -> None:
+    with pytest.raises(AssertionError, match=f"{name}: there is no such (file|test)"):
+        source_of(name)
+
+
 @pytest.mark.parametrize("successor", ["with a successor", "without one"])
 async def test_the_runbook_for_a_leaked_certificate(tmp_path: Path, successor: str) -> None:
     (tmp_path / "cert-2").write_text(OLD_CERTIFICATE)

@@ -101,7 +101,7 @@ def _outcome(metadata: list[tuple[str, str | bytes]]) -> str:
     except Refusal as refusal:
         return refused(refusal)
     # Whoever is let in presented what was issued: the API key, or what a key has signed.
-    bearer = presented.bearer or ""
+    bearer = presented.authorization("bearer ") or ""
     assert bearer == API_KEY or bearer.rpartition(".")[0] in _SIGNED or _is_permitted(bearer)
     check_shown(f"{authenticated.identity} {presented.request_id}")
     return "authenticated"
