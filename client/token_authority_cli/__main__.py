@@ -12,7 +12,6 @@ import argparse
 import importlib
 import os
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from token_authority_cli.commands import HELP, MODULES, exit_codes_text
@@ -28,6 +27,16 @@ and issue a token in another:
 """
 
 
+class _ShowVersion(argparse.Action):
+    """Prints the version and exits."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version  # noqa: PLC0415  # a third of the time of --help
+
+        print(f"{parser.prog} {version('agora-token-authority')}")
+        parser.exit()
+
+
 def main() -> None:
     """Runs a command and exits with its code, one of `commands.EXIT_CODES`.
 
@@ -41,7 +50,7 @@ def main() -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--version", action="version", version=f"%(prog)s {version('agora-token-authority')}"
+        "--version", action=_ShowVersion, nargs=0, help="show program's version number and exit"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_commands(commands, sys.argv[1:])

@@ -4,6 +4,7 @@ Type checkers substitute type variables by themselves; `help()` and Sphinx read 
 """
 
 import inspect
+from collections.abc import Mapping
 from types import FunctionType
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -15,14 +16,24 @@ class ConcreteMethods:
         """Copies inherited methods that return a type variable this class substitutes."""
         super().__init_subclass__(**options)
         for base in cls.__dict__.get("__orig_bases__", ()):
-            parameters: tuple[Any, ...] = getattr(get_origin(base), "__parameters__", ())
-            results = dict(zip(parameters, get_args(base), strict=False))
-            for name in dir(cls) if results else ():
-                method = inspect.getattr_static(cls, name)
-                if isinstance(method, FunctionType) and name not in cls.__dict__:
-                    result = method.__annotations__.get("return")
-                    if isinstance(result, TypeVar) and result in results:
-                        setattr(cls, name, _returning(results[result], method, cls.__name__))
+            origin: Any = get_origin(base)
+            parameters: tuple[Any, ...] = getattr(origin, "__parameters__", ())
+            pairs = zip(parameters, get_args(base), strict=False)
+            results = {parameter: result for parameter, result in pairs if parameter is not result}
+            if results:
+                _substitute(cls, origin, results)
+
+
+def _substitute(cls: type, origin: type, results: Mapping[Any, Any]) -> None:
+    """Copies the methods of `origin` that return a key of `results` to `cls`."""
+    seen = set(cls.__dict__)
+    for owner in origin.__mro__:
+        for name, method in vars(owner).items():
+            if name not in seen and isinstance(method, FunctionType):
+                result = method.__annotations__.get("return")
+                if isinstance(result, TypeVar) and result in results:
+                    setattr(cls, name, _returning(results[result], method, cls.__name__))
+        seen.update(vars(owner))
 
 
 def _returning(result: Any, method: FunctionType, owner: str) -> FunctionType:
