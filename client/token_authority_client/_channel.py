@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from importlib.metadata import version
 from typing import Any, Final
 
 from token_authority.v1 import (
@@ -62,6 +62,8 @@ SERVICE_CONFIG: Final[dict[str, Any]] = {
 }
 _MIB: Final = 1024 * 1024
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
+    # Read here, although importing importlib.metadata takes time: it would block an event loop.
+    ("grpc.primary_user_agent", f"token-authority-python/{version('agora-token-authority')}"),
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     # Keepalive pings hold idle connections open through proxies; the server permits one every 20 s.
     ("grpc.keepalive_time_ms", 30_000),
@@ -106,7 +108,7 @@ class Channel:
 
 
 def _channel_options(target: Target, security: Security) -> list[tuple[str, Any]]:
-    options: list[tuple[str, Any]] = [*_OPTIONS, ("grpc.primary_user_agent", _user_agent())]
+    options: list[tuple[str, Any]] = [*_OPTIONS]
     if target.is_local:
         # A proxy named by the environment cannot reach this machine's loopback interface.
         options.append(("grpc.enable_http_proxy", 0))
@@ -114,11 +116,3 @@ def _channel_options(target: Target, security: Security) -> list[tuple[str, Any]
         options.append(("grpc.ssl_target_name_override", security.server_name))
         options.append(("grpc.default_authority", security.server_name))
     return options
-
-
-@cache
-def _user_agent() -> str:
-    # Importing this module takes a tenth of the time of importing the client.
-    from importlib.metadata import version  # noqa: PLC0415
-
-    return f"token-authority-python/{version('agora-token-authority')}"

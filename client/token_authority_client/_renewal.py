@@ -45,7 +45,11 @@ class Renewal:
         return self._has_had_one and self.error is not None
 
     def usable(self, now: float, min_seconds: float) -> IssuedToken | None:
-        """Returns the last token if it stays valid for at least `min_seconds`."""
+        """Returns the last token if it stays valid for at least `min_seconds`.
+
+        Other threads may change the state meanwhile: they set the token before its end, and the end
+        is read first.
+        """
         remaining = self._ends_at - now
         return self.token if remaining > 0 and remaining >= min_seconds else None
 

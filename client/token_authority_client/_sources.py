@@ -141,8 +141,8 @@ class TokenSource(SourceBase):
         # Before any lock, which another thread may have held at a fork.
         self._check_process()
         min_seconds = min_remaining.total_seconds()
-        with self._changed:
-            token = self._usable(min_seconds)
+        # Without the lock: `Renewal.usable` never pairs an old token with a later end.
+        token = self._usable(min_seconds)
         if token is not None:
             return token
         self._fetched()
