@@ -12,19 +12,12 @@ Exit code: 0, or 1 if anything failed or got worse.
 """
 
 import argparse
-import contextlib
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 POLYGLOT: Final = Path(__file__).parent
 ROOT: Final = POLYGLOT.parents[1]
@@ -33,26 +26,16 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import table  # noqa: E402
 from authority import REFUSED, TOKEN, RunningAuthority, serving  # noqa: E402
+from scripts import Done, run_script  # noqa: E402
 from stumbling import stumbling  # noqa: E402
 from table import ABSENT, COLUMNS, FAILED, PASSED, Row  # noqa: E402
 
 LOGS: Final = POLYGLOT / "logs"
 FILES: Final = ("README.md", "install.sh", "generate.sh", "build.sh", "run.sh")
-# Seconds. A first run downloads and compiles dependencies.
-SECONDS: Final = {"install.sh": 900, "generate.sh": 300, "build.sh": 900, "run.sh": 60}
 
 
 class StepFailedError(Exception):
     """A script or a check failed; the text names the column."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """Result of a script."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Language:
@@ -165,41 +148,7 @@ class Language:
         self._settle("retried", not (done.code or problem or once), problem or f"once: {once}")
 
     def _script(self, script: str, **environment: str) -> Done:
-        """Runs one of the folder's scripts and logs its output, without tokens."""
-        started = time.monotonic()
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            # In its own process group, and without pipes: a build daemon that a script leaves
-            # behind is neither waited for nor left running.
-            process = subprocess.Popen(
-                [str(self._folder / script)],
-                cwd=self._folder,
-                env={**os.environ, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-            try:
-                process.wait(SECONDS[script])
-            except subprocess.TimeoutExpired:
-                print(f"    {script} is ended after {SECONDS[script]} s")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            code = process.wait()
-            printed, complained = (_content(file) for file in (out, err))
-        with self._log.open("a") as log:
-            seconds = time.monotonic() - started
-            log.write(f"==> {script}: exit code {code} after {seconds:.1f} s\n")
-            # A client prints tokens, which never belong in a log.
-            log.write((complained if script == "run.sh" else printed + complained).rstrip() + "\n")
-        print(f"    {script} {seconds:.1f} s, exit code {code}", flush=True)
-        return Done(code, printed, complained)
-
-
-def _content(file: IO[str]) -> str:
-    """Returns the content of a file."""
-    file.seek(0)
-    return file.read()
+        return run_script(self._folder, script, self._log, environment)
 
 
 def _problem(check: Any, answer: Any) -> str:
