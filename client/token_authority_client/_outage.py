@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Final
 
 PATIENCE_SECONDS: Final = 10.0
-"""How long after it has gone a server is waited for: it is most likely being restarted."""
+"""How long calls wait for a server that has gone: it is most likely being restarted."""
 
 
 class Outage:
-    """Remembers since when a server is gone. Threads may share it: the worst is another wait.
+    """Remembers since when a server is gone. It has no lock: a race costs another wait at worst.
 
     A server that has never answered is not waited for: its address is more likely wrong.
 

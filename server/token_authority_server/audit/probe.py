@@ -1,4 +1,4 @@
-"""Finds out whether a file could be appended to, without changing what is in it."""
+"""Checks whether a file can be appended to, without changing its content."""
 
 import ctypes
 import errno

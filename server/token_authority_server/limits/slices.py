@@ -13,14 +13,14 @@ _ROUNDS: Final = 12
 nobody waits, they take some 0.1 ms."""
 
 _PAUSE_SECONDS: Final = 0.001
-"""How long a turn leaves to other calls at least: some three times what receiving and answering one
-small call costs, which is not part of its turn."""
+"""The least time that a turn leaves to other calls: some three times what receiving and answering
+one small call costs, which is not part of its turn."""
 
 T = TypeVar("T")
 
 
 async def in_slices(items: Sequence[T]) -> AsyncIterator[T]:
-    """Yields the items, and the event loop to others whenever a slice of time is used up."""
+    """Yields the items, and yields the event loop whenever a slice of time is used up."""
     since_ns = time.perf_counter_ns()
     for item in items:
         yield item

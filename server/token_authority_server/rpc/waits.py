@@ -54,7 +54,7 @@ class Tarpit:
 
     @classmethod
     def of(cls, caller: str) -> "Tarpit":
-        """Returns one for the refusals of a caller, or of strangers ("")."""
+        """Returns the pace of refusals of a caller; "": of strangers."""
         return cls(per_second=_REFUSALS_PER_SECOND if caller else _STRANGERS_PER_SECOND)
 
     async def delay(self) -> None:
