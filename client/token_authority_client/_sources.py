@@ -141,11 +141,12 @@ class TokenSource(SourceBase):
         # Before any lock, which another thread may have held at a fork.
         self._check_process()
         min_seconds = min_remaining.total_seconds()
+        fetches = self._fetches
         # Without the lock: `Renewal.usable` never pairs an old token with a later end.
         token = self._usable(min_seconds)
         if token is not None:
             return token
-        self._fetched()
+        self._fetched(fetches)
         with self._changed:
             return self._after_fetching(min_seconds)
 
@@ -179,12 +180,19 @@ class TokenSource(SourceBase):
         """Closes the source."""
         self.close()
 
-    def _fetched(self) -> None:
-        """Waits for the fetch in flight, or starts one."""
+    def _fetched(self, fetches: int) -> None:
+        """Waits for the fetch in flight, or starts one.
+
+        Args:
+            fetches: The count of fetches before the caller found that it needs one; if another
+                thread's fetch has ended since, that one serves.
+        """
         with self._changed:
             if self._is_fetching:
                 fetches = self._fetches
                 self._changed.wait_for(lambda: self._fetches != fetches or self._closed)
+                return
+            if self._fetches != fetches:
                 return
             self._is_fetching = True
         token = self._fetch_once()
@@ -237,4 +245,5 @@ class TokenSource(SourceBase):
                     # `due_at` may have changed in the meantime.
                     self._changed.wait(pause)
                     continue
-            self._fetched()
+                fetches = self._fetches
+            self._fetched(fetches)
