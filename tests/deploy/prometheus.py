@@ -119,6 +119,15 @@ class Watch:
                 assert "error" not in summary
         return set(wanted) <= self.fired.keys()
 
+    async def until_scraped(self, count: int) -> None:
+        """Waits until all servers are scraped and none is missed any more."""
+        for _ in range(SECONDS):
+            found = self._found.get("query", query="token_authority_build_info")["result"]
+            if len(found) == count and not self._found.firing().keys() & set(AT_THE_END):
+                return
+            await asyncio.sleep(1)
+        raise SystemExit(f"not all of {count} servers are scraped")
+
     async def until(self, wanted: Iterable[str], *steps: faults.Step) -> None:
         """Repeats steps until some alerts have fired."""
         end = time.monotonic() + SECONDS
@@ -181,10 +190,8 @@ async def main() -> None:
             servers = (everything, few, closed, slow, ending)
             found = first.enter_context(prometheus(folders[5], [one.admin for one in servers]))
             watch = Watch(found)
-            await watch.until((), load)
-            await asyncio.sleep(3)
-            # Before the first scrape, there was none.
-            watch.fired.pop(AT_THE_END[1], None)
+            await load()
+            await watch.until_scraped(len(servers))
             for step in (fail, close, stall):
                 await step()
             rest = [alert for alert in alerts if alert not in AT_THE_END]
