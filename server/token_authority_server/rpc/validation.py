@@ -46,6 +46,9 @@ _ADVICE: Final[Mapping[tuple[str, str], str]] = {
     "space and !#$%&()+-:;<=.>?@[]^_{}|~, (for every channel, set any_channel)",
     ("channel_pattern", "STRING_PATTERN"): "must consist of a-z A-Z 0-9 '-' '_' and at least one "
     "'*', with one of the others at least, and no '**' (for every channel, set any_channel)",
+    ("key_context", "STRING_PATTERN"): "must be printable ASCII characters",
+    ("key_id", "STRING_PATTERN"): "must be letters, digits, '.', '_' and '-': the key_id of an "
+    "earlier response, or unset",
     ("user_account", "STRING_PATTERN"): "must consist of the characters Agora allows: a-z A-Z 0-9 "
     "space and !#$%&()+-:;<=.>?@[]^_{}|~,",
     ("Expected.uid", "INT64_GTE_LTE"): "must be from 0 to 4294967295",
