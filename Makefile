@@ -86,6 +86,9 @@ draft-release: .venv/dev.stamp ## Build the same, whatever still keeps the commi
 image: wheel ## Build the container image and run it as a runtime would (root, buildah)
 	tests/deploy/image.sh
 
+oci: wheel ## Do the same, and pack the image as an OCI archive into dist/ (root, buildah)
+	tests/deploy/image.sh dist/token-authority.oci.tar
+
 kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API server
 	$(BIN)/python tests/deploy/kubernetes.py
 
@@ -125,5 +128,5 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
-	bench-peers bench-instances attack attack-drain fuzz polyglot bare-machine wheel release draft-release image kubernetes vault-agent \
+	bench-peers bench-instances attack attack-drain fuzz polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
 	prometheus lock clean

@@ -21,7 +21,7 @@ uv pip freeze --python "$python" --exclude-editable > "$folder/installed.txt"
 sed -n 's/^\([A-Za-z0-9._-]*==[^ ]*\).*/\1/p' tests/requirements.lock > "$folder/locked.txt"
 echo "other than locked: $(grep -vixFf "$folder/locked.txt" "$folder/installed.txt" | tr '\n' ' ')"
 if [ $# -eq 0 ]; then
-    set -- -q tests --ignore=tests/contract --ignore=tests/differential --ignore=tests/examples \
+    set -- -q -n auto --dist worksteal tests --ignore=tests/contract --ignore=tests/differential --ignore=tests/examples \
         --ignore=tests/npm --ignore=tests/packaging --ignore=tests/polyglot
 fi
 "$python" -m pytest -p no:cacheprovider "$@"

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Builds the image of server/deploy/Dockerfile on a Debian base and runs its root as a container
 # runtime would: as user 65532, read-only, as PID 1 of its own namespaces, under a memory limit.
-# Needs root, debootstrap, buildah and util-linux. `make image` calls it.
+# Needs root, debootstrap, buildah and util-linux. `make image` calls it. With an argument, it packs
+# the image as an OCI archive into that file (`make oci`).
 set -eu
 cd "$(dirname -- "$0")/../.."
+archive=${1-}
 work=${TOKEN_AUTHORITY_IMAGE_WORK:-$(mktemp -d)}
 mkdir -p "$work"
 export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
@@ -37,3 +39,8 @@ du -sh "$root/opt/token-authority" | cut -f1 | sed 's/^/installed: /'
 
 echo "==> run: user 65532, read-only, PID 1, 256 MiB of memory"
 python3 tests/deploy/run_image.py "$root" "$work"
+if [ -n "$archive" ]; then
+    rm -f "$archive"
+    $buildah push --quiet token-authority "oci-archive:$archive:token-authority"
+    sha256sum "$archive"
+fi

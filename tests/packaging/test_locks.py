@@ -11,6 +11,7 @@ LOCKS = [
     ROOT / "server/requirements.lock",
     ROOT / "tests/requirements.lock",
     ROOT / "protos/requirements.lock",
+    ROOT / "release/requirements.lock",
 ]
 
 
