@@ -40,7 +40,9 @@ class PolicySnapshot:
 
     def __post_init__(self) -> None:
         keys = self.keyring.keys(self.keyring.project_names)
-        known = KnownSecrets(keys, self.callers.api_key_hashes)
+        known = KnownSecrets(
+            [*keys, *self.keyring.encryption_secrets()], self.callers.api_key_hashes
+        )
         object.__setattr__(self, "known_secrets", known)
 
 

@@ -8,7 +8,15 @@ import pytest
 
 from inspection.tokens import t007
 from support.granting import ALL_ALLOWANCES, caller, callers, everything
-from support.keys import CERTIFICATE, NOW_MS, SECRET_KEY, access_key, certificate
+from support.keys import (
+    CERTIFICATE,
+    ENCRYPTION_SECRET,
+    NOW_MS,
+    SECRET_KEY,
+    access_key,
+    certificate,
+    encryption_secrets,
+)
 from support.serving import Running, running
 from token_authority.v1.inspection_pb2 import Expected, InspectTokenRequest
 from token_authority.v1.inspection_service_pb2_grpc import InspectionServiceStub
@@ -18,7 +26,7 @@ from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Pr
 FOREIGN: Final = "2" * 31 + "f"
 KEYS: Final = Keyring(
     [
-        Project("ours", (certificate(), access_key())),
+        Project("ours", (certificate(), access_key()), encryption_secrets()),
         Project("theirs", (AppCertificate("t-1", KeyState.ACTIVE, "1" * 32, Secret(FOREIGN)),)),
     ]
 )
@@ -46,6 +54,11 @@ async def inspected(server: Running, token: str, **expected: Any) -> Any:
         (CERTIFICATE.upper(), "the App Certificate 'cert-2'", ("ours", "cert-2")),
         (CERTIFICATE.lower(), "the App Certificate 'cert-2'", ("ours", "cert-2")),
         (SECRET_KEY, "the whiteboard secret key 'ak-1' of project 'ours'", ("ours", "ak-1")),
+        (
+            ENCRYPTION_SECRET * 4,
+            "an encryption secret of this authority 'enc-2' of project 'ours'",
+            ("ours", "enc-2"),
+        ),
         (FOREIGN, "a signing secret of this authority", ("theirs", "t-1")),
         (API_KEY, "an API key", ("", "")),
         ("tak_" + "x" * 43, "an API key", ("", "")),

@@ -1,7 +1,7 @@
 """Recognises credentials that were pasted where a token or an id belongs. Pure.
 
-Signing secrets and API keys of this authority are recognised by their hashes; API keys and JWTs of
-anyone also by their form. `ExposedSecret` never contains a credential's text.
+Signing and encryption secrets and API keys of this authority are recognised by their hashes; API
+keys and JWTs of anyone also by their form. `ExposedSecret` never contains a credential's text.
 """
 
 import re
@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeAlias
 
-from token_authority_server.keyring import AccessKey, SigningKey
+from token_authority_server.keyring import EncryptionSecret, SigningKey
 
 REDACTED: Final = "(a secret, not shown)"
 _WORD: Final = re.compile(r"[0-9A-Za-z_-]+")
@@ -33,8 +33,17 @@ class Credential(StrEnum):
 
     APP_CERTIFICATE = "App Certificate"
     SECRET_KEY = "whiteboard secret key"  # noqa: S105  # not a secret
+    ENCRYPTION_SECRET = "encryption secret"  # noqa: S105  # not a secret
     API_KEY = "API key"
     JWT = "JWT"
+
+
+_Key: TypeAlias = SigningKey | EncryptionSecret
+_CREDENTIALS: Final = {
+    "agora": Credential.APP_CERTIFICATE,
+    "whiteboard": Credential.SECRET_KEY,
+    "encryption": Credential.ENCRYPTION_SECRET,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +74,17 @@ class KnownSecrets:
     Building it takes time for every key; a policy snapshot does so once.
 
     Args:
-        keys: Project names and signing keys: of every project, also of those that a caller may not
-            inspect.
+        keys: Project names, and keys and secrets: of every project, also of those that a caller
+            may not inspect.
         api_key_hashes: SHA-256 of the callers' API keys, in lower-case hex.
     """
 
     def __init__(
         self,
-        keys: Iterable[tuple[str, SigningKey]] = (),
+        keys: Iterable[tuple[str, _Key]] = (),
         api_key_hashes: Collection[str] = (),
     ) -> None:
-        self._keys: dict[bytes, tuple[str, SigningKey]] = {}
+        self._keys: dict[bytes, tuple[str, _Key]] = {}
         lengths: set[int] = set()
         for project, key in keys:
             for secret in key.confidential():
@@ -87,7 +96,7 @@ class KnownSecrets:
         self._lengths = frozenset(lengths)
         self._api_keys = api_key_hashes
 
-    def owner_of(self, word: str) -> tuple[str, SigningKey] | None:
+    def owner_of(self, word: str) -> tuple[str, _Key] | None:
         """Returns the project and key that a text is the secret of."""
         if len(word) not in self._lengths:
             return None
@@ -120,7 +129,7 @@ class SecretFinder:
         for word in _candidates(text):
             # A secret of several projects is named by one that the caller may inspect.
             if owner := self._own.owner_of(word) or self._known.owner_of(word):
-                found[word] = self._signing_secret(*owner, place)
+                found[word] = self._own_secret(*owner, place)
             elif self._known.is_api_key(word):
                 found[word] = ExposedSecret(Credential.API_KEY, place)
         for match in _API_KEY.finditer(text):
@@ -129,8 +138,8 @@ class SecretFinder:
             found[match.group()] = ExposedSecret(Credential.JWT, place)
         return found
 
-    def _signing_secret(self, project: str, key: SigningKey, place: str) -> ExposedSecret:
-        kind = Credential.SECRET_KEY if isinstance(key, AccessKey) else Credential.APP_CERTIFICATE
+    def _own_secret(self, project: str, key: _Key, place: str) -> ExposedSecret:
+        kind = _CREDENTIALS[key.product]
         return ExposedSecret(kind, place, project, key.key_id, project in self._visible)
 
 

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Final
+from typing import ClassVar, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -28,6 +28,8 @@ _BYTES: Final = 32
 class EncryptionSecret:
     """A secret from which the channel keys of a project are derived."""
 
+    product: ClassVar[str] = PRODUCT
+
     key_id: str
     state: KeyState
     app_id: str
@@ -35,6 +37,10 @@ class EncryptionSecret:
     """Hex digits of at least 32 random bytes."""
     not_before_ms: int = 0
     """When it becomes the current one if it is active, in milliseconds since 1970."""
+
+    def confidential(self) -> tuple[str, ...]:
+        """Returns the values to redact."""
+        return (self.secret.reveal(),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,14 @@ class Keyring:
         known.sort(key=lambda project: self._order[project.name])
         return [(project.name, key) for project in known for key in project.keys]
 
+    def encryption_secrets(self) -> list[tuple[str, EncryptionSecret]]:
+        """Returns the secrets for channel keys of all projects, with the project's name."""
+        return [
+            (project.name, secret)
+            for project in self._projects.values()
+            for secret in project.encryption_secrets
+        ]
+
     @property
     def project_names(self) -> Collection[str]:
         """The names of all projects."""

@@ -14,6 +14,10 @@ _ROTATE: Final = (
     'Rotate it now: set state = "disabled" for that key in the configuration, put its successor in '
     'use, then turn it off in Agora\'s console (SECURITY.md, "When a certificate has leaked").'
 )
+_ROTATE_ENCRYPTION: Final = (
+    'Rotate it now: add another secret, set state = "disabled" for this one in the configuration, '
+    "and start running meetings again. It decrypts the media of every meeting that used it."
+)
 _REPLACE_API_KEY: Final = (
     "Replace it now: make another with `token-authority api-key new`, and remove this one's "
     "identity from the configuration."
@@ -29,7 +33,11 @@ def _secret_exposed(case: Case) -> Explanation | None:
         return None
     # A signing secret matters most.
     secret = min(case.exposed, key=lambda exposed: list(Credential).index(exposed.credential))
-    advice = {Credential.API_KEY: _REPLACE_API_KEY, Credential.JWT: _REVOKE_JWT}
+    advice = {
+        Credential.API_KEY: _REPLACE_API_KEY,
+        Credential.ENCRYPTION_SECRET: _ROTATE_ENCRYPTION,
+        Credential.JWT: _REVOKE_JWT,
+    }
     return Explanation(
         f"{secret.place} is {_named(secret)}.", advice.get(secret.credential, _ROTATE)
     )
@@ -40,6 +48,9 @@ def _named(secret: ExposedSecret) -> str:
         return "an API key, with which a caller authenticates to a token authority"
     if secret.credential is Credential.JWT:
         return "a JWT, with which a caller authenticates, and not an Agora token"
+    if secret.credential is Credential.ENCRYPTION_SECRET:
+        of = f" {quoted(secret.key_id)} of project {quoted(secret.project)}"
+        return f"an encryption secret of this authority{of if secret.is_named else ''}"
     if not secret.is_named:
         return "a signing secret of this authority"
     return (
