@@ -52,6 +52,9 @@ bench: .venv/dev.stamp ## Run the benchmarks
 bench-check: .venv/dev.stamp ## Count what hot paths execute; fail if one grows by 5 % (UPDATE=1)
 	$(BIN)/python tests/bench/counting.py $(if $(UPDATE),--update)
 
+bench-growth: .venv/dev.stamp ## Measure how costs grow with configuration, audit trail, connections
+	$(BIN)/python tests/bench/growth.py --write
+
 bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go, Node.js, h2load)
 	tests/bench/peers/build.sh
 	$(BIN)/python tests/bench/compare.py --write
@@ -128,5 +131,5 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
-	bench-peers bench-instances attack attack-drain fuzz polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
+	bench-growth bench-peers bench-instances attack attack-drain fuzz polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
 	prometheus lock clean

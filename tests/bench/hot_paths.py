@@ -29,6 +29,7 @@ from token_authority_server.authority import Authority, CallContext
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.families import FAMILIES
 from token_authority_server.identity.directory import Callers
+from token_authority_server.keyring import Keyring
 from token_authority_server.limits import InFlight, RateLimiter, slices
 from token_authority_server.rpc.authentication import Authenticator, Context
 from token_authority_server.rpc.authority_service import ServerFacts
@@ -124,6 +125,7 @@ class Server:
         trail: Its audit trail.
         log: Gets its log.
         metadata: The headers of each call.
+        keys: Its projects and keys; None: some.
     """
 
     def __init__(
@@ -132,10 +134,11 @@ class Server:
         trail: AuditTrail,
         log: io.TextIOBase,
         metadata: tuple[tuple[str, str], ...] = (),
+        keys: Keyring | None = None,
     ) -> None:
         metrics, moments = Metrics(), Moments()
         limiter = RateLimiter("memory", on_degraded=print, on_recovered=print, clock=lambda: 1.0)
-        policy = PolicySnapshot(keyring(), callers)
+        policy = PolicySnapshot(keys or keyring(), callers)
         self.authority = Authority(policy, moments, limiter, trail)
         self.context = CallContext(
             callers.by_name["tester"], "local", "ipv4:127.0.0.1:40000", "IssueRtcToken"
