@@ -7,6 +7,7 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 folder=$(mktemp -d)
+chmod 755 "$folder"  # a test starts Python as another user
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' INT TERM
 python="$folder/venv/bin/python"
