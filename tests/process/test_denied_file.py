@@ -70,6 +70,21 @@ async def test_denials_come_and_go_with_the_file_and_are_on_record(tmp_path: Pat
         await until(lambda: sum("denials" in record for record in server.records) == 2)
 
 
+async def test_a_long_list_of_changes_is_whole_on_the_trail_and_short_in_the_log(
+    tmp_path: Path,
+) -> None:
+    async with denying(tmp_path) as server:
+        rows = [denial(user=f"uid:{number}") for number in range(1, 2502)]
+        replace(tmp_path / "denied.toml", "\n".join(rows))
+        await server.reloaded(1)
+        (line,) = server.events("configuration reloaded")
+        assert len(line["denials"]) == 1001
+        assert line["denials"][-1] == "and 1501 more"
+        await until(lambda: sum("denials" in record for record in server.records) == 3)
+        found = [name for record in server.records for name in record.get("denials", ())]
+        assert len(set(found)) == 2501
+
+
 @pytest.mark.parametrize("damage", ["missing", "a folder", "not TOML", "an unknown key"])
 async def test_a_file_that_becomes_unusable_keeps_the_last_denials(
     tmp_path: Path, damage: str

@@ -8,7 +8,7 @@ import contextlib
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from token_authority_server.config.load import Attempt
 from token_authority_server.families import Moment
 from token_authority_server.identity.directory import LOCAL
 from token_authority_server.process.background import Job, ReadError, yielding_to_calls
+from token_authority_server.process.change_report import for_log, for_trail
 from token_authority_server.process.explain import check_expectations
 from token_authority_server.telemetry.health import DegradedComponents
 from token_authority_server.telemetry.log import Logger
@@ -38,8 +39,6 @@ now."""
 _RETRY_SECONDS: Final = 2.0
 """The longest time between two attempts to read what could not be read."""
 _REMINDER_SECONDS: Final = 86_400.0
-_NAMES_PER_RECORD: Final = 1000
-"""Names in one record of the trail, whose length is limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +150,10 @@ class Reloader:
         self._reminded = -math.inf
         self._degraded.recover("configuration")
         self._metrics.reloaded()
-        self._logger.info("configuration reloaded", **loaded.changes)
+        self._logger.info("configuration reloaded", **for_log(loaded.changes))
         for warning in loaded.warnings:
             self._logger.warning(warning)
-        for record in _records(loaded.changes):
+        for record in for_trail(loaded.changes):
             self._trail.record_soon([record])
             await asyncio.sleep(0)
 
@@ -210,16 +209,6 @@ class Reloader:
         check_expectations(settings, self._moments, policy)
         changes = changes_between(self._settings, settings, self._started)
         return _Loaded(attempt, policy, changes, tuple(settings.warnings()))
-
-
-def _records(changes: Mapping[str, list[str]]) -> Iterator[dict[str, Any]]:
-    """Yields the record of a change; several where it has too many names for one."""
-    if changes and sum(map(len, changes.values())) <= _NAMES_PER_RECORD:
-        yield {"event": "configuration", **changes}
-        return
-    for name, found in changes.items():
-        for start in range(0, len(found), _NAMES_PER_RECORD):
-            yield {"event": "configuration", name: found[start : start + _NAMES_PER_RECORD]}
 
 
 def _pieces(settings: Settings, policy: PolicySnapshot) -> list[Any]:
