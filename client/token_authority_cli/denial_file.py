@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from token_authority_server.access.denials import Denial
+    from token_authority_server.access.denial import Denial
 
 _HEADER: Final = "[[denials]]"
 

@@ -13,7 +13,7 @@ from token_authority_cli.output import as_json, at, complain
 from token_authority_cli.server import needs_server
 
 if TYPE_CHECKING:
-    from token_authority_server.access.denials import Denial
+    from token_authority_server.access.denial import Denial
 
 _EPILOG: Final = """\
 examples:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_authority_server.access.denials import Denial, Denials
+from token_authority_server.access.denial import Denial
+from token_authority_server.access.denials import Denials
 from token_authority_server.access.patterns import Glob
 from token_authority_server.families import ServiceAccess
 

@@ -15,7 +15,8 @@ from support.serving import Running
 from support.waiting import until
 from token_authority_client import Denied, PermissionDenied
 from token_authority_client._renewal import Renewal
-from token_authority_server.access.denials import Denial, Denials
+from token_authority_server.access.denial import Denial
+from token_authority_server.access.denials import Denials
 from token_authority_server.authorization import PolicySnapshot
 
 RTC: dict[str, Any] = {"channel": "lesson-1", "uid": 7, "role": "publisher"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.test_config import MINIMAL, load
-from token_authority_server.access.denials import Denial
+from token_authority_server.access.denial import Denial
 from token_authority_server.config.denials import denial_warnings, parse_denials
 from token_authority_server.config.load import ConfigError
 

@@ -18,7 +18,8 @@ from support.keys import (
 from support.serving import Refused, Running, no_limits, refused, running
 from token_authority.v1.encryption_pb2 import ChannelKey, IssueChannelKeyRequest
 from token_authority.v1.encryption_service_pb2_grpc import EncryptionServiceStub
-from token_authority_server.access.denials import Denial, Denials
+from token_authority_server.access.denial import Denial
+from token_authority_server.access.denials import Denials
 from token_authority_server.audit import AuditTrail, FileSink
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.keyring import (

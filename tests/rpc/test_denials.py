@@ -33,7 +33,8 @@ from token_authority.v1.whiteboard_pb2 import (
     WhiteboardRoomScope,
     WhiteboardSdkScope,
 )
-from token_authority_server.access.denials import Denial, Denials
+from token_authority_server.access.denial import Denial
+from token_authority_server.access.denials import Denials
 from token_authority_server.audit import AuditTrail, FileSink
 
 UNTIL_MS: Final = NOW_MS + 3_600_000

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from token_authority_server.access.denials import Denial
+from token_authority_server.access.denial import EVERY_ROOM, Denial
 from token_authority_server.config.cures import UNKNOWN, Mistake, mistakes_in
 from token_authority_server.config.grants import (
     GRANTABLE,
@@ -36,8 +36,6 @@ _TABLE: Final = "denials"
 _MAX_FILE_BYTES: Final = 16_777_216
 _MAX_REASON: Final = 200
 _MAX_WARNINGS: Final = 10
-# A whiteboard SDK token works in every room.
-_ALL_ROOMS: Final = "whiteboard.sdk"
 _DIMENSIONS: Final[Mapping[str, Dimension]] = {
     "user": "users",
     "channel": "channels",
@@ -209,5 +207,5 @@ def _problems(denial: Denial, granted: Mapping[str, Collection[str]]) -> Iterabl
 
 
 def _has(token_type: str, dimension: Dimension) -> bool:
-    is_every_room = dimension == "rooms" and token_type == _ALL_ROOMS
+    is_every_room = dimension == "rooms" and token_type == EVERY_ROOM
     return is_every_room or dimension in GRANTABLE[token_type].dimensions
