@@ -356,3 +356,13 @@ async def test_a_stream_that_nobody_reads_is_not_waited_for_for_ever(
     assert time.monotonic() - started < 3
     assert reports.failures == ["the audit trail has not responded for 0.2 s"]
     os.close(pipe[0])
+
+
+def test_a_probe_finds_that_the_reader_of_a_stream_is_gone() -> None:
+    reader, writer = os.pipe()
+    stream = StreamSink("standard output", writer, CHAIN_ID)
+    stream.probe()
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        stream.probe()
+    os.close(writer)

@@ -170,6 +170,28 @@ PLAIN: Final = [
 """Requests that hardly differ, and get no advisory."""
 
 
+@pytest.mark.parametrize(
+    ("request_", "names"),
+    [
+        (RTC.changed(channel_name="null"), ['channel is "null"']),
+        (RTC.changed(uid=None, user_account="NaN"), ['user is "NaN"']),
+        (WHITEBOARD.changed(room={"room_uuid": "None"}), ['room is "None"']),
+        (
+            RTC.changed(channel_name="None", uid=None, user_account="null"),
+            ['channel is "None"', 'user is "null"'],
+        ),
+    ],
+)
+async def test_each_text_of_an_unset_variable_is_named(
+    server: Running, request_: Request, names: list[str]
+) -> None:
+    issued = await issue(server, request_)
+    found = [one.description for one in issued.advisories if one.reason == "UNSET_AS_TEXT"]
+    assert len(found) == len(names)
+    for description, name in zip(found, names, strict=True):
+        assert f"The {name}, which is the text of an unset variable." in description
+
+
 @pytest.fixture
 async def clamping() -> AsyncGenerator[Running]:
     """Runs a server whose grant shortens lifetimes to a day."""

@@ -4,10 +4,24 @@ from typing import Any, cast
 
 import pytest
 
-from support.keys import CERTIFICATE, OLD_CERTIFICATE, access_key, certificate
+from support.keys import (
+    CERTIFICATE,
+    OLD_CERTIFICATE,
+    SECRET_KEY,
+    access_key,
+    certificate,
+)
+from token_authority_server.errors import Reason, Refusal
 from token_authority_server.formats.access_token_007 import second_key
 from token_authority_server.formats.packing import FormatError
-from token_authority_server.keyring import Keyring, Project, Secret
+from token_authority_server.keyring import (
+    AccessKey,
+    AppCertificate,
+    Keyring,
+    KeyState,
+    Project,
+    Secret,
+)
 
 
 def test_a_secret_shows_nothing() -> None:
@@ -64,3 +78,39 @@ def test_keys_are_looked_up_in_the_named_projects_only() -> None:
         (name, key_id) for name in ("p7", "p30", "p200") for key_id in (f"key-of-{name}", "ak-1")
     ]
     assert keyring.keys(()) == []
+
+
+def test_the_active_key_is_that_of_the_product() -> None:
+    disabled = certificate("off", OLD_CERTIFICATE, KeyState.DISABLED)
+    project = Project("p", (access_key(), disabled, certificate()))
+    assert project.active_key(AppCertificate).key_id == "cert-2"
+    assert project.active_key(AccessKey).key_id == "ak-1"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ((), Reason.PROJECT_LACKS_PRODUCT),
+        ((access_key(),), Reason.PROJECT_LACKS_PRODUCT),
+        ((certificate(state=KeyState.VERIFY_ONLY), access_key()), Reason.NO_ACTIVE_KEY),
+        ((certificate(state=KeyState.DISABLED),), Reason.NO_ACTIVE_KEY),
+    ],
+)
+def test_a_project_without_an_active_key_refuses(keys: Any, reason: Reason) -> None:
+    with pytest.raises(Refusal) as caught:
+        Project("p", keys).active_key(AppCertificate)
+    assert caught.value.reason is reason
+
+
+def test_a_project_is_found_by_its_name() -> None:
+    one, other = Project("one", ()), Project("other", ())
+    keyring = Keyring([one, other])
+    assert (keyring.project("one"), keyring.project("other")) == (one, other)
+    with pytest.raises(Refusal) as caught:
+        keyring.project("third")
+    assert caught.value.reason is Reason.GRANT_MISSING
+
+
+def test_what_is_confidential_of_a_key_is_its_secret() -> None:
+    assert certificate().confidential() == (CERTIFICATE,)
+    assert access_key().confidential() == (SECRET_KEY,)

@@ -117,8 +117,10 @@ async def test_while_redis_is_killed_each_replica_limits_by_itself(
     redis: RedisProcess, replica: Replica
 ) -> None:
     assert await replica.got(3) == 3
+    assert replica.limits.redis_up is True
     await redis.kill()
     assert await replica.got(15) == 10
+    assert replica.limits.redis_up is False
     assert replica.said == [f"Redis at 127.0.0.1:{redis.port} cannot be reached"]
     # Tried again after the pause, in vain, and not said again.
     replica.later += 1.1
@@ -131,6 +133,7 @@ async def test_while_redis_is_killed_each_replica_limits_by_itself(
     replica.later += 1.1
     assert await replica.got(15) == 10
     assert replica.said[1:] == ["recovered"]
+    assert replica.limits.redis_up is True
 
 
 async def test_a_restart_between_two_calls_is_not_noticed(

@@ -319,6 +319,22 @@ async def test_whatever_the_file_says_the_next_one_is_read(tmp_path: Path, what:
         assert (await server.health())["degraded"] == {}
 
 
+async def test_a_reload_that_changes_nothing_is_not_put_on_record(tmp_path: Path) -> None:
+    text = SERVER.replace("50ms", "0s") + PROJECT + BY_PLACE + AUDIT
+    async with live(tmp_path, text) as server:
+        before = len(server.records)
+        for times in (1, 2):
+            server.hang_up()
+            await server.reloaded(times)
+        configure(server, text.replace("cert-1", "cert-2"))
+        server.hang_up()
+        await until(lambda: len(server.records) > before)
+    after = server.records[before:]
+    assert [record["keys"] for record in after] == [
+        ["classroom/cert-1: removed", "classroom/cert-2: active"]
+    ]
+
+
 async def test_what_needs_a_restart_is_said_and_put_on_record(tmp_path: Path) -> None:
     write_tls(tmp_path, CA)
     (tmp_path / "redis").write_text("redis://127.0.0.1:1")
