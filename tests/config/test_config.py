@@ -522,3 +522,11 @@ def test_an_override_that_is_not_utf_8_is_refused(tmp_path: Path, name: str) -> 
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, MINIMAL, {variable: "a\udcc3b"})
     assert str(caught.value) == f"{shown}: is not UTF-8 text: correct it"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "redis://127.0.0.1:port/", "127.0.0.1"])
+def test_a_url_that_is_not_of_redis_is_refused_without_it(tmp_path: Path, url: str) -> None:
+    text = MINIMAL + '[limits]\nredis = { env = "REDIS_URL" }\n'
+    with pytest.raises(ConfigError, match=r"limits\.redis: ") as caught:
+        load(tmp_path, text, {"REDIS_URL": url})
+    assert url not in str(caught.value)

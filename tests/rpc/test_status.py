@@ -4,9 +4,11 @@ from grpc import StatusCode
 
 from token_authority_server.errors import (
     Code,
+    FieldViolation,
     Reason,
     Refusal,
     batch_exceeds_limit,
+    invalid_request,
     rate_limited,
     too_many_in_flight,
 )
@@ -48,3 +50,11 @@ def test_a_batch_that_can_never_pass_is_not_to_be_retried() -> None:
     info = error_details_pb2.ErrorInfo()
     assert packed.Unpack(info)
     assert info.metadata["max_batch"] == "200"
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, "f0 is wrong"), (5, "f4 is wrong"), (7, "2 more")])
+def test_a_message_names_five_violations_and_counts_the_rest(count: int, end: str) -> None:
+    violations = [FieldViolation(f"f{number}", "WRONG", "is wrong") for number in range(count)]
+    refusal = invalid_request(violations)
+    assert refusal.message.endswith(end)
+    assert refusal.metadata["violation_count"] == str(count)
