@@ -9,6 +9,12 @@ from token_authority_client._client import (
     TokenAuthorityClient,
     TokenDecisions,
 )
+from token_authority_client._concrete_sources import (
+    AsyncSessionSource,
+    AsyncTokenSource,
+    SessionSource,
+    TokenSource,
+)
 from token_authority_client._connection_check import ConnectionCheck
 from token_authority_client._encryption import ChannelKey
 from token_authority_client._errors import (
@@ -44,6 +50,7 @@ from token_authority_client._services import (
     StreamingService,
     SttService,
 )
+from token_authority_client._session import Session
 from token_authority_client._settings import (
     DEFAULT_TARGET,
     ApiKeyFile,
@@ -52,7 +59,6 @@ from token_authority_client._settings import (
     ServerSettings,
     Tls,
 )
-from token_authority_client._sources import AsyncTokenSource, TokenSource
 from token_authority_client._token_request import TokenRequest
 from token_authority_client._values import (
     Advisory,
@@ -74,6 +80,7 @@ __all__ = [
     "AccessTokenService",
     "Advisory",
     "ApiKeyFile",
+    "AsyncSessionSource",
     "AsyncTokenAuthorityClient",
     "AsyncTokenDecisions",
     "AsyncTokenSource",
@@ -115,6 +122,8 @@ __all__ = [
     "RtmResourceType",
     "RtmService",
     "ServerSettings",
+    "Session",
+    "SessionSource",
     "Signature",
     "SigningKey",
     "StreamingService",

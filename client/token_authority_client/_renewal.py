@@ -8,10 +8,10 @@ remaining lifetime is never overestimated.
 import math
 import random
 from collections.abc import Callable
-from typing import Final
+from datetime import datetime
+from typing import Final, Generic, Protocol, TypeVar
 
 from token_authority_client._errors import Denied, TokenAuthorityError
-from token_authority_client._values import IssuedToken
 
 JITTER: Final = 0.1
 """The fraction by which a renewal may be early, so that many clients do not renew at once."""
@@ -20,7 +20,34 @@ _SHORTEST_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
-class Renewal:
+class Renewable(Protocol):
+    """A token, or a session of several, whose fields are documented in IssuedToken."""
+
+    @property
+    def token_id(self) -> str:
+        """The fingerprint."""
+        ...
+
+    @property
+    def issue_time(self) -> datetime:
+        """When it was issued, by the server's clock."""
+        ...
+
+    @property
+    def expire_time(self) -> datetime | None:
+        """When it expires; None: never."""
+        ...
+
+    @property
+    def renew_time(self) -> datetime | None:
+        """When to fetch the next one; None: never."""
+        ...
+
+
+RenewableT = TypeVar("RenewableT", bound=Renewable)
+
+
+class Renewal(Generic[RenewableT]):
     """The renewal state of one token.
 
     Args:
@@ -29,7 +56,7 @@ class Renewal:
 
     def __init__(self, random_fraction: Callable[[], float] = random.random) -> None:
         self._fraction = random_fraction
-        self.token: IssuedToken | None = None
+        self.token: RenewableT | None = None
         """The last token; it may have expired."""
         self._ends_at = -math.inf
         self._failures = 0
@@ -44,7 +71,7 @@ class Renewal:
         """Whether the last attempt failed, and was not for the first token."""
         return self._has_had_one and self.error is not None
 
-    def usable(self, now: float, min_seconds: float) -> IssuedToken | None:
+    def usable(self, now: float, min_seconds: float) -> RenewableT | None:
         """Returns the last token if it stays valid for at least `min_seconds`.
 
         Other threads may change the state meanwhile: they set the token before its end, and the end
@@ -53,7 +80,7 @@ class Renewal:
         remaining = self._ends_at - now
         return self.token if remaining > 0 and remaining >= min_seconds else None
 
-    def succeeded(self, token: IssuedToken, asked_at: float) -> bool:
+    def succeeded(self, token: RenewableT, asked_at: float) -> bool:
         """Stores a token that was requested at `asked_at`; returns whether it is not the first."""
         is_renewal, self._has_had_one = self._has_had_one, True
         self.token, self.error, self._failures = token, None, 0

@@ -3,18 +3,16 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic
 
+from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._errors import ClientClosed, TokenAuthorityError, unusable
-from token_authority_client._renewal import Renewal
-from token_authority_client._values import IssuedToken
+from token_authority_client._renewal import RenewableT, Renewal
 
 _LOGGER: Final = logging.getLogger("token_authority_client")
 
-OnRenewal = Callable[[IssuedToken], object]
 
-
-class SourceBase:
+class SourceBase(ConcreteMethods, Generic[RenewableT]):
     """A source's token, callbacks and log.
 
     Args:
@@ -23,12 +21,12 @@ class SourceBase:
 
     def __init__(self, check_process: Callable[[], None]) -> None:
         self._check_process = check_process
-        self._renewal = Renewal()
-        self._callbacks: list[OnRenewal] = []
+        self._renewal: Renewal[RenewableT] = Renewal()
+        self._callbacks: list[Callable[[RenewableT], object]] = []
         self._closed = False
         self._is_failure_logged = False
 
-    def on_renewal(self, callback: OnRenewal) -> None:
+    def on_renewal(self, callback: Callable[[RenewableT], object]) -> None:
         """Registers a function that is called with each new token after the first.
 
         It is called on the event loop, or else in the source's thread, so it must not block for
@@ -36,12 +34,12 @@ class SourceBase:
         """
         self._callbacks.append(callback)
 
-    def _usable(self, min_seconds: float) -> IssuedToken | None:
+    def _usable(self, min_seconds: float) -> RenewableT | None:
         if self._closed:
             raise _closed()
         return self._renewal.usable(time.monotonic(), min_seconds)
 
-    def _after_fetching(self, min_seconds: float) -> IssuedToken:
+    def _after_fetching(self, min_seconds: float) -> RenewableT:
         """Returns the token that there is now, or raises why there is none."""
         token = self._usable(min_seconds)
         if token is not None:
@@ -53,7 +51,7 @@ class SourceBase:
             "min_remaining is longer than the lifetime of new tokens", "request a longer ttl"
         )
 
-    def _notify(self, token: IssuedToken) -> None:
+    def _notify(self, token: RenewableT) -> None:
         for callback in self._callbacks:
             try:
                 callback(token)

@@ -1,4 +1,4 @@
-"""Token sources: tokens expire; a source renews them in the background."""
+"""What sources do: tokens expire; a source renews them in the background."""
 
 import asyncio
 import threading
@@ -9,27 +9,18 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from token_authority_client._errors import ClientClosed, TokenAuthorityError
+from token_authority_client._renewal import RenewableT
 from token_authority_client._source_base import SourceBase
-from token_authority_client._values import IssuedToken
 
 _ANY: Final = timedelta(0)
 
 
-class AsyncTokenSource(SourceBase):
-    """Renews a token for any number of tasks of one event loop.
-
-        async with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
-            token = await source.get()
-
-    The first `get` fetches a token; then the source fetches the next one in the background,
-    shortly before `renew_time`. While no server is reachable, `get` returns the last token until it
-    expires. Once the token is denied (`Denied`), it returns none. Closing the source or its client
-    stops the renewal.
-    """
+class AsyncSource(SourceBase[RenewableT]):
+    """Renews a token for any number of tasks of one event loop."""
 
     def __init__(
         self,
-        fetch: Callable[[], Coroutine[Any, Any, IssuedToken]],
+        fetch: Callable[[], Coroutine[Any, Any, RenewableT]],
         check_process: Callable[[], None],
     ) -> None:
         super().__init__(check_process)
@@ -37,7 +28,7 @@ class AsyncTokenSource(SourceBase):
         self._fetching: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
 
-    async def get(self, *, min_remaining: timedelta = _ANY) -> IssuedToken:
+    async def get(self, *, min_remaining: timedelta = _ANY) -> RenewableT:
         """Returns a token that stays valid for at least `min_remaining`.
 
         Concurrent calls share one request to the server.
@@ -109,19 +100,10 @@ class AsyncTokenSource(SourceBase):
                 await self._fetched()
 
 
-class TokenSource(SourceBase):
-    """Renews a token for any number of threads, in a background thread.
+class BlockingSource(SourceBase[RenewableT]):
+    """Renews a token for any number of threads, in a background thread."""
 
-        with client.rtc_token_source(channel="lesson-1", uid=7, role="publisher") as source:
-            token = source.get()
-
-    The first `get` fetches a token; then the source fetches the next one in the background,
-    shortly before `renew_time`. While no server is reachable, `get` returns the last token until it
-    expires. Once the token is denied (`Denied`), it returns none. Closing the source or its client
-    stops the renewal.
-    """
-
-    def __init__(self, fetch: Callable[[], IssuedToken], check_process: Callable[[], None]) -> None:
+    def __init__(self, fetch: Callable[[], RenewableT], check_process: Callable[[], None]) -> None:
         super().__init__(check_process)
         self._fetch = fetch
         self._changed = threading.Condition()
@@ -129,7 +111,7 @@ class TokenSource(SourceBase):
         self._fetches = 0
         self._renewing: threading.Thread | None = None
 
-    def get(self, *, min_remaining: timedelta = _ANY) -> IssuedToken:
+    def get(self, *, min_remaining: timedelta = _ANY) -> RenewableT:
         """Returns a token that stays valid for at least `min_remaining`.
 
         Concurrent calls share one request to the server.
@@ -199,10 +181,10 @@ class TokenSource(SourceBase):
         if token is not None:
             self._notify(token)
 
-    def _fetch_once(self) -> IssuedToken | None:
+    def _fetch_once(self) -> RenewableT | None:
         """Fetches a token; returns it if it replaces another."""
         asked_at = time.monotonic()
-        token: IssuedToken | None = None
+        token: RenewableT | None = None
         # The failure if this thread is interrupted (Ctrl-C).
         failure: Exception | None = TokenAuthorityError("the fetch was interrupted: try again")
         try:
@@ -219,7 +201,7 @@ class TokenSource(SourceBase):
         self._log_renewal()
         return token if is_renewal else None
 
-    def _note(self, token: IssuedToken | None, failure: Exception | None, asked_at: float) -> bool:
+    def _note(self, token: RenewableT | None, failure: Exception | None, asked_at: float) -> bool:
         if failure is not None:
             self._renewal.failed(failure, time.monotonic())
         if token is None:

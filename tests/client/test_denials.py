@@ -13,7 +13,7 @@ from support.granting import all_powerful
 from support.keys import NOW_MS, keyring
 from support.serving import Running
 from support.waiting import until
-from token_authority_client import Denied, PermissionDenied
+from token_authority_client import Denied, IssuedToken, PermissionDenied
 from token_authority_client._renewal import Renewal
 from token_authority_server.access.denial import Denial
 from token_authority_server.access.denials import Denials
@@ -91,7 +91,7 @@ async def test_a_source_learns_it_at_its_renewal_and_returns_nothing_old(
 
 
 def test_a_denial_drops_the_token_and_another_refusal_does_not() -> None:
-    renewal = Renewal()
+    renewal = Renewal[IssuedToken]()
     renewal.succeeded(token(), 100.0)
     renewal.failed(PermissionDenied("no"), 3300.0)
     assert renewal.usable(3300.0, 0)

@@ -32,13 +32,15 @@ from token_authority_client import (
 
 CLIENT = Path(__file__).parents[2] / "client"
 NAMES = """
-    AccessTokenService Advisory ApiKeyFile AsyncTokenAuthorityClient AsyncTokenDecisions
+    AccessTokenService Advisory ApiKeyFile AsyncSessionSource AsyncTokenAuthorityClient
+    AsyncTokenDecisions
     AsyncTokenSource AuthorityInfo CallerLimits ChannelKey ChatService ClientClosed
     ConfigurationError ConnectionCheck ConvoAiService Credential DEFAULT_TARGET DeadlineExceeded
     Decision DecodedField Denied EducationService FailedPrecondition FcdnService FieldViolation
     Finding FpaService Grant Inspection InternalError InvalidRequest IssuedToken JwtFile
     LocalInspector PermissionDenied RateLimited ResourceExhausted Rtm2Service RtcPrivileges
-    RtcService RtmAccess RtmLogin RtmPermission RtmResourceType RtmService ServerSettings Signature
+    RtcService RtmAccess RtmLogin RtmPermission RtmResourceType RtmService ServerSettings Session
+    SessionSource Signature
     SigningKey StreamingService SttService Tls TokenAuthorityClient TokenAuthorityError
     TokenDecisions TokenRequest TokenRequests TokenSource TooManyInFlight Unauthenticated
     Unavailable Unimplemented prepare

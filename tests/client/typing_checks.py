@@ -3,12 +3,15 @@
 from typing import assert_type
 
 from token_authority_client import (
+    AsyncSessionSource,
     AsyncTokenAuthorityClient,
     AsyncTokenSource,
     AuthorityInfo,
     Decision,
     Inspection,
     IssuedToken,
+    Session,
+    SessionSource,
     SigningKey,
     TokenAuthorityClient,
     TokenRequest,
@@ -30,6 +33,10 @@ def blocking(client: TokenAuthorityClient) -> None:
     assert_type(client.issue_many([request], chunk_size=100), list[IssuedToken])
     assert_type(client.validate_only.issue_chat_token(app=True), Decision)
     assert_type(client.validate_only.issue_many([request]), list[Decision])
+    assert_type(client.issue_session(channel="c", uid=7, role="publisher"), Session)
+    sessions = client.session_source(channel="c", uid=7, role="publisher")
+    assert_type(sessions, SessionSource)
+    assert_type(sessions.get(), Session)
     assert_type(client.inspect_token("t"), Inspection)
     assert_type(client.get_authority_info(), AuthorityInfo)
     assert_type(client.list_signing_keys(), list[SigningKey])
@@ -57,6 +64,10 @@ async def awaiting(client: AsyncTokenAuthorityClient) -> None:
     assert_type(await client.issue_many([request]), list[IssuedToken])
     assert_type(await client.validate_only.issue(request), Decision)
     assert_type(await client.validate_only.issue_many([request]), list[Decision])
+    assert_type(await client.issue_session(channel="c", uid=7, role="publisher"), Session)
+    sessions = client.session_source(channel="c", uid=7, role="publisher")
+    assert_type(sessions, AsyncSessionSource)
+    assert_type(await sessions.get(), Session)
     assert_type(await client.inspect_token("t"), Inspection)
     assert_type(await client.get_authority_info(), AuthorityInfo)
     assert_type(await client.list_signing_keys(), list[SigningKey])
