@@ -3,11 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
 
 from token_authority_server.errors import credential_invalid
 from token_authority_server.identity.directory import DNS, SPIFFE
+
+# OpenSSL accepts certificates that cryptography does not.
+_UNPARSABLE: Final = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ def client_certificate(pem: bytes) -> ClientCertificate:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
         names = frozenset(_names(certificate.extensions))
-    except ValueError:
+    except _UNPARSABLE:
         raise credential_invalid("the client certificate cannot be parsed") from None
     return ClientCertificate(names, certificate.not_valid_after_utc.timestamp())
 
