@@ -71,6 +71,9 @@ attack-drain: .venv/dev.stamp ## Stop servers under load; count the calls that f
 fuzz: .venv/dev.stamp ## Give every parser of untrusted input 1,000,000 strange ones in all
 	$(BIN)/python tests/fuzz/run.py
 
+soak: .venv/dev.stamp ## Rotate, restart, kill, fill disks under load for five minutes; no call may fail
+	$(BIN)/python tests/soak/run.py
+
 mutants: .venv/dev.stamp ## Try a sample of small changes to the server; list those that no test notices
 	nice $(BIN)/python tests/mutants/run.py
 
@@ -131,5 +134,5 @@ clean: ## Remove everything that make creates
 	@touch $@
 
 .PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
-	bench-growth bench-peers bench-instances attack attack-drain fuzz polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
+	bench-growth bench-peers bench-instances attack attack-drain fuzz soak polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
 	prometheus lock clean
