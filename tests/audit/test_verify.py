@@ -269,7 +269,7 @@ FAULTS = {
     "0:2: altered: the record does not match its hash": (
         [LINES[0], LINES[1].replace(b"uid:1", b"uid:9")],
     ),
-    "0:3: altered: the record does not follow record 2 as it stands in these files: that record "
+    "0:3: altered: the record does not follow record 2 as it is in these files: that record "
     "was replaced": (
         [
             LINES[0],
