@@ -55,6 +55,10 @@ bench-check: .venv/dev.stamp ## Count what hot paths execute; fail if one grows 
 bench-growth: .venv/dev.stamp ## Measure how costs grow with configuration, audit trail, connections
 	$(BIN)/python tests/bench/growth.py --write
 
+gitleaks: .venv/dev.stamp ## Test the rules for gitleaks with gitleaks (needs Go)
+	GOBIN="$(CURDIR)/$(BIN)" GOFLAGS=-mod=mod go install github.com/zricethezav/gitleaks/v8@v8.30.1
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests/cli/gitleaks_rules.py
+
 bench-peers: .venv/dev.stamp ## Compare with servers around other libraries (Go, Node.js, h2load)
 	tests/bench/peers/build.sh
 	$(BIN)/python tests/bench/compare.py --write
@@ -133,6 +137,6 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check \
+.PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check gitleaks \
 	bench-growth bench-peers bench-instances attack attack-drain fuzz soak polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
 	prometheus lock clean

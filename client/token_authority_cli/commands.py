@@ -9,6 +9,7 @@ HELP: Final[Mapping[str, str]] = {
     "config": "write a configuration file to start from, or its JSON Schema",
     "issue": "issue a token",
     "inspect": "explain a token, and why Agora refuses it",
+    "scan": "find tokens and your secrets in files",
     "whoami": "show your identity, grants and limits",
     "keys": "list signing keys, and how long each is needed",
     "doctor": "diagnose the connection to a server",
@@ -23,6 +24,7 @@ MODULES: Final[Mapping[str, str]] = {
     "config": "configuration",
     "issue": "issue",
     "inspect": "inspect",
+    "scan": "scan",
     "whoami": "about",
     "keys": "about",
     "doctor": "doctor",
@@ -62,7 +64,8 @@ EXIT_CODES: Final[tuple[ExitCode, ...]] = (
     ExitCode(
         1,
         "any other failure; `explain`: denied; `inspect`: not usable; `audit`: altered, or no such "
-        "record; `keys --audit`: altered, or not safe to delete; `deny remove`: no such denial",
+        "record; `keys --audit`: altered, or not safe to delete; `deny remove`: no such denial; "
+        "`scan`: a live token or a secret",
     ),
 )
 """All exit codes; client/README.md has the same table."""
