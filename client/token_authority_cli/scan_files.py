@@ -82,10 +82,8 @@ def scan_report(stream: IO[bytes], find: Find) -> Iterator[Place]:
     data = stream.read(_MAX_REPORT + 1)
     if len(data) > _MAX_REPORT:
         raise ValueError("gitleaks' report is larger than 64 MiB: split it")
-    rows: Any = json.loads(data)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("not a JSON report of gitleaks: use its --report-format json")
-    for row in rows:
+    report: Any = json.loads(data)
+    for row in _rows(report):
         # A rule's match has the text around the secret, which may be a part of a token.
         text = "\n".join([str(row.get("Match", "")), str(row.get("Secret", ""))])
         content = text.encode(errors="replace")
@@ -95,3 +93,12 @@ def scan_report(stream: IO[bytes], find: Find) -> Iterator[Place]:
                 seen.add(key)
                 line = row.get("StartLine", 0)
                 yield Place(str(row.get("File", "")), line if isinstance(line, int) else 0, leak)
+
+
+def _rows(report: Any) -> list[dict[str, Any]]:
+    is_report = isinstance(report, list)
+    rows: Any = report
+    if not is_report or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("not a JSON report of gitleaks: use its --report-format json")
+    checked: list[dict[str, Any]] = rows
+    return checked

@@ -93,7 +93,9 @@ class LeakFinder:
                     self._secrets.setdefault(self._digest(word), found)
         self._lengths = frozenset(lengths)
         # Shorter words, which are most, never get to be compared.
-        shortest = min([*lengths, *([_API_KEY_BYTES.start] if api_key_hashes else [])], default=1)
+        if api_key_hashes:
+            lengths.add(_API_KEY_BYTES.start)
+        shortest = min(lengths, default=1)
         self._words = [
             re.compile(rb"(?<!%b)%b{%d,}%b" % (characters, characters, max(1, shortest - 2), end))
             for characters, end in _WORDS
