@@ -97,6 +97,8 @@ ODD: Final = {
     "fifo": (fifo, "Not a regular file"),
     "folder": (folder, "Is a directory"),
     "socket": (unix_socket, "No such device or address"),
+    # Its first page cannot be read: EIO, as from a disk or a mount that fails (ESTALE is the same).
+    "read error": (lambda path: path.symlink_to("/proc/self/mem"), "Input/output error"),
     "link to itself": (lambda path: path.symlink_to(path.name), "Too many levels"),
 }
 
