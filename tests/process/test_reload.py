@@ -447,3 +447,6 @@ async def test_a_replaced_identity_provider_has_no_say_any_more(tmp_path: Path) 
             call = stub(channel).IssueRtcToken(VALID, metadata=bearer)
             assert (await refused(call)).reason == "CREDENTIAL_UNVERIFIABLE"
             await until(lambda: server.events("degraded"))
+            # Every replica has this provider: degraded, and still ready.
+            health = await server.health()
+            assert (health["status"], set(health["degraded"])) == ("SERVING", {"jwks"})
