@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority_server.access.denials import NO_DENIALS, Denials
 from token_authority_server.access.grants import Grant
 from token_authority_server.audit import redact_tokens
@@ -122,7 +123,8 @@ def authorize(
             raise invalid_request(violations)
         project_name = caller.project(request.project)
         grant = caller.find_grant(project_name, access_request)
-        policy.denials.check(project_name, accesses, moment.now_ms)
+        is_006 = terms.format == TOKEN_FORMAT_V006
+        policy.denials.check(project_name, accesses, moment.now_ms, is_006=is_006)
         terms = grant.resolve_ttl(terms, family.max_ttl_ms)
         terms = terms.with_advisories(access_advisories(accesses))
         project = policy.keyring.project(project_name)

@@ -124,8 +124,10 @@ def denied(denial: Denial, access: ServiceAccess) -> bool:
 
 ROOM = "4a50cb3b-6a0c-4b5e-9d2f-0123456789ab"
 WHITEBOARD = ServiceAccess("whiteboard.room", "writer", room=ROOM)
+UNDASHED = WHITEBOARD._replace(room=ROOM.replace("-", ""))
 SDK = ServiceAccess("whiteboard.sdk", "admin")
 CLASSROOM = ServiceAccess("education.room_user", "1", user="account:al", room="r1")
+CLASSROOM_OF_UUID = CLASSROOM._replace(room=ROOM.replace("-", ""))
 CASES = [
     # Whiteboard tokens name no user.
     (Denial("p", LATER, user="*"), WHITEBOARD, False),
@@ -134,6 +136,15 @@ CASES = [
     (Denial("p", LATER, room=ROOM.replace("-", "").upper()), WHITEBOARD, True),
     (Denial("p", LATER, room="4a50*"), WHITEBOARD, True),
     (Denial("p", LATER, room="4a51*"), WHITEBOARD, False),
+    # A pattern of UUIDs, written in another way than the request.
+    (Denial("p", LATER, room="4A50CB3B-*"), WHITEBOARD, True),
+    (Denial("p", LATER, room="4A50*"), UNDASHED, True),
+    (Denial("p", LATER, room="4a50cb3b-6a0c*"), UNDASHED, True),
+    (Denial("p", LATER, room="*-0123456789AB"), UNDASHED, True),
+    (Denial("p", LATER, room="4a50cb3b-6a0c*", user="account:al"), CLASSROOM_OF_UUID, True),
+    # Other names of rooms are compared as they are.
+    (Denial("p", LATER, room="R1"), CLASSROOM, False),
+    (Denial("p", LATER, room="r-1*"), CLASSROOM, False),
     (Denial("p", LATER, room="r1"), WHITEBOARD, False),
     # An SDK token works in every room, unless the denial is for other tokens.
     (Denial("p", LATER, room="r1"), SDK, True),
@@ -169,6 +180,34 @@ def test_a_denial_concerns_services_that_have_what_it_names(
     denial: Denial, access: ServiceAccess, expected: bool
 ) -> None:
     assert denied(denial, access) is expected
+
+
+IN_006 = [
+    # The denial, the channel, the user: "room1" with 23 has the signature of "room12" with 3.
+    (Denial("p", LATER, channel="room12"), "room1", "uid:23", True),
+    (Denial("p", LATER, channel="room12"), "room", "uid:12", True),
+    (Denial("p", LATER, channel="room12"), "room123", None, True),
+    (Denial("p", LATER, channel="room12"), "room1", "account:2bob", True),
+    (Denial("p", LATER, channel="*m12"), "room1", "uid:23", True),
+    (Denial("p", LATER, "uid:3", "room12"), "room1", "uid:23", True),
+    (Denial("p", LATER, "uid:4", "room12"), "room1", "uid:23", False),
+    # With no user, "room12" is for any user.
+    (Denial("p", LATER, "uid:4", "room12"), "room1", "uid:2", True),
+    (Denial("p", LATER, channel="room12"), "room2", "uid:13", False),
+    # Every 006 token can be altered to be for any user of some channel.
+    (Denial("p", LATER, "uid:3"), "room1", "uid:23", False),
+]
+
+
+@pytest.mark.parametrize(("denial", "channel", "user", "expected"), IN_006)
+def test_a_006_token_is_denied_if_it_can_be_altered_to_be_for_a_denied_channel(
+    denial: Denial, channel: str, user: str | None, expected: bool
+) -> None:
+    wanted = [ServiceAccess("rtc", "x", channel=channel, user=user, any_user=user is None)]
+    found = Denials([denial]).find("p", wanted, NOW, is_006=True)
+    assert (found is not None) is expected
+    in_007 = Denials([denial]).find("p", wanted, NOW)
+    assert in_007 is None
 
 
 def calls_of_a_decision(count: int, star: str) -> int:

@@ -19,6 +19,7 @@ from token_authority.v1.access_token_pb2 import (
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
 from token_authority.v1.chat_pb2 import ChatUser, IssueChatTokenRequest
 from token_authority.v1.education_pb2 import EducationRoomUser, IssueEducationTokenRequest
+from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority.v1.rtc_pb2 import (
     RTC_ROLE_PUBLISHER,
     AnyChannel,
@@ -121,6 +122,11 @@ CASES: Final[dict[str, tuple[Denials, Message, Message]]] = {
         CHANNEL,
         rtc(channel_pattern="*-1", uid=8),
         rtc(channel_pattern="class-*", uid=8),
+    ),
+    "a 006 token that can be altered to be for a channel": (
+        denying(channel="lesson-12"),
+        rtc(channel_name="lesson-1", uid=23, format=TOKEN_FORMAT_V006),
+        rtc(channel_name="lesson-1", uid=23),
     ),
     "an RTM login in an RTC token": (
         ALICE,

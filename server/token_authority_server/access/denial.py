@@ -11,13 +11,15 @@ from typing import Final
 
 from token_authority_server.access.patterns import Glob
 from token_authority_server.audit import redact_tokens, rfc_3339
-from token_authority_server.families import ServiceAccess
+from token_authority_server.families import ServiceAccess, user_name
 
 UID: Final = "uid:"
 ACCOUNT: Final = "account:"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}")
 # An SDK token works in every room, and can make tokens for each.
 EVERY_ROOM: Final = "whiteboard.sdk"
+# What Agora allows in a channel's name.
+_MAX_CHANNEL: Final = 64
 # Chat changes upper-case letters to lower case (formats.token_warnings).
 _CASE_INSENSITIVE: Final = "chat.user"
 
@@ -97,7 +99,9 @@ class DenialRule:
         room = access.room
         if room is None or self._canonical_room is None:
             return False
-        return glob.matches(room) or self._canonical_room.matches(canonical_room(room))
+        return glob.matches(room) or (
+            is_uuid(room) and self._canonical_room.matches(canonical_room(room))
+        )
 
 
 def users_of(access: ServiceAccess) -> Iterator[str]:
@@ -120,7 +124,25 @@ def _is_for_channel(glob: Glob, access: ServiceAccess) -> bool:
     return access.channel is not None and glob.matches(access.channel)
 
 
+def is_uuid(room: str) -> bool:
+    """Whether a room's name is a UUID, with or without dashes and in any case."""
+    return bool(_UUID.fullmatch(room.replace("-", "")))
+
+
 def canonical_room(room: str) -> str:
-    """Returns a UUID without dashes and in lower case; any other text as it is."""
-    plain = room.replace("-", "")
-    return plain.lower() if _UUID.fullmatch(plain) else room
+    """Returns a UUID, or a pattern of UUIDs, without dashes and in lower case."""
+    return room.replace("-", "").lower()
+
+
+def readings_of_006(access: ServiceAccess) -> Iterator[ServiceAccess]:
+    """Yields the channels and users that a 006 token can be altered to be for.
+
+    006 signs the channel and the user without a boundary: `room1` with 23 is `room12` with 3.
+    """
+    if access.channel is None:
+        return
+    name = (access.user or "").partition(":")[2]
+    text = access.channel + name
+    for end in range(1, min(len(text), _MAX_CHANNEL) + 1):
+        user = user_name(text[end:]) if text[end:] else None
+        yield access._replace(channel=text[:end], user=user, any_user=user is None)

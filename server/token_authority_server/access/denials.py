@@ -13,6 +13,8 @@ from token_authority_server.access.denial import (
     Denial,
     DenialRule,
     canonical_room,
+    is_uuid,
+    readings_of_006,
     users_of,
 )
 from token_authority_server.audit import rfc_3339
@@ -76,11 +78,20 @@ class _ProjectDenials:
         """Returns the denial with the latest end that applies to a service; None if none does."""
         return _latest(_first(rules, access, now_ms) for rules in self._candidates(access))
 
+    def find_in_channel(self, access: ServiceAccess, now_ms: int) -> Denial | None:
+        """Returns what `find` returns, of the denials that are for a channel."""
+        channel = access.channel or ""
+        indexes = (self._of_users_by_place, self._by_place)
+        candidates = (rules for index in indexes for rules in index.candidates(channel))
+        return _latest(_first(rules, access, now_ms) for rules in candidates)
+
     def _candidates(self, access: ServiceAccess) -> Iterator[Sequence[DenialRule]]:
         """Yields lists of the rules that can apply."""
         places = {access.channel} if access.channel is not None else set[str]()
         if access.room is not None:
-            places |= {access.room, canonical_room(access.room)}
+            places.add(access.room)
+            if is_uuid(access.room):
+                places.add(canonical_room(access.room))
         if not access.any_user:
             for user in users_of(access):
                 yield from self._by_user.candidates(user.lower())
@@ -124,7 +135,14 @@ class Denials:
             by_project.setdefault(denial.project, []).append(denial)
         self._projects = {name: _ProjectDenials(rows) for name, rows in by_project.items()}
 
-    def find(self, project: str, accesses: Iterable[ServiceAccess], now_ms: int) -> Denial | None:
+    def find(
+        self,
+        project: str,
+        accesses: Sequence[ServiceAccess],
+        now_ms: int,
+        *,
+        is_006: bool = False,
+    ) -> Denial | None:
         """Returns the denial with the latest end that applies to a token; None if none does.
 
         Names, and patterns that begin with text, cost a lookup; other patterns and requests for
@@ -134,19 +152,35 @@ class Denials:
             project: The project of the token.
             accesses: The services of the token.
             now_ms: Milliseconds since 1970.
+            is_006: Whether its format is 006. Denials of channels then also apply to what the token
+                can be altered to be for; those of users alone do not, as they would to all tokens.
         """
         denials = self._projects.get(project)
         if denials is None:
             return None
-        return _latest(denials.find(access, now_ms) for access in accesses)
+        found = [denials.find(access, now_ms) for access in accesses]
+        if is_006:
+            found += [
+                denials.find_in_channel(reading, now_ms)
+                for access in accesses
+                for reading in readings_of_006(access)
+            ]
+        return _latest(found)
 
-    def check(self, project: str, accesses: Iterable[ServiceAccess], now_ms: int) -> None:
+    def check(
+        self,
+        project: str,
+        accesses: Sequence[ServiceAccess],
+        now_ms: int,
+        *,
+        is_006: bool = False,
+    ) -> None:
         """Refuses a token that a denied user could use, or in a denied channel or room.
 
         Raises:
             Refusal: DENIED.
         """
-        if self._projects and (denial := self.find(project, accesses, now_ms)):
+        if self._projects and (denial := self.find(project, accesses, now_ms, is_006=is_006)):
             detail = f"{denial}; {denial.reason}" if denial.reason else str(denial)
             raise denied(project, rfc_3339(denial.until_ms), detail)
 

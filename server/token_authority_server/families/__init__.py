@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from token_authority_server.families.access_advisories import access_advisories
 from token_authority_server.families.access_token import AccessToken
+from token_authority_server.families.channel_user import user_name
 from token_authority_server.families.chat import Chat
 from token_authority_server.families.education import Education
 from token_authority_server.families.moment import Moment
@@ -30,6 +31,7 @@ __all__ = [
     "TokenType",
     "TtlUnit",
     "access_advisories",
+    "user_name",
 ]
 
 FAMILIES: Final[tuple[TokenFamily[Any, Any], ...]] = (

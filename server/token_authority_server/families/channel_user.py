@@ -63,12 +63,16 @@ def channel_access(token_type: str, role: str, message: HasChannelAndUser) -> Se
     if message.uid:
         user = f"uid:{message.uid}"
     elif message.user_account:
-        account = message.user_account
-        user = f"uid:{account}" if _is_uid(account) else f"account:{account}"
+        user = user_name(message.user_account)
     channel = message.channel_name or None
     pattern = channel_pattern(message) or None
     any_channel = channel is None and pattern is None
     return ServiceAccess(token_type, role, channel, user, None, any_channel, user is None, pattern)
+
+
+def user_name(account: str) -> str:
+    """Returns the name of a user account, as grants write it."""
+    return f"uid:{account}" if _is_uid(account) else f"account:{account}"
 
 
 def _is_uid(account: str) -> bool:
