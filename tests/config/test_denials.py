@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from config.test_config import MINIMAL, load
+from support.keys import APP_ID
 from token_authority_server.access.denial import Denial
 from token_authority_server.config.denials import denial_warnings, parse_denials
 from token_authority_server.config.load import ConfigError
+from token_authority_server.families import ServiceAccess
 
 GOOD = """\
 # Why: a complaint.
@@ -139,3 +141,58 @@ def test_good_denials_are_not_warned_about_and_many_warnings_are_few() -> None:
     found = list(denial_warnings(bad, GRANTED, NOW))
     assert len(found) == 11
     assert found[-1] == "and 990 more warnings about denials"
+
+
+SHARED = """
+[authorization]
+denied_file = "denied.toml"
+[projects.office.agora]
+app_id = "OFFICE"
+[[projects.office.agora.certificates]]
+id = "cert-1"
+secret = { file = "cert" }
+state = "active"
+[[projects.office.whiteboard.access_keys]]
+id = "pair-1"
+access_key = "AK"
+secret = { file = "cert" }
+state = "active"
+[[projects.classroom.whiteboard.access_keys]]
+id = "pair-1"
+access_key = "KEY"
+secret = { file = "cert" }
+state = "active"
+"""
+DENIED_USER = '[[denials]]\nproject = "classroom"\nuser = "uid:7"\nuntil = 2999-01-01T00:00:00Z\n'
+DENIED_ROOM = DENIED_USER.replace('user = "uid:7"', 'room = "r1"')
+RTC = ServiceAccess("rtc", "publisher", channel="c", user="uid:7")
+BOARD = ServiceAccess("whiteboard.room", "writer", room="r1")
+CLASS = ServiceAccess("education.room_user", "1", user="account:al", room="r1")
+
+
+@pytest.mark.parametrize(
+    ("app_id", "key", "denied"),
+    [
+        (APP_ID, "other", {"rtc", "whiteboard.room", "education.room_user"}),
+        (APP_ID.upper(), "other", {"rtc", "whiteboard.room", "education.room_user"}),
+        # The same rooms of whiteboards, but other users and classrooms.
+        ("0" * 32, "AK", {"whiteboard.room"}),
+        ("0" * 32, "other", set[str]()),
+    ],
+)
+def test_projects_of_one_app_or_access_key_share_their_denials(
+    tmp_path: Path, app_id: str, key: str, denied: set[str]
+) -> None:
+    (tmp_path / "denied.toml").write_text(DENIED_USER + DENIED_ROOM)
+    text = SHARED.replace("OFFICE", app_id).replace("KEY", key) + MINIMAL
+    denials = load(tmp_path, text).policy().denials
+    for project, expected in (
+        ("office", denied),
+        ("classroom", {"rtc", "whiteboard.room", "education.room_user"}),
+    ):
+        found = {
+            access.token_type
+            for access in (RTC, BOARD, CLASS)
+            if denials.find(project, [access], UNTIL_MS)
+        }
+        assert found == expected

@@ -18,6 +18,7 @@ ACCOUNT: Final = "account:"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}")
 # An SDK token works in every room, and can make tokens for each.
 EVERY_ROOM: Final = "whiteboard.sdk"
+WHITEBOARD: Final = frozenset((EVERY_ROOM, "whiteboard.room", "whiteboard.task"))
 # What Agora allows in a channel's name.
 _MAX_CHANNEL: Final = 64
 # Chat changes upper-case letters to lower case (formats.token_warnings).

@@ -4,12 +4,15 @@ A denial applies to every token that a denied user could use, or that works in a
 room. It says nothing about issued tokens.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from token_authority_server.access.denial import (
     ACCOUNT,
     UID,
+    WHITEBOARD,
     Denial,
     DenialRule,
     canonical_room,
@@ -20,6 +23,8 @@ from token_authority_server.access.denial import (
 from token_authority_server.audit import rfc_3339
 from token_authority_server.errors import denied
 from token_authority_server.families import ServiceAccess
+
+_NO_SCOPES: Final[Mapping[str, "Scopes"]] = MappingProxyType({})
 
 
 class _Index:
@@ -60,8 +65,8 @@ def _place_patterns(denial: Denial) -> Collection[str]:
     return {denial.channel or ""}
 
 
-class _ProjectDenials:
-    """The denials of one project, the latest end first."""
+class _ScopeDenials:
+    """The denials of one scope, the latest end first."""
 
     def __init__(self, denials: Iterable[Denial]) -> None:
         rules = sorted(map(DenialRule, denials), key=lambda rule: -rule.denial.until_ms)
@@ -126,14 +131,37 @@ def _latest(found: Iterable[Denial | None]) -> Denial | None:
     return max((one for one in found if one), key=lambda denial: denial.until_ms, default=None)
 
 
-class Denials:
-    """All denials, by project."""
+class Scopes(NamedTuple):
+    """Where the tokens of a project work. Projects with a scope in common share its denials."""
 
-    def __init__(self, denials: Iterable[Denial] = ()) -> None:
-        by_project: dict[str, list[Denial]] = {}
+    app: str
+    """The scope of all tokens."""
+    boards: tuple[str, ...] = ()
+    """Further scopes of its whiteboard tokens."""
+
+
+class Denials:
+    """All denials, by scope.
+
+    Args:
+        denials: The denials.
+        scopes: The scopes of projects; one that is missing shares no denials.
+    """
+
+    def __init__(
+        self, denials: Iterable[Denial] = (), scopes: Mapping[str, Scopes] = _NO_SCOPES
+    ) -> None:
+        self._scopes_of = scopes
+        by_scope: dict[str, list[Denial]] = {}
         for denial in denials:
-            by_project.setdefault(denial.project, []).append(denial)
-        self._projects = {name: _ProjectDenials(rows) for name, rows in by_project.items()}
+            app, boards = self._scopes(denial.project)
+            # Whiteboard tokens have no user and no channel.
+            for scope in (app, *boards) if denial.room is not None else (app,):
+                by_scope.setdefault(scope, []).append(denial)
+        self._denials = {scope: _ScopeDenials(rows) for scope, rows in by_scope.items()}
+
+    def _scopes(self, project: str) -> Scopes:
+        return self._scopes_of.get(project) or Scopes(project)
 
     def find(
         self,
@@ -155,16 +183,20 @@ class Denials:
             is_006: Whether its format is 006. Denials of channels then also apply to what the token
                 can be altered to be for; those of users alone do not, as they would to all tokens.
         """
-        denials = self._projects.get(project)
-        if denials is None:
-            return None
-        found = [denials.find(access, now_ms) for access in accesses]
-        if is_006:
-            found += [
-                denials.find_in_channel(reading, now_ms)
-                for access in accesses
-                for reading in readings_of_006(access)
-            ]
+        app, boards = self._scopes(project)
+        found: list[Denial | None] = []
+        if denials := self._denials.get(app):
+            found += [denials.find(access, now_ms) for access in accesses]
+            if is_006:
+                readings = chain.from_iterable(map(readings_of_006, accesses))
+                found += [denials.find_in_channel(access, now_ms) for access in readings]
+        for scope in boards:
+            if denials := self._denials.get(scope):
+                found += [
+                    denials.find(access, now_ms)
+                    for access in accesses
+                    if access.token_type in WHITEBOARD
+                ]
         return _latest(found)
 
     def check(
@@ -180,7 +212,7 @@ class Denials:
         Raises:
             Refusal: DENIED.
         """
-        if self._projects and (denial := self.find(project, accesses, now_ms, is_006=is_006)):
+        if self._denials and (denial := self.find(project, accesses, now_ms, is_006=is_006)):
             detail = f"{denial}; {denial.reason}" if denial.reason else str(denial)
             raise denied(project, rfc_3339(denial.until_ms), detail)
 

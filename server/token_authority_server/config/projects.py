@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AwareDatetime, model_validator
 
+from token_authority_server.access.denials import Scopes
 from token_authority_server.config.encryption import EncryptionSettings
 from token_authority_server.config.section import KeyId, Section
 from token_authority_server.config.values import (
@@ -181,6 +182,17 @@ class ProjectSettings(Section):
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """Returns the project's keys, ready to sign."""
         return (*self._certificates(), *self._access_keys())
+
+    def scopes(self, name: str) -> Scopes:
+        """Returns where its tokens work: projects of one App ID or access key share denials.
+
+        Args:
+            name: The project's name.
+        """
+        # Names of projects contain no spaces.
+        app = f"app {self.agora.app_id.lower()}" if self.agora else name
+        keys = self.whiteboard.access_keys if self.whiteboard else ()
+        return Scopes(app, tuple(dict.fromkeys(f"board {row.access_key}" for row in keys)))
 
     def encryption_secrets(self) -> tuple[EncryptionSecret, ...]:
         """Returns the project's secrets for channel keys."""

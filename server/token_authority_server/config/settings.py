@@ -102,7 +102,8 @@ class Settings(Section):
 
     def policy(self) -> PolicySnapshot:
         """Returns the callers, keys and denials that requests are decided with."""
-        denials = Denials(self.authorization.denials)
+        scopes = {name: project.scopes(name) for name, project in self.projects.items()}
+        denials = Denials(self.authorization.denials, scopes)
         return PolicySnapshot(self.keyring(), self.callers_by_identity(), denials)
 
     def expirations(self, now: datetime) -> Iterator[str]:
