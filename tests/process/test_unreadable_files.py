@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -276,29 +277,25 @@ async def test_a_change_of_the_content_during_the_wait_is_judged_anew(tmp_path: 
         assert await key_id(channel) == "key-1"
 
 
+def reloader_of(file: ConfigFile, settings: Settings) -> Reloader:
+    """Makes one whose server takes what it is given."""
+    logger = make_logger("json", "info", StringIO())
+    metrics = Metrics()
+
+    def apply(_: Settings, policy: PolicySnapshot) -> PolicySnapshot:
+        return policy
+
+    degraded = DegradedComponents(logger, metrics)
+    return Reloader(file, settings, apply, degraded, logger, no_trail(), metrics, Moments())
+
+
 async def test_a_rejected_configuration_leaves_the_event_loop_nothing_to_free(
     tmp_path: Path,
 ) -> None:
     text = SERVER + PROJECT + BY_PLACE
     path = write_config(tmp_path, text)
     file = ConfigFile(path, {})
-    logger = make_logger("json", "info", StringIO())
-    metrics = Metrics()
-    settings = await asyncio.to_thread(file.load)
-
-    def apply(_: Settings, policy: PolicySnapshot) -> PolicySnapshot:
-        return policy
-
-    reloader = Reloader(
-        file,
-        settings,
-        apply,
-        DegradedComponents(logger, metrics),
-        logger,
-        no_trail(),
-        metrics,
-        Moments(),
-    )
+    reloader = reloader_of(file, await asyncio.to_thread(file.load))
 
     def rows() -> int:
         kinds = (CallerSettings, Caller, PolicySnapshot)
@@ -316,3 +313,23 @@ async def test_a_rejected_configuration_leaves_the_event_loop_nothing_to_free(
         assert rows() == before
     finally:
         gc.enable()
+
+
+async def test_what_calls_and_a_reload_leave_is_collected(tmp_path: Path) -> None:
+    """Objects that refer to each other, as each call of grpc.aio leaves some."""
+
+    class Left:
+        def __init__(self) -> None:
+            self.itself = self
+
+    file = ConfigFile(write_config(tmp_path, SERVER + PROJECT + BY_PLACE), {})
+    reloader = reloader_of(file, await asyncio.to_thread(file.load))
+    gc.disable()
+    try:
+        left = weakref.ref(Left())
+        await reloader._reload()
+        gc.collect()
+        assert left() is None
+    finally:
+        gc.enable()
+        gc.unfreeze()

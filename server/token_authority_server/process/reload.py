@@ -22,7 +22,7 @@ from token_authority_server.config.files import ReadProgress, read_problems, sig
 from token_authority_server.config.load import Attempt
 from token_authority_server.families import Moment
 from token_authority_server.identity.directory import LOCAL
-from token_authority_server.process.background import Job, ReadError, yielding_to_calls
+from token_authority_server.process.background import Job, ReadError, freeze, yielding_to_calls
 from token_authority_server.process.change_report import for_log, for_trail
 from token_authority_server.process.explain import check_expectations
 from token_authority_server.telemetry.health import DegradedComponents
@@ -138,6 +138,7 @@ class Reloader:
     async def _reload(self) -> None:
         with yielding_to_calls():
             loaded = await self._in_thread(self._load)
+            new_objects, *_ = gc.get_count()
             self._seen = loaded.attempt.sources.signatures
             self._unread = loaded.attempt.sources.problems
             self._must_retry = not loaded.attempt.is_settled
@@ -145,8 +146,7 @@ class Reloader:
                 self._fail(str(loaded.error))
                 return
             await self._replace(loaded.attempt.settings(), loaded.policy)
-            # What is here now stays until the next reload, and need not be collected until then.
-            gc.freeze()
+            freeze(new_objects)
         self._reminded = -math.inf
         self._degraded.recover("configuration")
         self._metrics.reloaded()
