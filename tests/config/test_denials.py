@@ -196,3 +196,14 @@ def test_projects_of_one_app_or_access_key_share_their_denials(
             if denials.find(project, [access], UNTIL_MS)
         }
         assert found == expected
+
+
+def test_a_denial_that_applies_through_another_project_is_not_said_to_match_nothing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "denied.toml").write_text(DENIED_ROOM.replace("classroom", "office"))
+    for app_id, key, count in ((APP_ID, "B", 0), ("0" * 32, "AK", 0), ("0" * 32, "B", 1)):
+        text = SHARED.replace("OFFICE", app_id).replace('"KEY"', f'"{key}"') + MINIMAL
+        warnings = [one for one in load(tmp_path, text).warnings() if "denied_file" in one]
+        assert len(warnings) == count
+        assert all("matches nothing: no grant is for this project" in one for one in warnings)

@@ -185,7 +185,7 @@ def denial_warnings(
 
 
 def _problems(denial: Denial, granted: Mapping[str, Collection[str]]) -> Iterable[str]:
-    if denial.project not in granted:
+    if not granted.get(denial.project):
         return ["matches nothing: no grant is for this project"]
     named = {key: text for key in _DIMENSIONS if (text := getattr(denial, key)) is not None}
     concerned = {

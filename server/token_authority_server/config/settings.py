@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
+from token_authority_server.access.denial import WHITEBOARD
 from token_authority_server.access.denials import Denials
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
@@ -140,10 +141,18 @@ class Settings(Section):
         denials = self.authorization.denials
         if not denials:
             return
-        granted: dict[str, set[str]] = {}
+        scopes = {name: project.scopes(name) for name, project in self.projects.items()}
+        by_scope: dict[str, set[str]] = {}
         for caller in self.callers:
             for grant in caller.grants:
-                granted.setdefault(grant.project, set()).update(grant.token_types())
+                app, boards = scopes[grant.project]
+                by_scope.setdefault(app, set()).update(grant.token_types())
+                for board in boards:
+                    by_scope.setdefault(board, set()).update(grant.token_types() & WHITEBOARD)
+        granted = {
+            name: frozenset[str]().union(*(by_scope.get(scope, ()) for scope in (app, *boards)))
+            for name, (app, boards) in scopes.items()
+        }
         for warning in denial_warnings(denials, granted, datetime.now(UTC)):
             yield f"authorization.denied_file: {warning}"
 
