@@ -26,7 +26,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import BaseModel, NonNegativeInt, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
@@ -129,11 +129,13 @@ class UserRequest:
             raise HTTPException(403, "you may not have this token")
 
 
-async def user_request(request: Request, expiry: Annotated[int, Query(ge=1)] = 3600) -> UserRequest:
+async def user_request(
+    request: Request, expiry: Annotated[int, Query(ge=1, le=_DAY)] = 3600
+) -> UserRequest:
     """Authenticates the user: by the secret if the URL contains one, else by the sign-in."""
     state, secret = request.app.state, request.path_params.get("secret")
     user = _uid_of_secret(state.key, secret) if secret else await signed_in_uid(request)
-    return UserRequest(state.client, user, timedelta(seconds=min(expiry, _DAY)))
+    return UserRequest(state.client, user, timedelta(seconds=expiry))
 
 
 Asked = Annotated[UserRequest, Depends(user_request)]
@@ -161,7 +163,7 @@ class TokenBody(BaseModel):
     channel: str = ""
     role: str = ""
     uid: str = ""
-    expire: NonNegativeInt = 0
+    expire: Annotated[int, Field(ge=0, le=_DAY)] = 0
 
 
 @app.post("/getToken")
@@ -177,7 +179,7 @@ async def get_token(asked: Asked, request: Request) -> dict[str, str]:
         "rtm": ["rtm", body.uid],
         "chat": ["chat", "account", body.uid] if body.uid else ["chat", "app"],
     }
-    asked = replace(asked, ttl=timedelta(seconds=min(body.expire or 3600, _DAY)))
+    asked = replace(asked, ttl=timedelta(seconds=body.expire or 3600))
     (token,) = (await asked.issue(*paths.get(body.tokenType, []))).values()
     return {"token": token}
 

@@ -107,6 +107,7 @@ async def test_a_post_answers_with_a_token(browser: httpx.AsyncClient, kind: str
         ("/rtc/lesson/publisher/nonsense/0/", 400),
         ("/rtc/lesson/publisher/uid/test/", 400),
         ("/rtc/lesson/publisher/uid/0/?expiry=failing", 400),
+        ("/rtc/lesson/publisher/uid/0/?expiry=86401", 400),
         ("/chat/account/", 400),
         ("/chat/invalid/", 400),
         ("/chat/app/", 403),
