@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from support.clients import answering
 from support.commands import Ran, run
 from support.serving import serving
+from support.tcp import tcp_server
 from support.tls import pem_files
 from token_authority.v1 import authority_pb2 as pb
 from token_authority.v1.issued_token_pb2 import Decision
@@ -163,13 +164,11 @@ async def test_a_port_where_something_else_than_grpc_answers(answer: bytes) -> N
     async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(answer)
-        writer.close()
 
-    async with await asyncio.start_server(turn_away, "127.0.0.1", 0) as other:
-        port = other.sockets[0].getsockname()[1]
-        ran, steps = await doctor("--target", f"127.0.0.1:{port}")
+    async with tcp_server(turn_away) as address:
+        ran, steps = await doctor("--target", address)
     assert (ran.code, list(steps)[-1]) == (7, "health")
-    assert steps["health"]["detail"] == f"127.0.0.1:{port} answers, but not with gRPC"
+    assert steps["health"]["detail"] == f"{address} answers, but not with gRPC"
     assert steps["health"]["advice"] == "correct the port: it may be that of admin_listen"
 
 

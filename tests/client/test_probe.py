@@ -20,6 +20,7 @@ import trustme
 from support.clients import CLIENTS, Either, answering
 from support.ports import free_port
 from support.serving import running
+from support.tcp import tcp_server
 from token_authority_client import (
     AsyncTokenAuthorityClient,
     DeadlineExceeded,
@@ -93,11 +94,9 @@ async def listening(answer: bytes) -> AsyncGenerator[str]:
         await reader.read(65536)
         writer.write(answer)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(serve) as address:
+        yield address
 
 
 @contextmanager

@@ -7,7 +7,7 @@ connects to loopback addresses without a proxy.
 import asyncio
 import base64
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ import trustme
 from support.certificates import server_identity
 from support.clients import CLIENTS, Either
 from support.serving import running
+from support.tcp import tcp_server
 from token_authority_client import (
     AsyncTokenAuthorityClient,
     ConnectionCheck,
@@ -49,13 +50,16 @@ class FakeProxy:
                 await self._forward(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass
-        finally:
-            writer.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
         copies = (_copy(reader, far_writer), _copy(far_reader, writer))
-        await asyncio.gather(*copies, return_exceptions=True)
+        try:
+            await asyncio.gather(*copies, return_exceptions=True)
+        finally:
+            far_writer.close()
+            with suppress(OSError):
+                await far_writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,9 +76,7 @@ async def proxy(
     answer: str = "HTTP/1.1 200 OK\r\n\r\n", port: int = 0
 ) -> AsyncGenerator[FakeProxy]:
     fake = FakeProxy(answer, port)
-    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
-    fake.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
+    async with tcp_server(fake.serve) as fake.address:
         yield fake
 
 
