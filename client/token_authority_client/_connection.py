@@ -145,6 +145,8 @@ class Connection:
             # A program that has not imported OpenTelemetry has not set up tracing.
             if _telemetry.TRACE_MODULE not in sys.modules:
                 return await self._send(method, request, options, ())
+            if _telemetry.PROPAGATE_MODULE not in sys.modules:
+                await self._transport.run_blocking(_telemetry.load)
             with _telemetry.span(PATHS[method], self._target) as trace:
                 return await self._send(method, request, options, trace)
         finally:

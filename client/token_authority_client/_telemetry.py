@@ -4,6 +4,7 @@ Names and attributes follow the semantic conventions for gRPC clients. No span c
 credential or a request.
 """
 
+import importlib
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,7 +16,13 @@ from token_authority_client._target import Target
 Metadata = tuple[tuple[str, str], ...]
 TRACE_MODULE: Final = "opentelemetry.trace"
 """Imported by every program that traces, so the client never imports it first."""
+PROPAGATE_MODULE: Final = "opentelemetry.propagate"
 _SCOPE: Final = "token_authority_client"
+
+
+def load() -> None:
+    """Imports what `span` needs; the import reads files."""
+    importlib.import_module(PROPAGATE_MODULE)
 
 
 @contextmanager

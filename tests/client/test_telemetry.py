@@ -61,6 +61,20 @@ async def test_a_call_is_a_client_span_with_standard_attributes(
     assert issued.token not in span.to_json()
 
 
+async def test_the_first_traced_call_reads_no_files_on_the_event_loop(
+    client_type: Any, server: Running, spans: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A program may have imported only opentelemetry.trace; importing the rest reads files.
+    import opentelemetry  # noqa: PLC0415  # its attribute is what an import statement finds first
+
+    monkeypatch.delattr(opentelemetry, "propagate")
+    monkeypatch.delitem(sys.modules, "opentelemetry.propagate")
+    either = Either(client_type(server.address))
+    assert (await either.issue_rtc_token(**RTC)).token
+    await either.close()
+    assert len(spans()) == 1
+
+
 async def test_a_refusal_is_in_the_span_without_what_was_asked(
     client_type: Any, server: Running, spans: Any
 ) -> None:
