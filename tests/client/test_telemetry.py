@@ -22,13 +22,14 @@ KEY = "ta_key_0123456789"
 
 
 @pytest.fixture(scope="module")
-def exporter() -> InMemorySpanExporter:
-    """Takes the spans; a process has one tracer provider for its whole life."""
+def exporter() -> Generator[InMemorySpanExporter]:
+    """Takes the spans; a process has one tracer provider, and other tests may have set theirs."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return exporter
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace, "get_tracer", provider.get_tracer)
+        yield exporter
 
 
 @pytest.fixture
