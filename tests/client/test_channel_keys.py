@@ -9,7 +9,7 @@ import pytest
 from support import granting
 from support.clients import CLIENTS, Either
 from support.commands import run
-from support.serving import Running, running
+from support.serving import Running, running, serving
 from token_authority_client import FailedPrecondition, InvalidRequest, PermissionDenied
 
 GRANT: Final[dict[str, Any]] = {
@@ -58,3 +58,14 @@ async def test_the_command_line_prints_the_key_alone(meetings: Running) -> None:
     )
     assert again.out == ran.out
     assert (other.code, other.out) == (5, "")
+
+
+async def test_the_development_server_derives_keys_of_lessons() -> None:
+    async with serving("--dev", "--listen", "127.0.0.1:0") as server:
+        options = ["--context", "m", "--target", server.address]
+        ran, refused = await asyncio.gather(
+            run("issue", "channel-key", "--channel", "lesson-1", *options),
+            run("issue", "channel-key", "--channel", "office", *options),
+        )
+    assert (ran.code, len(ran.out.strip())) == (0, 43)
+    assert (refused.code, refused.out) == (4, "")

@@ -20,9 +20,9 @@ def add_to(families: Any) -> None:
     """Adds the command to argparse's subparsers, whose type is private."""
     parser = add_request_to(
         families,
-        "Derive the key and salt with which the members of a meeting encrypt its media. The key is "
-        "printed to standard output, everything else to standard error. Equal arguments give equal "
-        "keys.",
+        "Derive the key and salt with which the members of a meeting encrypt its media. The key\n"
+        "is printed to standard output, everything else to standard error. Equal arguments give\n"
+        "equal keys.",
     )
     server_options.add_options(parser)
     parser.set_defaults(run=_run)

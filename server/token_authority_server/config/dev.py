@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 
 from token_authority_server.access.grants import Allowance
 from token_authority_server.config.callers import TOKEN_TYPES
+from token_authority_server.config.encryption import EncryptionSecretSettings, EncryptionSettings
 from token_authority_server.config.load import settings_of
 from token_authority_server.config.projects import (
     AccessKeySettings,
@@ -28,11 +29,20 @@ _EVERYTHING: Final[Mapping[str, Any]] = {
     "allow": list(get_args(Allowance)),
 }
 
+_CHANNEL_KEYS: Final[Mapping[str, Any]] = {
+    "name": "channel-keys",
+    "project": "dev",
+    "tokens": ["channel_key"],
+    # No grant covers the keys of all channels.
+    "channels": ["lesson-*", "test-*"],
+}
+
 
 def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Returns the settings of `serve --dev`: one project, "dev", whose keys live in memory only.
 
-    Every client on this machine is the one caller, "developer", which is granted everything.
+    Every client on this machine is the one caller, "developer", which is granted every token, and
+    channel keys of channels whose names begin with "lesson-" or "test-".
 
     Raises:
         ConfigError: An address is invalid or not local, or an override of the environment is
@@ -46,7 +56,13 @@ def dev_settings(listen: Sequence[str], environment: Mapping[str, str]) -> Setti
             "drain": "5s",
         },
         "projects": {"dev": _project()},
-        "callers": [{"name": "developer", "identities": ["local"], "grants": [_EVERYTHING]}],
+        "callers": [
+            {
+                "name": "developer",
+                "identities": ["local"],
+                "grants": [_EVERYTHING, _CHANNEL_KEYS],
+            }
+        ],
     }
     return settings_of(document, "serve --dev", Path(), environment)
 
@@ -63,9 +79,13 @@ def _project() -> ProjectSettings:
         secret=Secret(secrets.token_urlsafe(24)),
         state=state,
     )
+    encryption_secret = EncryptionSecretSettings.model_construct(
+        id="dev-encryption-secret", secret=Secret(secrets.token_hex(32)), state=state
+    )
     return ProjectSettings(
         agora=AgoraSettings.model_construct(
             app_id=secrets.token_hex(16), certificates=(certificate,)
         ),
         whiteboard=WhiteboardSettings.model_construct(access_keys=(access_key,)),
+        encryption=EncryptionSettings.model_construct(secrets=(encryption_secret,)),
     )
