@@ -79,10 +79,12 @@ async def issue_channel_key(
         Refusal: As `authorize_channel_key`; RATE_LIMITED; AUDIT_UNAVAILABLE.
     """
     now_ms = authority.now_ms()
-    allowed = authorize_channel_key(authority.policy, context.caller.name, request, now_ms)
+    policy = authority.policy
+    allowed = authorize_channel_key(policy, context.caller.name, request, now_ms)
     await authority.charge_tokens(context, allowed.project, 1)
-    # By the policy of now: a reload may have disabled the secret meanwhile.
-    allowed = authorize_channel_key(authority.policy, context.caller.name, request, now_ms)
+    if authority.policy is not policy:
+        # A reload may have disabled the secret meanwhile.
+        allowed = authorize_channel_key(authority.policy, context.caller.name, request, now_ms)
     key = derive_channel_key(allowed.secret, request.channel, request.context)
     issued = IssuedChannelKey(allowed, key, fingerprint(key.encryption_key))
     await authority.record_event(

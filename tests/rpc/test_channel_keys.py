@@ -21,6 +21,7 @@ from token_authority.v1.encryption_service_pb2_grpc import EncryptionServiceStub
 from token_authority_server.access.denial import Denial
 from token_authority_server.access.denials import Denials
 from token_authority_server.audit import AuditTrail, FileSink
+from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.keyring import (
     EncryptionSecret,
@@ -30,6 +31,7 @@ from token_authority_server.keyring import (
     Secret,
     derive_channel_key,
 )
+from token_authority_server.limits import RateLimiter
 
 GRANT: Final[dict[str, Any]] = {
     "name": "meetings",
@@ -164,6 +166,21 @@ async def test_keys_count_as_tokens() -> None:
         await issue(server)
         await issue(server)
         assert (await refusal(server)).reason == "RATE_LIMITED"
+
+
+async def test_a_reload_while_the_limit_is_charged_counts() -> None:
+    limited = who(rate_limit="2/hour")
+    replaced: list[float] = []
+
+    def clock() -> float:
+        server.authority.apply(PolicySnapshot(Keyring([Project("classroom", ())]), limited))
+        replaced.append(0.0)
+        return 0.0
+
+    limiter = RateLimiter("memory", on_degraded=print, on_recovered=print, clock=clock)
+    async with running(who=limited, limiter=limiter) as server:
+        assert (await refusal(server)).reason == "PROJECT_LACKS_PRODUCT"
+        assert replaced
 
 
 async def test_a_key_is_on_record_by_its_fingerprint(tmp_path: Path) -> None:
