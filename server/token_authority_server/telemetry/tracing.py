@@ -42,7 +42,7 @@ class CallSpan:
         Args:
             status: The name of the call's status code.
             caller: The caller's name.
-            reason: Why it was refused; "": it was not.
+            reason: Why it was refused; "" if it was not.
         """
         self._span.set_attribute("rpc.response.status_code", status)
         self._span.set_attribute("token_authority.caller", caller)
@@ -73,7 +73,7 @@ class CallTracer:
         """The headers that carry a trace, e.g. `traceparent`."""
 
     def start(self, method: str, headers: Mapping[str, str], age_ns: int) -> CallSpan:
-        """Starts the span of a call, in the trace of its headers, else in one of its own.
+        """Starts the span of a call, in the trace of its headers or, without one, in a new trace.
 
         Args:
             method: `package.Service/Method`.
@@ -90,23 +90,23 @@ class CallTracer:
         return CallSpan(span, self._error)
 
     def close(self) -> None:
-        """Exports what is left; gives up after two seconds."""
-        # A collector that does not answer must not hold up the end of the process.
+        """Exports the remaining spans; waits at most two seconds."""
+        # A collector that does not answer must not delay the end of the process.
         thread = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         thread.start()
         thread.join(_FLUSH_SECONDS)
 
 
 def make_tracer(environment: Mapping[str, str], version: str, logger: Logger) -> CallTracer | None:
-    """Sets up tracing as the environment says.
+    """Sets up tracing as the environment configures it.
 
     Args:
         environment: The process's environment variables.
         version: This server's version.
-        logger: Gets warnings: traces that cannot be exported stop no server.
+        logger: Gets warnings: the server starts even if traces cannot be exported.
 
     Returns:
-        The tracer; None where traces are off.
+        The tracer; None if traces are off.
     """
     if (
         environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
@@ -150,7 +150,7 @@ def _provider(version: str) -> Any:
 
 
 def _report_problems(logger: Logger) -> None:
-    """Reports what OpenTelemetry logs, once a minute, without its text, which may have a secret."""
+    """Logs the place of OpenTelemetry's warnings once a minute; their text may have a secret."""
     root = logging.getLogger("opentelemetry")
     root.handlers[:] = [_Problems(logger, time.monotonic)]
     root.propagate = False
