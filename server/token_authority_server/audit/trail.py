@@ -7,26 +7,22 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from token_authority_server.audit.batches import RecordBatch, wake
 from token_authority_server.audit.record import Chain, body_of
-from token_authority_server.audit.sinks import Sink, describe_failure
+from token_authority_server.audit.sink_writer import PROBE_SECONDS, SinkWriter
+from token_authority_server.audit.sinks import Sink
 from token_authority_server.errors import audit_unavailable
 
 # Far more batches than there can be concurrent calls: a longer queue means a stalled disk.
 _MAX_QUEUED: Final = 10_000
 _CLOSE_SECONDS: Final = 10.0
-_REST_SECONDS: Final = 1.0
-_PROBE_SECONDS: Final = 0.5
 # How long the writer may be busy with a disk before that is a fault, though no call waits for it.
 _STALL_SECONDS: Final = 1.0
-# What may fail though the records of a batch were written.
-_HARMLESS: Final = frozenset({"reopening", "probing"})
 
 
 class _Order(Enum):
@@ -60,21 +56,19 @@ class AuditTrail:
         patience_seconds: float = 5.0,
     ) -> None:
         self._sinks = tuple(sinks)
+        self._writer = SinkWriter(self._sinks, clock, required=required)
         self._required = required
         self._clock = clock
         self._on_failure = on_failure
         self._on_recovery = on_recovery
         self._patience_seconds = patience_seconds
         self._queue: SimpleQueue[RecordBatch | _Order] = SimpleQueue()
-        self._problems: dict[tuple[Sink, str], str] = {}
         self._failing = self._stalled = self._closed = False
         # The first is written by callers only, the second by the writer only.
         self._dropped = self._dropped_reported = 0
-        self._rest_at = self._probe_at = 0.0
         self._busy_since: float | None = None
         # Since when the oldest group waits, and the oldest of those being written; 0: none does.
         self._waiting_since = self._writing_since = 0.0
-        self._unwritten = 0
         self._newest_ms = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
@@ -109,7 +103,7 @@ class AuditTrail:
     @property
     def lost(self) -> int:
         """Records that could not be written, summed over the sinks."""
-        return self._dropped + self._unwritten
+        return self._dropped + self._writer.unwritten
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns once every sink has written the records according to its policy.
@@ -156,9 +150,12 @@ class AuditTrail:
             raise audit_unavailable()
 
     def _stop_waiting(self, persisted: "asyncio.Future[bool]") -> None:
-        if not persisted.done():
-            persisted.set_result(False)
-            self._stall()
+        if persisted.done():
+            return
+        persisted.set_result(False)
+        if not self._stalled:
+            self._stalled = True
+            self._report(f"the audit trail has not responded for {self._patience_seconds:g} s")
 
     def record_soon(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Queues records without waiting; records that cannot be written are counted as lost.
@@ -201,11 +198,6 @@ class AuditTrail:
         self._queue.put(batch)
         return True
 
-    def _stall(self) -> None:
-        if not self._stalled:
-            self._stalled = True
-            self._report(f"the audit trail has not responded for {self._patience_seconds:g} s")
-
     def _report(self, problem: str) -> None:
         """Reports a change from working to failing, or back."""
         if bool(problem) == self._failing:
@@ -228,21 +220,19 @@ class AuditTrail:
             self._writing_since = 0.0
             if order is _Order.CLOSE:
                 break
-            self._rest(reopen=order is _Order.REOPEN)
+            self._writer.rest(reopen=order is _Order.REOPEN)
             self._busy_since = None
-            self._report("; ".join(self._problems.values()))
+            self._report(self._writer.problem)
             batches, order = self._gather()
-        for sink in self._sinks:
-            with self._collecting(sink, "closing"):
-                sink.close()
-        self._report("; ".join(self._problems.values()))
+        self._writer.close()
+        self._report(self._writer.problem)
 
     def _gather(self) -> tuple[list[RecordBatch], _Order | None]:
         """Returns queued batches up to the first order; waits half a second for one."""
         batches: list[RecordBatch] = []
         order: _Order | None = None
         with contextlib.suppress(Empty):
-            item = self._queue.get(timeout=_PROBE_SECONDS)
+            item = self._queue.get(timeout=PROBE_SECONDS)
             while isinstance(item, RecordBatch):
                 batches.append(item)
                 item = self._queue.get_nowait()
@@ -254,63 +244,8 @@ class AuditTrail:
         bodies = [body for batch in batches for body in batch.bodies]
         dropped = self._dropped - self._dropped_reported
         self._dropped_reported += dropped
-        for sink in self._sinks:
-            with self._collecting(sink, "writing"):
-                self._append(sink, bodies, dropped)
+        is_persisted = self._writer.write(bodies, dropped)
         self._stalled = False
-        is_persisted = all(what in _HARMLESS for _, what in self._problems)
         # First, so that the log has the reason before a caller is referred to it.
-        self._report("; ".join(self._problems.values()))
+        self._report(self._writer.problem)
         wake(batches, is_persisted=is_persisted)
-
-    def _append(self, sink: Sink, bodies: Sequence[str], dropped: int) -> None:
-        """Writes records, preceded by one that reports earlier failures."""
-        reported, sink.pending = sink.pending, {}
-        if dropped:
-            reported["lost"] = reported.get("lost", 0) + dropped
-        first = [self._recovered(reported)] if reported else []
-        before = sink.chain.seq
-        try:
-            if first or bodies:
-                sink.append([*first, *bodies])
-        except BaseException:
-            kept = sink.chain.seq - before
-            lost = len(bodies) - max(kept - len(first), 0)
-            if not kept:
-                sink.pending = {**reported, **sink.pending}
-            sink.pending["lost"] = sink.pending.get("lost", 0) + lost
-            self._unwritten += lost
-            raise
-
-    def _recovered(self, reported: Mapping[str, Any]) -> str:
-        """Encodes the record of earlier failures; if `required`, no lost record is of a token."""
-        about = {"event": "recovered", "required": self._required, **reported}
-        return body_of(about, self._clock())
-
-    def _rest(self, *, reopen: bool) -> None:
-        now = time.monotonic()
-        is_due, probe_is_due = now >= self._rest_at, now >= self._probe_at
-        if is_due:
-            self._rest_at = now + _REST_SECONDS
-        if probe_is_due:
-            self._probe_at = now + _PROBE_SECONDS
-        for sink in self._sinks:
-            if is_due:
-                with self._collecting(sink, "synchronising"):
-                    sink.rest()
-            if probe_is_due:
-                with self._collecting(sink, "probing"):
-                    sink.probe()
-            if reopen or (is_due and (sink, "reopening") in self._problems):
-                with self._collecting(sink, "reopening"):
-                    sink.reopen()
-
-    @contextmanager
-    def _collecting(self, sink: Sink, what: str) -> Generator[None]:
-        """Collects the failure of an action, so that the writer continues."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  # the writer must survive defects too
-            self._problems[sink, what] = describe_failure(sink, error)
-        else:
-            self._problems.pop((sink, what), None)
