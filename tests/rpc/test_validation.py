@@ -16,8 +16,8 @@ from token_authority.v1.whiteboard_pb2 import (
     WhiteboardRoomScope,
 )
 from token_authority_server.errors import Refusal
+from token_authority_server.rpc.advice import ADVICE
 from token_authority_server.rpc.contract import TOKEN_SERVICE
-from token_authority_server.rpc.validation import _ADVICE
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ def patterned_fields() -> Iterator[str]:
 def test_no_refusal_answers_with_a_regex() -> None:
     fields = set(patterned_fields())
     assert "channel_name" in fields
-    assert {(field, "STRING_PATTERN") for field in fields} <= set(_ADVICE)
+    assert {(field, "STRING_PATTERN") for field in fields} <= set(ADVICE)
 
 
 def test_a_whiteboard_ttl_of_0_is_answered_with_the_field_for_non_expiring_tokens() -> None:

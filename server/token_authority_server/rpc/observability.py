@@ -12,6 +12,7 @@ from typing import Any, Final
 from token_authority_server.audit import AuditTrail, redact_tokens
 from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
+from token_authority_server.rpc.line_limit import LineLimit
 from token_authority_server.telemetry.instruments import CallMetrics
 from token_authority_server.telemetry.log import Logger
 from token_authority_server.telemetry.metrics import OTHER_METHOD, Metrics
@@ -23,10 +24,6 @@ _NOT_ON_RECORD: Final = frozenset(
 )
 # The violations of a batch may be thousands.
 _MAX_LOGGED: Final = 10
-# Neither strangers nor a caller in a loop may fill the disk with lines about calls that issue
-# nothing.
-_MAX_STRANGERS_PER_SECOND: Final = 10
-_MAX_LINES_PER_SECOND: Final = 20
 _ISSUED: Final = "issued"
 # Strangers choose it.
 _MAX_PATH: Final = 128
@@ -56,39 +53,6 @@ class Call:
         self.metrics.start()
 
 
-class _LineLimit:
-    """Allows each caller, and all strangers together, a number of lines per second.
-
-    Args:
-        on_suppressed: Called for each caller ("": strangers) with the number of suppressed lines of
-            a second, once that is over and another line is due.
-        clock: Seconds, monotonic.
-    """
-
-    def __init__(
-        self, on_suppressed: Callable[[str, int], None], clock: Callable[[], float]
-    ) -> None:
-        self._on_suppressed = on_suppressed
-        self._clock = clock
-        self._second = 0
-        self._counts: dict[str, int] = {}
-
-    def allow(self, caller: str) -> bool:
-        """Counts a line; returns whether it may be written."""
-        second = int(self._clock())
-        if second != self._second:
-            counts, self._counts, self._second = self._counts, {}, second
-            for name, count in counts.items():
-                if count > _max_lines(name):
-                    self._on_suppressed(name, count - _max_lines(name))
-        count = self._counts[caller] = self._counts.get(caller, 0) + 1
-        return count <= _max_lines(caller)
-
-
-def _max_lines(caller: str) -> int:
-    return _MAX_LINES_PER_SECOND if caller else _MAX_STRANGERS_PER_SECOND
-
-
 class Observer:
     """Logs, counts and records the end of every call.
 
@@ -116,7 +80,7 @@ class Observer:
         self._logger = logger
         self._metrics = metrics
         self._trail = trail
-        self._lines = _LineLimit(self._log_suppressed, clock)
+        self._lines = LineLimit(self._log_suppressed, clock)
         self._other_calls = metrics.calls_of(OTHER_METHOD)
 
     def calls_of(self, path: str) -> CallMetrics:
