@@ -4,6 +4,7 @@ The order is part of the contract: authorization (`authorization.py`), then the 
 is returned only after its audit record is written, if the configuration requires one.
 """
 
+import heapq
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from token_authority_server.families import (
 )
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.inspection import Expected, Inspection, inspection_steps
+from token_authority_server.keyring import SigningKey
 from token_authority_server.limits import RateLimiter, Turns
 
 
@@ -234,10 +236,18 @@ class Authority:
         await self._trail.record([record, *_exposed_records(context, inspection)])
         return inspection
 
-    def list_keys(self, caller: Caller, project: str) -> list[KeyReport]:
-        """Returns the keys of one project, or of all ("") whose keys the caller may list.
+    def list_keys(
+        self, caller: Caller, project: str, after: tuple[str, str], count: int
+    ) -> list[KeyReport]:
+        """Reports on keys of one project, or of all ("") whose keys the caller may list.
 
         The reports rest on present grants and on what this instance signed since it started.
+
+        Args:
+            caller: The caller.
+            project: The name of the project.
+            after: The project and key id that the first key follows in their order.
+            count: The most keys to report on.
 
         Raises:
             Refusal: GRANT_MISSING: the caller may not list the keys of that, or any, project.
@@ -249,7 +259,8 @@ class Authority:
                 if any(grant.project == project for grant in caller.grants)
                 else project_not_granted(project)
             )
-        keys = self._policy.keyring.keys({project} if project else allowed)
+        found = self._policy.keyring.keys({project} if project else allowed)
+        keys = heapq.nsmallest(count, (one for one in found if _place(one) > after), _place)
         now_ms = self._moments().now_ms
         grants: dict[str, list[Grant]] = {name: [] for name, _ in keys}
         for other in self._policy.callers.by_name.values():
@@ -271,6 +282,10 @@ def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
     if not projects:
         raise allowance_missing(allowance, "")
     return projects
+
+
+def _place(key: tuple[str, SigningKey]) -> tuple[str, str]:
+    return key[0], key[1].key_id
 
 
 def _exposed_records(context: CallContext, inspection: Inspection) -> list[dict[str, Any]]:

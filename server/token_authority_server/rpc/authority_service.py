@@ -75,13 +75,10 @@ def list_signing_keys(authority: Authority, parser: RequestParser) -> Method:
     async def list_keys(data: bytes, context: CallContext) -> Answer:
         request = parse(data)
         after = _place_of(request)
-        reports = [
-            report
-            for report in authority.list_keys(context.caller, request.project)
-            if (report.project, report.key.key_id) > after
-        ]
-        reports.sort(key=lambda report: (report.project, report.key.key_id))
-        page = reports[: request.page_size or _DEFAULT_PAGE]
+        size = request.page_size or _DEFAULT_PAGE
+        # One more shows whether there is another page.
+        reports = authority.list_keys(context.caller, request.project, after, size + 1)
+        page = reports[:size]
         message = authority_pb2.ListSigningKeysResponse(
             signing_keys=[_signing_key(report) for report in page]
         )
