@@ -9,24 +9,20 @@ import fcntl
 import os
 import stat
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from token_authority_server.audit.lines import fields_of
 from token_authority_server.audit.probe import check_room
-from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, link_of, seal
+from token_authority_server.audit.record import Chain, seal
 from token_authority_server.audit.sinks import AuditError, Sink, torn_fields
+from token_authority_server.audit.tail import end_of_file, time_of
 
 FsyncPolicy = Literal["always", "interval", "never"]
 """`always`: records are on disk before the call is answered. `interval`: about a second later.
 `never`: when the operating system decides. No policy loses records if only the process dies."""
 
-# Enough for the last complete record and incomplete ones after it.
-_TAIL_BYTES: Final = 4 * MAX_RECORD_BYTES
 # A block of most file systems: with less than that, a disk is full.
 _PROBE_BYTES: Final = 4096
-_BEGINNING: Final = b'{"time":"'
 
 
 class FileSink(Sink):
@@ -166,10 +162,10 @@ class FileSink(Sink):
             _sync_folder(self._path.parent)
             self._lacks_break = False
             return
-        tail, chain, torn = _end_of_file(fd, self._path)
+        tail, chain, torn = end_of_file(fd, self._path)
         if chain:
             self.chain = chain
-            self.newest_ms = _time_of(tail.removesuffix(torn))
+            self.newest_ms = time_of(tail.removesuffix(torn))
         self._lacks_break = not tail.endswith(b"\n")
         if torn:
             self.pending.update(torn_fields(torn + b"\n" if self._lacks_break else torn))
@@ -192,7 +188,7 @@ def check_audit_file(path: Path) -> None:
         return
     try:
         if os.fstat(fd).st_size:
-            _end_of_file(fd, path)
+            end_of_file(fd, path)
     finally:
         os.close(fd)
 
@@ -223,53 +219,6 @@ def _unusable(path: Path, number: int | None) -> AuditError:
     return AuditError(
         f"audit file {path}: {problem}: create its folder, or allow this user to write to it"
     )
-
-
-def _end_of_file(fd: int, path: Path) -> tuple[bytes, Chain | None, bytes]:
-    """Returns the end of a file, its last record, and what comes after it.
-
-    Raises:
-        AuditError: The file is no audit trail.
-    """
-    size = os.fstat(fd).st_size
-    tail = os.pread(fd, _TAIL_BYTES, max(size - _TAIL_BYTES, 0))
-    chain, torn = _end_of(tail)
-    if not chain and (len(tail) < size or not all(map(_may_be_torn, tail.split(b"\n")))):
-        raise AuditError(
-            f"audit file {path}: does not end in records of an audit trail: move it away"
-        )
-    return tail, chain, torn
-
-
-def _end_of(tail: bytes) -> tuple[Chain | None, bytes]:
-    """Finds the last record at the end of a file, and the bytes after it.
-
-    A record that does not match its hash was altered, not torn: the chain continues after it, and
-    `verify` finds it.
-    """
-    end = len(tail)
-    while end:
-        start = tail.rfind(b"\n", 0, end - 1) + 1
-        link = link_of(tail[start:end])
-        if link:
-            return Chain(link.chain_id, link.seq, link.hash), tail[end:]
-        end = start
-    return None, tail
-
-
-def _time_of(records: bytes) -> int:
-    """Returns the time of the last record, in milliseconds since 1970; 0 if it has none."""
-    line = records[records.rfind(b"\n", 0, -1) + 1 :]
-    try:
-        time = datetime.fromisoformat(str(fields_of(line).get("time")))
-    except ValueError:
-        return 0
-    return int(time.timestamp() * 1000)
-
-
-def _may_be_torn(line: bytes) -> bool:
-    """Whether a line may be the beginning of a record that was not completed."""
-    return line.startswith(_BEGINNING[: len(line)]) and not line.endswith(b"}")
 
 
 def _write_all(fd: int, data: bytes) -> None:
