@@ -5,7 +5,7 @@ configuration only: nothing that a client sends becomes a label.
 """
 
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -43,169 +43,148 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._create_calls(self._registry)
-        self._create_decisions(self._registry)
-        self._create_health(self._registry)
-        self._create_reloads(self._registry)
-        self._create_expiries(self._registry)
-        self._create_dependencies(self._registry)
+        self._create_calls()
+        self._create_decisions()
+        self._create_health()
+        self._create_reloads()
+        self._create_expiries()
+        self._create_dependencies()
 
-    def _create_calls(self, registry: CollectorRegistry) -> None:
-        self._started = Children(
-            Counter("grpc_server_call_started", "Calls started", ["grpc_method"], registry=registry)
+    def _counter(self, name: str, documentation: str, labels: Sequence[str]) -> Children[Counter]:
+        return Children(Counter(name, documentation, labels, registry=self._registry))
+
+    def _gauge(self, name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self._registry)
+
+    def _scraped(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str] = (),
+        *,
+        is_counter: bool = False,
+    ) -> ScrapedMetric:
+        return ScrapedMetric(
+            name, documentation, labels, is_counter=is_counter, registry=self._registry
         )
+
+    def _create_calls(self) -> None:
+        self._started = self._counter("grpc_server_call_started", "Calls started", ["grpc_method"])
         self._duration = Children(
             Histogram(
                 "grpc_server_call_duration_seconds",
                 "Duration of calls, from headers to response",
                 ["grpc_method", "grpc_status"],
-                registry=registry,
+                registry=self._registry,
                 buckets=_DURATION_SECONDS,
             )
         )
-        self.calls_in_flight = ScrapedMetric(
-            "token_authority_calls_in_flight",
-            "Authenticated calls in flight",
-            registry=registry,
+        self.calls_in_flight = self._scraped(
+            "token_authority_calls_in_flight", "Authenticated calls in flight"
         )
-        self.max_calls_in_flight = ScrapedMetric(
+        self.max_calls_in_flight = self._scraped(
             "token_authority_calls_in_flight_limit",
             "The most authenticated calls in flight that are accepted",
-            registry=registry,
         )
 
-    def _create_decisions(self, registry: CollectorRegistry) -> None:
-        self._tokens = Children(
-            Counter(
-                "token_authority_tokens_issued",
-                "Tokens issued",
-                ["caller", "project", "token_type"],
-                registry=registry,
-            )
+    def _create_decisions(self) -> None:
+        self._tokens = self._counter(
+            "token_authority_tokens_issued", "Tokens issued", ["caller", "project", "token_type"]
         )
         self.batch_size = Histogram(
             "token_authority_batch_size",
             "Tokens of each batch that was issued",
-            registry=registry,
+            registry=self._registry,
             buckets=_BATCH_TOKENS,
         )
-        self._refusals = Children(
-            Counter(
-                "token_authority_refusals",
-                "Refused calls; the caller of an unauthenticated one is empty",
-                ["caller", "reason"],
-                registry=registry,
-            )
+        self._refusals = self._counter(
+            "token_authority_refusals",
+            "Refused calls; the caller of an unauthenticated one is empty",
+            ["caller", "reason"],
         )
 
-    def _create_health(self, registry: CollectorRegistry) -> None:
-        build = Gauge(
+    def _create_health(self) -> None:
+        build = self._gauge(
             "token_authority_build_info",
             "1, with the versions in use",
             ["version", "python", "grpcio"],
-            registry=registry,
         )
         build.labels(*_VERSIONS).set(1)
-        self.ready = Gauge(
-            "token_authority_ready",
-            "1 if this instance can issue tokens, else 0",
-            registry=registry,
+        self.ready = self._gauge(
+            "token_authority_ready", "1 if this instance can issue tokens, else 0"
         )
-        self.degraded = Gauge(
-            "token_authority_degraded",
-            "1 if the component is degraded, else 0",
-            ["component"],
-            registry=registry,
+        self.degraded = self._gauge(
+            "token_authority_degraded", "1 if the component is degraded, else 0", ["component"]
         )
         self.event_loop_lag = Histogram(
             "token_authority_event_loop_lag_seconds",
             "How late the event loop runs a timer, measured twice a second",
-            registry=registry,
+            registry=self._registry,
             buckets=_LAG_SECONDS,
         )
-        self.dropped_lines = ScrapedMetric(
-            "token_authority_log_lines_dropped",
-            "Dropped log lines",
-            is_counter=True,
-            registry=registry,
+        self.dropped_lines = self._scraped(
+            "token_authority_log_lines_dropped", "Dropped log lines", is_counter=True
         )
 
-    def _create_reloads(self, registry: CollectorRegistry) -> None:
-        self._reloads = Children(
-            Counter(
-                "token_authority_configuration_reloads",
-                "Configuration reloads, by outcome",
-                ["outcome"],
-                registry=registry,
-            )
+    def _create_reloads(self) -> None:
+        self._reloads = self._counter(
+            "token_authority_configuration_reloads",
+            "Configuration reloads, by outcome",
+            ["outcome"],
         )
         for outcome in ("ok", "failed"):
             self._reloads.at(outcome)
-        self._reload_successful = Gauge(
+        self._reload_successful = self._gauge(
             "token_authority_configuration_last_reload_successful",
             "1 if the last configuration that was read is in use, 0 if it was rejected",
-            registry=registry,
         )
-        self._reload_time = Gauge(
+        self._reload_time = self._gauge(
             "token_authority_configuration_last_reload_success_timestamp_seconds",
             "When the configuration in use was loaded, in seconds since 1970",
-            registry=registry,
         )
         self._reload_successful.set(1)
         self._reload_time.set_to_current_time()
 
-    def _create_expiries(self, registry: CollectorRegistry) -> None:
-        self.certificates = ScrapedMetric(
+    def _create_expiries(self) -> None:
+        self.certificates = self._scraped(
             "token_authority_certificate_not_after_timestamp_seconds",
             "Expiry of the server's TLS certificate, and of the first client CA to expire, in "
             "seconds since 1970",
             ["certificate"],
-            registry=registry,
         )
-        self.api_keys = ScrapedMetric(
+        self.api_keys = self._scraped(
             "token_authority_api_key_not_after_timestamp_seconds",
             "Expiry of API keys that have an end date, in seconds since 1970",
             ["caller", "api_key"],
-            registry=registry,
         )
-        self.signing_keys = ScrapedMetric(
+        self.signing_keys = self._scraped(
             "token_authority_signing_key_active_since_timestamp_seconds",
             "When each active key began to sign, in seconds since 1970",
             ["project", "product", "key_id"],
-            registry=registry,
         )
 
-    def _create_dependencies(self, registry: CollectorRegistry) -> None:
-        self.jwks_time = ScrapedMetric(
+    def _create_dependencies(self) -> None:
+        self.jwks_time = self._scraped(
             "token_authority_jwks_last_fetch_success_timestamp_seconds",
             "When the identity provider's key set was last fetched, in seconds since 1970",
-            registry=registry,
         )
-        self.skipped_keys = Gauge(
-            "token_authority_jwks_keys_skipped",
-            "Unusable keys in the identity provider's key set",
-            registry=registry,
+        self.skipped_keys = self._gauge(
+            "token_authority_jwks_keys_skipped", "Unusable keys in the identity provider's key set"
         )
-        self.redis_up = ScrapedMetric(
-            "token_authority_redis_up",
-            "1 if rate limits are counted in Redis, 0 while it fails",
-            registry=registry,
+        self.redis_up = self._scraped(
+            "token_authority_redis_up", "1 if rate limits are counted in Redis, 0 while it fails"
         )
-        self.audit_queue = ScrapedMetric(
-            "token_authority_audit_queue_length",
-            "Groups of audit records that wait to be written",
-            registry=registry,
+        self.audit_queue = self._scraped(
+            "token_authority_audit_queue_length", "Groups of audit records that wait to be written"
         )
-        self.audit_lag = ScrapedMetric(
+        self.audit_lag = self._scraped(
             "token_authority_audit_lag_seconds",
             "Age of the oldest audit record that is not yet written",
-            registry=registry,
         )
-        self.audit_lost = ScrapedMetric(
+        self.audit_lost = self._scraped(
             "token_authority_audit_records_lost",
             "Audit records that could not be written",
             is_counter=True,
-            registry=registry,
         )
 
     def export_process(self) -> None:
