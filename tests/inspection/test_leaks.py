@@ -1,4 +1,5 @@
 from base64 import b64encode, urlsafe_b64encode
+from functools import partial
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspection.tokens import KEYS, rtc, t006, t007, whiteboard
+from inspection.tokens import DAY, KEYS, NOW, rtc, t006, t007, whiteboard
 from support.keys import (
     ACCESS_KEY,
     APP_ID,
@@ -50,6 +51,25 @@ def test_tokens_are_found_in_text(name: str, around: str) -> None:
             assert (leak.signature, leak.project) == ("valid", "classroom")
         (later,) = find(around.format(token), leak.expire_ms + 1)
         assert not later.is_live
+
+
+@pytest.mark.parametrize(
+    "between", ["%22%2C%22", "%2522%252C%2522", "%26", "%0A", r"\u0022,\u0022", r"\"},{\""]
+)
+def test_each_of_several_tokens_is_found_behind_escapes(between: str) -> None:
+    ended, live = t007(rtc(), issued_at=NOW - DAY, expire_seconds=60), TOKENS["netless"]
+    spellings = (str, partial(quote, safe=""), lambda text: quote(quote(text, safe=""), safe=""))
+    for spell in (*spellings, _as_dot_net):
+        found = find(f"{between}{spell(ended)}{between}{spell(live)}{between}")
+        assert [(leak.format, leak.is_live) for leak in found] == [
+            ("007", False),
+            ("netless", True),
+        ]
+
+
+def _as_dot_net(text: str) -> str:
+    """Spells text as System.Text.Json does."""
+    return text.replace("+", r"\u002B").replace("/", r"\u002f").replace("=", r"\u003D")
 
 
 def test_a_token_is_found_without_any_key() -> None:

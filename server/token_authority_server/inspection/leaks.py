@@ -19,11 +19,15 @@ from token_authority_server.keyring import EncryptionSecret, SigningKey
 
 LONGEST: Final = 4096
 """The longest token or secret that is found, in bytes."""
+# Of escapes, only those of a token's characters: others separate it from what follows, which may be
+# another token. `normalize` has the same ones.
 _TOKEN: Final = re.compile(
-    rb"(?:007e|006[0-9A-Fa-f]{32}|NETLESS(?:SDK|ROOM|TASK)_)(?:[0-9A-Za-z+/_%-]|\\/){40,4000}={0,2}"
+    rb"(?:007e|006[0-9A-Fa-f]{32}|NETLESS(?:SDK|ROOM|TASK)_)"
+    rb"(?:[0-9A-Za-z+/_-]|%(?:25)?(?:2[BbFfDd]|3[Dd]|5[Ff])|\\/|\\u00(?:2[BbFf]|3[Dd])){40,4000}={0,2}"
 )
 # A letter before a token makes it a part of something else, unless it is a part of an escape.
-_ESCAPE_BEFORE: Final = re.compile(rb"(?:%[0-9A-Fa-f]{2}|\\[nrt])\Z")
+_ESCAPE_BEFORE: Final = re.compile(rb"(?:%(?:25)?[0-9A-Fa-f]{2}|\\[nrt]|\\u00[0-9A-Fa-f]{2})\Z")
+_LONGEST_ESCAPE: Final = 6
 # The characters of words in clear, base64 and URLs, and of anything between quotes.
 _WORDS: Final = (
     (rb"[0-9A-Za-z_-]", rb""),
@@ -166,7 +170,7 @@ class LeakFinder:
 
 
 def _begins_at(data: bytes, offset: int) -> bool:
-    before = data[max(0, offset - 3) : offset]
+    before = data[max(0, offset - _LONGEST_ESCAPE) : offset]
     return not before[-1:].isalnum() or _ESCAPE_BEFORE.search(before) is not None
 
 
