@@ -13,6 +13,7 @@ from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.reported_error import ReportedError
 from token_authority_server.inspection.services import CHAT, EDUCATION, RTC, RTM, RTM2
 from token_authority_server.inspection.verify import Signature
+from token_authority_server.inspection.wording import span
 
 _TYPES: Mapping[Product, frozenset[int]] = {
     Product.RTC: frozenset([RTC]),
@@ -154,6 +155,26 @@ class Case:
     def had_ended(self) -> bool:
         """Whether joining or logging in was over, in what it was used for."""
         return self.expire_ms is not None and self.expire_ms <= self.at_ms
+
+    def time_summary(self, now_ms: int) -> str:
+        """Describes the times as seen from when the token was used."""
+        decoded, at_ms = self.decoded, self.at_ms
+        is_now = at_ms == now_ms
+        before, after = ("{} ago", "in {}") if is_now else ("{} before use", "{} after use")
+        times = [("issued", "issued", decoded.issue_ms)]
+        if ends_ms := self.ends_ms:
+            times += [(f"{name} expired", f"{name} expires", ms) for name, ms in ends_ms.items()]
+        else:
+            times.append(("expired", "expires", self.expire_ms))
+        parts: list[str] = []
+        for past, future, ms in times:
+            if ms is not None:
+                when = before if ms <= at_ms else after
+                parts.append(f"{past if ms <= at_ms else future} {when.format(span(at_ms - ms))}")
+        whiteboard = decoded.whiteboard
+        if whiteboard is not None and "expireAt" not in whiteboard and decoded.sealed:
+            parts.append("never expires")
+        return ", ".join(parts)
 
 
 def opens(service: DecodedService, channel: str) -> bool:

@@ -20,7 +20,6 @@ from token_authority_server.inspection.exposure import (
 from token_authority_server.inspection.findings import Finding
 from token_authority_server.inspection.reported_error import find_error
 from token_authority_server.inspection.verify import Signature, exposed_secrets, verify
-from token_authority_server.inspection.wording import span
 from token_authority_server.keyring import SigningKey
 
 _NOTHING_KNOWN: Final = KnownSecrets()
@@ -73,7 +72,23 @@ def inspect_token(
     known: KnownSecrets = _NOTHING_KNOWN,
 ) -> Inspection:
     """Explains a token at once; see `inspection_steps`."""
-    steps = inspection_steps(text, expected, keys, now_ms, known)
+    return _last(inspection_steps(text, expected, keys, now_ms, known))
+
+
+def inspect_decoded(
+    decoded: Decoded, keys: Sequence[tuple[str, SigningKey]], now_ms: int
+) -> Inspection:
+    """Explains a token that was decoded already, without what was around it.
+
+    Args:
+        decoded: The token.
+        keys: Project names and keys.
+        now_ms: Milliseconds since 1970.
+    """
+    return _last(_inspect(decoded, Expected(), keys, now_ms, (), ()))
+
+
+def _last(steps: Generator[None, None, Inspection]) -> Inspection:
     while True:
         try:
             next(steps)
@@ -180,7 +195,7 @@ def _inspect(
         issue_ms=decoded.issue_ms,
         expire_ms=case.expire_ms,
         expired=case.had_ended,
-        time_summary=_time_summary(case, now_ms),
+        time_summary=case.time_summary(now_ms),
         signature=signature,
         findings=diagnose(case),
     )
@@ -222,22 +237,3 @@ def _redacted(
         user_account=expected.user_account and hide(expected.user_account),
         room_uuid=hide(expected.room_uuid),
     )
-
-
-def _time_summary(case: Case, now_ms: int) -> str:
-    """Describes the times as seen from when the token was used."""
-    decoded, at_ms = case.decoded, case.at_ms
-    before, after = ("{} ago", "in {}") if at_ms == now_ms else ("{} before use", "{} after use")
-    times = [("issued", "issued", decoded.issue_ms)]
-    if case.ends_ms:
-        times += [(f"{name} expired", f"{name} expires", ms) for name, ms in case.ends_ms.items()]
-    else:
-        times.append(("expired", "expires", case.expire_ms))
-    parts: list[str] = []
-    for past, future, ms in times:
-        if ms is not None:
-            when = before if ms <= at_ms else after
-            parts.append(f"{past if ms <= at_ms else future} {when.format(span(at_ms - ms))}")
-    if decoded.whiteboard is not None and "expireAt" not in decoded.whiteboard and decoded.sealed:
-        parts.append("never expires")
-    return ", ".join(parts)

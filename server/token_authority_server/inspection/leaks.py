@@ -13,8 +13,7 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 from token_authority_server.inspection.decode import decode
-from token_authority_server.inspection.expected import Expected
-from token_authority_server.inspection.inspect import inspect_token
+from token_authority_server.inspection.inspect import inspect_decoded
 from token_authority_server.keyring import EncryptionSecret, SigningKey
 
 LONGEST: Final = 4096
@@ -123,9 +122,10 @@ class LeakFinder:
             yield from self._exposed(data, first, end)
 
     def _token(self, offset: int, text: bytes) -> Leak | None:
-        if decode(text.decode("latin-1")).sealed is None:
+        decoded = decode(text.decode("latin-1"))
+        if decoded.sealed is None:
             return None
-        inspection = inspect_token(text.decode("latin-1"), Expected(), self._keys, self._now_ms)
+        inspection = inspect_decoded(decoded, self._keys, self._now_ms)
         names = {field.path: field.value for field in inspection.fields}
         app_id = names.get("app_id") or names.get("ak")
         if not app_id:
