@@ -91,11 +91,11 @@ def _finder(path: str | None) -> "LeakFinder":
 
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     if path is None:
-        return LeakFinder([], [], (), now_ms, os.urandom(32))
+        return LeakFinder([], [], (), now_ms)
     policy = config.load(Path(path), os.environ).policy()
     keyring = policy.keyring
     signing, secrets = keyring.keys(keyring.project_names), keyring.encryption_secrets()
-    return LeakFinder(signing, secrets, policy.callers.api_key_hashes, now_ms, os.urandom(32))
+    return LeakFinder(signing, secrets, policy.callers.api_key_hashes, now_ms)
 
 
 def _places(

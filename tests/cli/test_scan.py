@@ -165,7 +165,7 @@ class Recording(io.BytesIO):
 def test_a_token_across_two_windows_is_found_once_at_its_line(shift: int) -> None:
     before = b"x" * (2**20 - 2 * len(EXPIRED) + shift) + b"\n"
     content = before + EXPIRED.encode() + b"\n" + b"y" * 2**20 + b"\n" + EXPIRED.encode()
-    finder = LeakFinder([], [], (), NOW_MS, b"k" * 32)
+    finder = LeakFinder([], [], (), NOW_MS)
     stream = Recording(content)
     places = list(scan_stream(stream, "-", finder.find, LONGEST))
     assert [place.line for place in places] == [2, 4]

@@ -23,9 +23,8 @@ _JWT: Final = re.compile(
     r"(?<![0-9A-Za-z_-])eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]*"
 )
 _MAX_WORDS: Final = 2000
-# The allowed length of a configured API key, also of one not made by `api-key new`.
-_MIN_API_KEY: Final = 16
-_MAX_API_KEY: Final = 512
+API_KEY_LENGTHS: Final = range(16, 513)
+"""The lengths of configured API keys, also of those not made by `api-key new`."""
 
 
 class Credential(StrEnum):
@@ -104,7 +103,7 @@ class KnownSecrets:
 
     def is_api_key(self, word: str) -> bool:
         """Whether a text is an API key of a caller."""
-        if not self._api_keys or not _MIN_API_KEY <= len(word) <= _MAX_API_KEY:
+        if not self._api_keys or len(word) not in API_KEY_LENGTHS:
             return False
         return digest(word).hex() in self._api_keys
 
