@@ -2,10 +2,11 @@
 
 import argparse
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _PARTS: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -38,6 +39,16 @@ def moment(text: str) -> datetime:
             f"{text!r}: write a time with its zone, like 2030-01-31T18:00:00Z"
         )
     return value
+
+
+def from_ms(ms: int) -> datetime:
+    """Converts milliseconds since 1970, exactly."""
+    return _EPOCH + timedelta(milliseconds=ms)
+
+
+def now_ms() -> int:
+    """Returns the time in milliseconds since 1970."""
+    return int(datetime.now(UTC).timestamp() * 1000)
 
 
 def integer(text: str) -> int:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from token_authority_cli.arguments import duration, moment
+from token_authority_cli.arguments import duration, from_ms, moment, now_ms
 from token_authority_cli.commands import HELP
 from token_authority_cli.denial_file import Change, NotEditable, append, edit, remove
 from token_authority_cli.output import as_json, at, complain
@@ -137,12 +137,12 @@ def _remove(arguments: argparse.Namespace) -> int:
         arguments.parser.error("give --project and what is denied, or --past alone")
 
     def change(text: str, denials: Sequence["Denial"]) -> tuple[str, list["Denial"]] | None:
-        now_ms = datetime.now(UTC).timestamp() * 1000
+        now = now_ms()
         wanted = (*named, _expand(arguments.tokens))
         gone = {
             index
             for index, one in enumerate(denials)
-            if (one.until_ms <= now_ms if arguments.past else _subject(one) == wanted)
+            if (one.until_ms <= now if arguments.past else _subject(one) == wanted)
         }
         kept = [one for index, one in enumerate(denials) if index not in gone]
         return (remove(text, gone), kept) if gone else None
@@ -155,12 +155,11 @@ def _list(arguments: argparse.Namespace) -> int:
         denials = _parse(arguments.file.read_text(encoding="utf-8-sig"), str(arguments.file))
     except (OSError, ValueError) as error:
         return _complain_of(arguments.file, error)
-    now = datetime.now(UTC)
     if arguments.json:
-        print(as_json([_row(denial, now) for denial in denials]))
+        print(as_json([_row(denial) for denial in denials]))
         return 0
     for denial in denials:
-        row = _row(denial, now)
+        row = _row(denial)
         named = [f"{key} {row[key]}" for key in ("user", "channel", "room") if row[key]]
         tokens = f"; only {', '.join(row['tokens'])}" if row["tokens"] else ""
         reason = f"; {row['reason']}" if row["reason"] else ""
@@ -169,17 +168,16 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _row(denial: "Denial", now: datetime) -> dict[str, Any]:
-    until = datetime.fromtimestamp(denial.until_ms / 1000, UTC)
+def _row(denial: "Denial") -> dict[str, Any]:
     return {
         "project": denial.project,
         "user": denial.user,
         "channel": denial.channel,
         "room": denial.room,
         "tokens": sorted(denial.token_types),
-        "until": until,
+        "until": from_ms(denial.until_ms),
         "reason": denial.reason,
-        "past": until <= now,
+        "past": denial.until_ms <= now_ms(),
     }
 
 

@@ -3,9 +3,10 @@
 import argparse
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from token_authority_cli.arguments import from_ms, now_ms
 from token_authority_cli.audit import print_report, report_unreadable
 from token_authority_cli.output import as_json, at, complain
 from token_authority_cli.server import complain_of_config
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from token_authority_server.audit import Report, TrailRecords
     from token_authority_server.keyring import SigningKey
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CONFIG: Final = (
     "the trails do not show which keys still sign: name the configuration with --config to check "
     "their states and retired_at"
@@ -49,11 +49,11 @@ def _audit_keys(arguments: argparse.Namespace) -> int:
         except config.ConfigError as error:
             return complain_of_config(error)
         configured = keyring.keys(keyring.project_names)
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
-    trails = [read_trail(files, now_ms) for files in arguments.audit]
+    now = now_ms()
+    trails = [read_trail(files, now) for files in arguments.audit]
     keys = [
         key
-        for key in key_audit.audit_keys(trails, now_ms, configured)
+        for key in key_audit.audit_keys(trails, now, configured)
         if arguments.project in ("", key.project) and arguments.key_id in ("", key.key_id)
     ]
     notes = [_EVERY_INSTANCE] if arguments.config else [_NO_CONFIG, _EVERY_INSTANCE]
@@ -133,8 +133,8 @@ def _json_row(key: "AuditedKey") -> dict[str, Any]:
 
 
 def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
+    return None if ms is None else from_ms(ms)
 
 
 def _at(ms: int) -> str:
-    return at(_EPOCH + timedelta(milliseconds=ms))
+    return at(from_ms(ms))

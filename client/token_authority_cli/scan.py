@@ -4,10 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from token_authority_cli.arguments import from_ms, now_ms
 from token_authority_cli.commands import HELP
 from token_authority_cli.output import as_json, at, complain
 from token_authority_cli.scan_files import Place, files_under, scan_report, scan_stream
@@ -17,7 +17,6 @@ from token_authority_cli.terminal_text import visible
 if TYPE_CHECKING:
     from token_authority_server.inspection.leaks import LeakFinder
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_SHOWN: Final = 10_000
 _EPILOG: Final = """\
 examples:
@@ -89,13 +88,12 @@ def _finder(path: str | None) -> "LeakFinder":
     from token_authority_server import config  # noqa: PLC0415  # lazily, as in server
     from token_authority_server.inspection.leaks import LeakFinder  # noqa: PLC0415
 
-    now_ms = int(datetime.now(UTC).timestamp() * 1000)
     if path is None:
-        return LeakFinder([], [], (), now_ms)
+        return LeakFinder([], [], (), now_ms())
     policy = config.load(Path(path), os.environ).policy()
     keyring = policy.keyring
     signing, secrets = keyring.keys(keyring.project_names), keyring.encryption_secrets()
-    return LeakFinder(signing, secrets, policy.callers.api_key_hashes, now_ms)
+    return LeakFinder(signing, secrets, policy.callers.api_key_hashes, now_ms())
 
 
 def _places(
@@ -131,9 +129,9 @@ def _line(place: Place) -> str:
     if leak.what != "token":
         spelled = "" if leak.kind == "clear" else f", as {leak.kind}"
         return f"{where}: SECRET: {_SECRETS[leak.what]}{spelled}{key and f': {key}'}"
-    end = "never expires" if leak.expire_ms is None else f"expires {at(_time(leak.expire_ms))}"
+    end = "never expires" if leak.expire_ms is None else f"expires {at(from_ms(leak.expire_ms))}"
     if not leak.is_live and leak.expire_ms is not None:
-        end = f"expired {at(_time(leak.expire_ms))}"
+        end = f"expired {at(from_ms(leak.expire_ms))}"
     owner = f"App ID or access key {visible(leak.app_id)}"
     signer = f"signed by {key}" if key else f"signature {leak.signature}"
     name = f"{leak.format} {visible(leak.kind)}".strip()
@@ -158,10 +156,6 @@ def _row(place: Place) -> dict[str, Any]:
         "format": leak.format,
         "app_id": leak.app_id,
         "token_id": leak.token_id,
-        "expire_time": None if leak.expire_ms is None else _time(leak.expire_ms),
+        "expire_time": None if leak.expire_ms is None else from_ms(leak.expire_ms),
         "signature": leak.signature,
     }
-
-
-def _time(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
