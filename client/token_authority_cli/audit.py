@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from token_authority_cli.arguments import moment
-from token_authority_cli.audit_view import block, row
+from token_authority_cli.audit_view import (
+    block,
+    complain_of_report,
+    print_report,
+    report_unreadable,
+    row,
+)
 from token_authority_cli.commands import HELP
 from token_authority_cli.kicking_rule import KickingRules
 from token_authority_cli.output import as_json, complain
@@ -134,34 +140,10 @@ def _show_reports(
     for report, files in zip(reports, trails, strict=True):
         if not arguments.json and len(reports) > 1:
             print(f"{files[0]}:" if len(files) == 1 else f"{files[0]} to {files[-1]}:")
-        codes.append(_show_report(report, arguments))
+        if not arguments.json:
+            print_report(report)
+        codes.append(complain_of_report(report))
     return max(codes)
-
-
-def _show_report(report: "Report", arguments: argparse.Namespace) -> int:
-    if not arguments.json and report.problem is None:
-        print_report(report)
-    if problem := report.problem:
-        complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
-    elif not report.records:
-        complain("these files contain no records: nothing was verified")
-    return 1 if report.problem or not report.records else 0
-
-
-def print_report(report: "Report") -> None:
-    """Prints the result of a verification without a problem."""
-    if report.records:
-        count = "1 record" if report.records == 1 else f"{report.records} records"
-        result = (
-            "the hash chain is unbroken"
-            if report.chains == 1
-            else f"each of {report.chains} hash chains is unbroken"
-        )
-        print(f"{count}, {report.first_time} to {report.last_time}: {result}")
-    for note in report.notes:
-        print(f"note: {note}")
-    if last := report.last:
-        print(f"last: record {last.seq} of chain {last.chain_id}, hash {last.last_hash}")
 
 
 def _find(arguments: argparse.Namespace) -> int:
@@ -225,18 +207,6 @@ def _alive_at(arguments: argparse.Namespace) -> datetime | None:
     if arguments.at and not arguments.unexpired:
         arguments.parser.error("--at needs --unexpired")
     return (arguments.at or datetime.now(UTC)) if arguments.unexpired else None
-
-
-def report_unreadable(command: Callable[[], int]) -> int:
-    """Runs a command; reports a file that cannot be read, and returns 1."""
-    try:
-        return command()
-    except OSError as error:
-        # Without a name, the error is of the output, which `main` handles.
-        if error.filename is None:
-            raise
-        complain(f"{error.filename}: cannot be read: {error.strerror}")
-        return 1
 
 
 def _show_all(

@@ -1,15 +1,59 @@
-"""Formats audit records for people."""
+"""Prints reports about audit trails, and formats their records, for people."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from token_authority_cli.output import at
+from token_authority_cli.output import at, complain
 
 if TYPE_CHECKING:
-    from token_authority_server.audit import Found
+    from token_authority_server.audit import Found, Report
 
 _SUBJECTS: Final = ("channel", "room", "user", "role")
+
+
+def print_report(report: "Report") -> None:
+    """Prints the result of a verification, unless it found a problem."""
+    if report.problem:
+        return
+    if report.records:
+        count = "1 record" if report.records == 1 else f"{report.records} records"
+        result = (
+            "the hash chain is unbroken"
+            if report.chains == 1
+            else f"each of {report.chains} hash chains is unbroken"
+        )
+        print(f"{count}, {report.first_time} to {report.last_time}: {result}")
+    for note in report.notes:
+        print(f"note: {note}")
+    if last := report.last:
+        print(f"last: record {last.seq} of chain {last.chain_id}, hash {last.last_hash}")
+
+
+def complain_of_report(report: "Report") -> int:
+    """Prints why a trail is not verified.
+
+    Returns:
+        The exit code: 0 if it is.
+    """
+    if problem := report.problem:
+        complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
+    elif not report.records:
+        complain("these files contain no records: nothing was verified")
+    return 1 if report.problem or not report.records else 0
+
+
+def report_unreadable(command: Callable[[], int]) -> int:
+    """Runs a command; reports a file that cannot be read, and returns 1."""
+    try:
+        return command()
+    except OSError as error:
+        # Without a name, the error is of the output, which `main` handles.
+        if error.filename is None:
+            raise
+        complain(f"{error.filename}: cannot be read: {error.strerror}")
+        return 1
 
 
 def block(found: "Found") -> str:

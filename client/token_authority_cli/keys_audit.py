@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from token_authority_cli.arguments import from_ms, now_ms
-from token_authority_cli.audit import print_report, report_unreadable
+from token_authority_cli.audit_view import complain_of_report, print_report, report_unreadable
 from token_authority_cli.output import as_json, at, complain
 from token_authority_cli.server import complain_of_config
 from token_authority_cli.terminal_text import visible
@@ -69,14 +69,7 @@ def _audit_keys(arguments: argparse.Namespace) -> int:
 
 
 def _exit_code(keys: "Sequence[AuditedKey]", reports: "Sequence[Report]") -> int:
-    code = 0
-    for report in reports:
-        if problem := report.problem:
-            complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
-            code = 1
-        elif not report.records:
-            complain("there is no record in the files of a trail: nothing was verified")
-            code = 1
+    code = max([complain_of_report(report) for report in reports], default=0)
     if not keys:
         complain("no record of a signed token in these files")
         code = 1
@@ -96,8 +89,7 @@ def _show(
         for warning in key.warnings:
             print(f"  warning: {warning}")
     for trail in trails:
-        if trail.report.problem is None:
-            print_report(trail.report)
+        print_report(trail.report)
     for note in notes:
         print(f"note: {note}")
 
