@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import json
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from token_authority_cli.commands import HELP
 from token_authority_cli.output import complain
+from token_authority_cli.private_file import create_private_file
 
 # Lets people and secret scanners recognize a key.
 _PREFIX: Final = "tak_"
@@ -48,7 +48,7 @@ def _new(arguments: argparse.Namespace) -> int:
     identity = f"api-key:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
     if arguments.output:
         try:
-            _write(arguments.output, key)
+            create_private_file(arguments.output, f"{key}\n".encode())
         except OSError as error:
             complain(f"{arguments.output}: cannot be created: {error.strerror}")
             return 1
@@ -60,14 +60,3 @@ def _new(arguments: argparse.Namespace) -> int:
         print(key)
     print(f'identities = ["{identity}"]', file=sys.stderr)
     return 0
-
-
-def _write(path: Path, key: str) -> None:
-    """Writes a key to a file that must not exist yet, and that only its owner may read."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "w") as file:
-            file.write(f"{key}\n")
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise

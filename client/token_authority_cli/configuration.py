@@ -1,7 +1,6 @@
 """`token-authority config`: a configuration file to start from, and its JSON Schema. Offline."""
 
 import argparse
-import os
 import sys
 from importlib import resources
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, Final
 
 from token_authority_cli.commands import HELP
 from token_authority_cli.output import as_json, complain
+from token_authority_cli.private_file import create_private_file
 from token_authority_cli.server import needs_server
 
 _NAME: Final = "token-authority.toml"
@@ -77,17 +77,18 @@ def _write(path: Path, data: bytes, *, replace: bool) -> None:
 
     Args:
         path: The file.
-        data: What it is to contain.
-        replace: Whether it may exist. It is replaced as a whole, by way of a file beside it.
+        data: The content.
+        replace: Whether to replace an existing file, at once, by another one in its folder.
 
     Raises:
-        FileExistsError: The file, or the one beside it, exists.
+        FileExistsError: The file, or the other one, exists.
     """
-    new = path.with_name(f"{path.name}.new") if replace else path
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    if not replace:
+        create_private_file(path, data)
+        return
+    new = path.with_name(f"{path.name}.new")
+    create_private_file(new, data)
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
         new.replace(path)
     except OSError:
         new.unlink(missing_ok=True)
