@@ -28,6 +28,10 @@ def add_commands(commands: Any) -> None:
         "Show your identity on the server, your grants and your limits.",
         _whoami,
     )
+    _add_keys(commands)
+
+
+def _add_keys(commands: Any) -> None:
     keys = _add(
         commands,
         "keys",

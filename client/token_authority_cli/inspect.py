@@ -46,6 +46,18 @@ def add_commands(commands: Any) -> None:
         metavar="TOKEN",
         help="the token or a text that contains it; -: read standard input",
     )
+    _add_use(parser)
+    parser.add_argument("--verbose", action="store_true", help="also show every value in the token")
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="inspect it locally, without a server and its keys",
+    )
+    add_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_use(parser: argparse.ArgumentParser) -> None:
     used = parser.add_argument_group("how it was used")
     used.add_argument("--app-id", metavar="ID", help="the App ID the SDK was initialised with")
     used.add_argument("--channel", metavar="NAME", help="the channel that was joined")
@@ -62,14 +74,6 @@ def add_commands(commands: Any) -> None:
         help="what the SDK reported: a number (110), a name (ERR_INVALID_TOKEN) or a message text",
     )
     used.add_argument("--product", choices=_PRODUCTS, help="the product it was used with")
-    parser.add_argument("--verbose", action="store_true", help="also show every value in the token")
-    parser.add_argument(
-        "--offline",
-        action="store_true",
-        help="inspect it locally, without a server and its keys",
-    )
-    add_options(parser)
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -38,6 +38,11 @@ Try it in another terminal:
 
 def add_commands(commands: Any) -> None:
     """Adds `serve` and `check-config`."""
+    _add_serve(commands)
+    _add_check_config(commands)
+
+
+def _add_serve(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help=HELP["serve"],
@@ -70,6 +75,9 @@ def add_commands(commands: Any) -> None:
         "server.reuse_port = true does",
     )
     serve.set_defaults(run=needs_server(_serve), parser=serve)
+
+
+def _add_check_config(commands: Any) -> None:
     check = commands.add_parser(
         "check-config",
         help=HELP["check-config"],
