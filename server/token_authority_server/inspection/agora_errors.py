@@ -66,16 +66,18 @@ class _Implication(NamedTuple):
     explanation: str
 
 
+_invalid: Final = partial(_Implication, Meaning.INVALID)
+_app_id: Final = partial(_Implication, Meaning.APP_ID)
+_no_certificate: Final = partial(_Implication, Meaning.NO_CERTIFICATE)
+_renewal: Final = partial(_Implication, Meaning.RENEWAL)
+_other: Final = partial(_Implication, Meaning.OTHER)
+
 _EXPIRED: Final = _Implication(Meaning.EXPIRED, "the token has expired")
-_INVALID: Final = _Implication(Meaning.INVALID, "the token is invalid")
-_APP_ID: Final = _Implication(Meaning.APP_ID, "Agora does not know the App ID")
+_INVALID: Final = _invalid("the token is invalid")
+_APP_ID: Final = _app_id("Agora does not know the App ID")
 _NO_TOKEN: Final = _Implication(
     Meaning.NO_TOKEN, "the project requires a token and the client sent none"
 )
-
-
-_other: Final = partial(_Implication, Meaning.OTHER)
-_renewal: Final = partial(_Implication, Meaning.RENEWAL)
 
 
 def _error(
@@ -107,10 +109,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         119,
         "ERR_STATIC_USE_DYNAMIC_KEY",
         "FAQ",
-        _Implication(
-            Meaning.NO_CERTIFICATE,
-            "a token was sent to a project that has no App Certificate enabled",
-        ),
+        _no_certificate("a token was sent to a project that has no App Certificate enabled"),
         "static use dynamic key",
         "static use dyanmic ke",
     ),
@@ -145,9 +144,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         8,
         "CONNECTION_CHANGED_INVALID_TOKEN",
         "RTC",
-        _Implication(
-            Meaning.INVALID, "the token is invalid, or the project requires one and none was sent"
-        ),
+        _invalid("the token is invalid, or the project requires one and none was sent"),
     ),
     _rtc(
         9,
@@ -162,7 +159,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         7,
         "LOGIN_ERR_NOT_AUTHORIZED",
         "RTM1",
-        _Implication(Meaning.INVALID, "the login is not authorized"),
+        _invalid("the login is not authorized"),
         "rtm login error not authorized",
     ),
     _rtm(
@@ -196,12 +193,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
     ),
     _rtm(-10009, "RTM_ERROR_TOKEN_EXPIRED", "RTM2", _EXPIRED),
     _rtm(-10011, "RTM_ERROR_LOGIN_TIMEOUT", "RTM2", _other("the login timed out")),
-    _rtm(
-        -10012,
-        "RTM_ERROR_LOGIN_REJECTED",
-        "RTM2",
-        _Implication(Meaning.INVALID, "the server rejected the login"),
-    ),
+    _rtm(-10012, "RTM_ERROR_LOGIN_REJECTED", "RTM2", _invalid("the server rejected the login")),
     _rtc(2, "RENEW_TOKEN_TOKEN_EXPIRED", "RENEW", _renewal("the new token had expired")),
     _rtc(3, "RENEW_TOKEN_INVALID_TOKEN", "RENEW", _renewal("the new token is invalid")),
     _rtc(
@@ -222,16 +214,9 @@ ERRORS: Final[Sequence[AgoraError]] = (
         "RENEW",
         _renewal("the new token was superseded by a newer one"),
     ),
-    _chat(
-        100,
-        "INVALID_APP_KEY",
-        "CHAT",
-        _Implication(Meaning.APP_ID, "Chat does not know the App Key"),
-    ),
+    _chat(100, "INVALID_APP_KEY", "CHAT", _app_id("Chat does not know the App Key")),
     _chat(101, "INVALID_USER_NAME", "CHAT", _other("the Chat user id is empty or not allowed")),
-    _chat(
-        104, "INVALID_TOKEN", "CHAT", _Implication(Meaning.INVALID, "the token is empty or invalid")
-    ),
+    _chat(104, "INVALID_TOKEN", "CHAT", _invalid("the token is empty or invalid")),
     _chat(108, "TOKEN_EXPIRED", "CHAT", _EXPIRED),
     _chat(
         109,
@@ -244,9 +229,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         202,
         "USER_AUTHENTICATION_FAILED",
         "CHAT",
-        _Implication(
-            Meaning.INVALID, "Chat could not authenticate the user: the token is expired or invalid"
-        ),
+        _invalid("Chat could not authenticate the user: the token is expired or invalid"),
         "user authentication failed",
     ),
     _chat(204, "USER_NOT_FOUND", "CHAT", _other("the user is not registered with Chat")),
@@ -255,10 +238,7 @@ ERRORS: Final[Sequence[AgoraError]] = (
         4096,
         "CAN_NOT_GET_GATEWAY_SERVER",
         "WEB",
-        _Implication(
-            Meaning.INVALID,
-            "Agora refused the App ID or the token; the text behind it names the cause",
-        ),
+        _invalid("Agora refused the App ID or the token; the text behind it names the cause"),
         "flag 4096",
     ),
 )
