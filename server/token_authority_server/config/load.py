@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from token_authority_server.config.cures import Mistake, mistakes_in, section_in
 from token_authority_server.config.files import FileStamp, ReadProgress, Sources
-from token_authority_server.config.mistakes import Origin
+from token_authority_server.config.mistakes import Origin, value_at
 from token_authority_server.config.references import unknown_names
 from token_authority_server.config.rows import validate_rows
 from token_authority_server.config.section import Section
@@ -118,19 +118,9 @@ def app_ids(path: Path) -> dict[str, str]:
     """
     document = _parse(_read_text(path, Sources(path.parent, {})), path)
     projects = document.get("projects")
-    found: dict[str, str] = {}
-    for name, project in cast(
-        "dict[str, Any]", projects if isinstance(projects, dict) else {}
-    ).items():
-        agora: Any = (
-            cast("dict[str, Any]", project).get("agora") if isinstance(project, dict) else None
-        )
-        app_id: Any = (
-            cast("dict[str, Any]", agora).get("app_id") if isinstance(agora, dict) else None
-        )
-        if isinstance(app_id, str):
-            found[name] = app_id
-    return found
+    names = cast("dict[str, Any]", projects) if isinstance(projects, dict) else ()
+    found = {name: value_at(document, ("projects", name, "agora", "app_id")) for name in names}
+    return {name: app_id for name, app_id in found.items() if isinstance(app_id, str)}
 
 
 def _read_text(path: Path, sources: Sources) -> str:

@@ -50,11 +50,11 @@ def place_of(document: Mapping[str, Any], keys: Keys) -> tuple[str, Keys]:
     """
     match keys:
         case ("callers", int(row), "grants", int(grant), *rest):
-            caller = _item(document, ("callers", row))
-            name = _named("grant", _item(caller, ("grants", grant)), grant)
+            caller = value_at(document, ("callers", row))
+            name = _named("grant", value_at(caller, ("grants", grant)), grant)
             return f"[[callers.grants]] {name} of {_named('caller', caller, row)}", tuple(rest)
         case ("callers", int(row), *rest):
-            caller = _item(document, ("callers", row))
+            caller = value_at(document, ("callers", row))
             return f"[[callers]] {_named('caller', caller, row)}", tuple(rest)
         case ("tests", int(row), *rest):
             return f"[[tests]] test {row + 1}", tuple(rest)
@@ -66,7 +66,8 @@ def place_of(document: Mapping[str, Any], keys: Keys) -> tuple[str, Keys]:
             return "", keys
 
 
-def _item(value: Any, keys: Keys) -> Any:
+def value_at(value: Any, keys: Keys) -> Any:
+    """Returns the value that a path leads to in tables; None if there is none."""
     for key in keys:
         if isinstance(key, int):
             value = value[key]
@@ -78,5 +79,5 @@ def _item(value: Any, keys: Keys) -> Any:
 
 
 def _named(noun: str, row: Any, index: int) -> str:
-    name = _item(row, ("name",))
+    name = value_at(row, ("name",))
     return f"{noun} {name!r}" if isinstance(name, str) and name else f"{noun} {index + 1}"
