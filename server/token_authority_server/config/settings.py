@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from token_authority_server.access.denial import WHITEBOARD
-from token_authority_server.access.denials import Denials
+from token_authority_server.access.denials import Denials, Scopes
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.authentication import AuthenticationSettings
 from token_authority_server.config.callers import CallerSettings, check_callers
@@ -103,9 +103,11 @@ class Settings(Section):
 
     def policy(self) -> PolicySnapshot:
         """Returns the callers, keys and denials that requests are decided with."""
-        scopes = {name: project.scopes(name) for name, project in self.projects.items()}
-        denials = Denials(self.authorization.denials, scopes)
+        denials = Denials(self.authorization.denials, self._scopes())
         return PolicySnapshot(self.keyring(), self.callers_by_identity(), denials)
+
+    def _scopes(self) -> dict[str, Scopes]:
+        return {name: project.scopes(name) for name, project in self.projects.items()}
 
     def expirations(self, now: datetime) -> Iterator[str]:
         """Yields a warning for each API key that has expired or soon will."""
@@ -141,7 +143,7 @@ class Settings(Section):
         denials = self.authorization.denials
         if not denials:
             return
-        scopes = {name: project.scopes(name) for name, project in self.projects.items()}
+        scopes = self._scopes()
         by_scope: dict[str, set[str]] = {}
         for caller in self.callers:
             for grant in caller.grants:
