@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROTO := PATH="$(CURDIR)/.venv-proto/bin:$$PATH"
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
 run: .venv/run.stamp ## Start the development server on 127.0.0.1:50051
 	@$(BIN)/token-authority serve --dev
@@ -137,6 +137,5 @@ clean: ## Remove everything that make creates
 	@.venv-proto/bin/pip install --quiet --require-hashes -r protos/requirements.lock
 	@touch $@
 
-.PHONY: help run demo test test-lowest test-newest check format proto proto-check contract bench bench-check gitleaks \
-	bench-growth bench-peers bench-instances attack attack-drain fuzz soak polyglot bare-machine wheel release draft-release image oci kubernetes vault-agent \
-	prometheus lock clean
+# Every target but the stamps, which are files.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
