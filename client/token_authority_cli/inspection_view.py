@@ -1,6 +1,6 @@
 """Formats an inspection for a terminal: the verdict, the cure, the times, the comparison.
 
-Whoever made the token chose its texts: every text is escaped before it gets colours and width.
+The texts of a token are untrusted: each is escaped before it gets colours and width.
 """
 
 import textwrap

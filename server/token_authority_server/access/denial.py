@@ -73,7 +73,7 @@ class DenialRule:
         self._canonical_room = None if denial.room is None else Glob(canonical_room(denial.room))
 
     def applies_to(self, access: ServiceAccess) -> bool:
-        """Whether a service of a token would be of use to what is denied."""
+        """Whether a denied user could use a service of a token, or it works in a denied place."""
         types = self.denial.token_types
         return (
             (not types or access.token_type in types)

@@ -1,7 +1,7 @@
 """Denials (the stop list): refuse new tokens to denied users, channels and rooms. Pure.
 
 A denial applies to every token that a denied user could use, or that works in a denied channel or
-room. It says nothing about issued tokens.
+room. It does not revoke issued tokens.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

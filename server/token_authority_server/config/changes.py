@@ -7,7 +7,7 @@ from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
 from token_authority_server.keyring import EncryptionSecret, Secret, SigningKey
 
-# Listeners, the log's format and the sinks stand until the server is restarted.
+# Listeners, the log's format and the sinks change only with a restart.
 _FIXED: Final = ("server", "log", "limits", "audit")
 _RELOADED: Final = frozenset({"server.tls", "log.level"})
 
@@ -16,9 +16,9 @@ def changes_between(before: Settings, after: Settings, started: Settings) -> dic
     """Returns what changed, for the log and the audit trail; empty if nothing did.
 
     Args:
-        before: What held.
+        before: The previous settings.
         after: The present settings.
-        started: What the server was started with, for what it cannot change.
+        started: The settings at start, of which some cannot change.
     """
     changes = {
         "keys": sorted(_keys_changed(before, after)),

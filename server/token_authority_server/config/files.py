@@ -104,7 +104,7 @@ class Sources:
         return Path(credentials) / rest
 
     def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
-        """Reads a file, or returns what it held when it was first read.
+        """Reads a file, or returns its content when it was first read.
 
         Raises:
             ValueError: It cannot be read, or is too large.
@@ -132,7 +132,7 @@ class Sources:
         return {path: text for path, text in self.contents.items() if isinstance(text, str)}
 
     def are_unchanged(self) -> bool:
-        """Reads every file again; returns whether all hold the same bytes."""
+        """Reads every file again; returns whether all have the same bytes."""
         for path, before in self.contents.items():
             with self.progress.reading(path):
                 if _content_of(path, self.limits[path]) != before:

@@ -159,7 +159,7 @@ class GrantSettings(Section):
         if CHANNEL_KEY.name in self.tokens and any(not text.strip("*") for text in self.channels):
             raise ValueError(
                 f"{CHANNEL_KEY.name} is granted by channel, not for all of them: list channels, or "
-                'patterns like "lesson-*", in a grant of its own'
+                'patterns like "lesson-*", in a separate grant'
             )
         for dimension in ("channels", "users", "rooms"):
             for pattern in getattr(self, dimension):

@@ -81,7 +81,7 @@ class ConfigFile:
         return attempt.settings()
 
     def read(self, progress: ReadProgress) -> Attempt:
-        """Reads all files once, and validates what they hold."""
+        """Reads all files once, and validates them."""
         sources = Sources(self.path.parent, self._environment, progress)
         try:
             text = _read_text(self.path, sources)
@@ -91,7 +91,7 @@ class ConfigFile:
             return Attempt(error, sources)
 
     def read_settled(self, progress: ReadProgress) -> Attempt:
-        """Reads until all files hold the same bytes twice, 0.2 s apart; blocks meanwhile.
+        """Reads until all files have the same bytes twice, 0.2 s apart; blocks meanwhile.
 
         A file that is being written is not used before its writer has paused for as long as that.
         """
