@@ -25,7 +25,7 @@ from token_authority_client import (
     TokenAuthorityError,
     Unavailable,
 )
-from token_authority_client._dial import Proxy, proxy_to
+from token_authority_client._proxy import Proxy, proxy_to
 from token_authority_client._target import parse
 
 TARGET = "ta.example.org:50051"
