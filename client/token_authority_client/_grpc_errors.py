@@ -1,6 +1,7 @@
 """Converts failed gRPC calls to the client's exceptions."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final, Protocol
 
 import grpc
@@ -139,14 +140,24 @@ def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
         return None
     if info.domain != _DOMAIN:
         return None
-    code = failure.code().name
+    return _detailed(failure.code().name, status.message, info, request, retry_after or None)
+
+
+def _detailed(
+    code: str,
+    text: str,
+    info: error_details_pb2.ErrorInfo,
+    request: error_details_pb2.BadRequest,
+    retry_after: timedelta | None,
+) -> TokenAuthorityError:
+    """Returns the exception for a status with details; it names Python arguments."""
     cls = BY_CODE.get(code, TokenAuthorityError)
     special = BY_REASON.get(info.reason, cls)
     violations = [
         FieldViolation(violation.field, violation.reason, violation.description)
         for violation in request.field_violations
     ]
-    text, advice = status.message, info.metadata.get("advice", "")
+    advice = info.metadata.get("advice", "")
     if violations and text.startswith(_INVALID):
         count = info.metadata.get("violation_count", "")
         advice = sentences(violations, int(count) if count.isdecimal() else len(violations))
@@ -158,7 +169,7 @@ def _rich_details(failure: FailedCall) -> TokenAuthorityError | None:
         advice=advice,
         metadata=info.metadata,
         violations=violations,
-        retry_after=retry_after or None,
+        retry_after=retry_after,
     )
     error.code = code
     return error
