@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
-from token_authority_client._errors import TokenAuthorityError
+from token_authority_client._errors import TokenAuthorityError, restate
 from token_authority_client._message_builder import items
 from token_authority_client._token_request import TokenRequest
 from token_authority_client._value_errors import invalid
@@ -22,7 +22,7 @@ _FRAME_BYTES: Final = 5
 
 # A path where errors have paths; a channel can be named requests[3], too.
 _ENTRY: Final = re.compile(r"(^|; |,|^invalid request: )requests\[(\d+)\]")
-_PATHS: Final = ("entry", "fields", "advice")
+_PATHS: Final = ("entry", "fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,7 @@ def _renumber(error: TokenAuthorityError, first: int) -> None:
     def in_list(text: str) -> str:
         return _ENTRY.sub(lambda entry: f"{entry[1]}requests[{first + int(entry[2])}]", text)
 
-    error.message = in_list(error.message)
-    error.args = (error.message,)
-    error.advice = in_list(error.advice)
+    restate(error, in_list(error.message), in_list(error.advice))
     error.metadata = {
         name: in_list(value) if name in _PATHS else value for name, value in error.metadata.items()
     }

@@ -58,6 +58,15 @@ class TokenAuthorityError(Exception):
         return _restore, (type(self), self.message, self.__dict__)
 
 
+def restate(error: TokenAuthorityError, message: str, advice: str) -> None:
+    """Replaces the text of an error, wherever the error contains it."""
+    error.message, error.advice = message, advice
+    error.args = (message,)
+    # gRPC's own errors have no metadata.
+    if error.metadata:
+        error.metadata["advice"] = advice
+
+
 def _restore(
     cls: type[TokenAuthorityError], message: str, attributes: Mapping[str, Any]
 ) -> TokenAuthorityError:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from token_authority_client._values import IssuedToken
 
@@ -154,6 +154,6 @@ def _set(value: datetime | None) -> datetime:
     return value
 
 
-def _rfc3339(value: Any) -> str:
-    text: str = value.astimezone(UTC).isoformat(timespec="milliseconds")
+def _rfc3339(value: datetime) -> str:
+    text = value.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

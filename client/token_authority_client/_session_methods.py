@@ -12,7 +12,12 @@ from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_client import _responses
 from token_authority_client._argument_names import argument_name, sentence
 from token_authority_client._concrete_methods import ConcreteMethods
-from token_authority_client._errors import FieldViolation, InvalidRequest, TokenAuthorityError
+from token_authority_client._errors import (
+    FieldViolation,
+    InvalidRequest,
+    TokenAuthorityError,
+    restate,
+)
 from token_authority_client._families import prepare
 from token_authority_client._session import Role, Session, SessionRequest, shorter_ttl
 from token_authority_client._token_request import TokenRequest
@@ -168,17 +173,13 @@ def _named_arguments(products: Sequence[str]) -> Generator[None]:
     except InvalidRequest as error:
         if error.violations:
             named = [_with_argument(violation, products) for violation in error.violations]
-            error.advice = "; ".join(dict.fromkeys(map(sentence, named)))
-            error.message = f"invalid request: {error.advice}"
-            error.args = (error.message,)
-            error.metadata |= {"advice": error.advice}
+            advice = "; ".join(dict.fromkeys(map(sentence, named)))
+            restate(error, f"invalid request: {advice}", advice)
         raise
     except TokenAuthorityError as error:
-        error.message, error.advice = (
-            _ENTRY.sub(lambda entry: f"{entry[1]}{products[int(entry[2])]}", text)
-            for text in (error.message, error.advice)
-        )
-        error.args = (error.message,)
+        # Advice names no entry.
+        message = _ENTRY.sub(lambda entry: f"{entry[1]}{products[int(entry[2])]}", error.message)
+        restate(error, message, error.advice)
         raise
 
 
