@@ -15,8 +15,6 @@ medians of the rounds with the smallest and largest. --only names parts of the s
 """
 
 import argparse
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,30 +23,10 @@ from report import (  # type: ignore[import-not-found]  # beside this script
     table,
     write,
 )
-from servers import Running, running  # type: ignore[import-not-found]  # beside this script
+from servers import load, running  # type: ignore[import-not-found]  # beside this script
 from subjects import Subject, subjects  # type: ignore[import-not-found]  # beside this script
 
 CONNECTIONS, STREAMS, SECONDS, HALF_SECONDS = 8, 8, 4, 3
-
-
-def load(subject: Subject, server: Running, folder: Path, options: list[str]) -> dict[str, float]:
-    """Runs h2load; returns calls done and calls per second."""
-    body = folder / "body"
-    body.write_bytes(subject.body)
-    headers = ["content-type: application/json"]
-    if subject.is_grpc:
-        headers = ["content-type: application/grpc", "te: trailers"]
-    if subject.api_key:
-        headers.append(f"authorization: Bearer {subject.api_key}")
-    command = ["h2load", "-t", "1", "-d", str(body), *options]
-    if not subject.is_grpc:
-        command.append("--h1")
-    for header in headers:
-        command += ["-H", header]
-    done = subprocess.run([*command, server.url], capture_output=True, text=True, check=False)
-    rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", done.stdout)
-    good = re.search(r"status codes: (\d+) 2xx", done.stdout)
-    return {"done": float(good[1]) if good else 0, "per_second": float(rate[1]) if rate else 0}
 
 
 def measure(subject: Subject, folder: Path) -> dict[str, float]:

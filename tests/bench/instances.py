@@ -22,132 +22,59 @@ few percent of one. The other figures hold on any machine.
 
 import argparse
 import json
-import os
 import random
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from cpu import cpu_seconds  # type: ignore[import-not-found]  # beside this script
-from subjects import batch, write_config  # type: ignore[import-not-found]  # beside this script
+from servers import (  # type: ignore[import-not-found]  # beside this script
+    Running,
+    counted,
+    load,
+    running,
+)
+from subjects import (  # type: ignore[import-not-found]  # beside this script
+    Subject,
+    ours,
+    write_config,
+)
 
-sys.path[:0] = [str(Path(__file__).parents[1])]
-
-from support.ports import free_port  # noqa: E402  # the path has to be set first
-
-METHOD: Final = "/token_authority.v1.TokenService/BatchIssueTokens"
 TOKENS: Final = 100
 CONNECTIONS: Final = (1, 8, 32, 64)
 IN_FLIGHT: Final = 64
 DRAWS: Final = 2000
 
 
-class Instance:
-    """A server process."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", admin: str) -> None:
-        self.process = process
-        self._admin = admin
-
-    def tokens(self) -> float:
-        """Returns how many tokens it has issued, as it counted them."""
-        with urllib.request.urlopen(f"http://{self._admin}/metrics", timeout=10) as page:
-            text = page.read().decode()
-        counts = re.findall(
-            r"^token_authority_tokens_issued_total\{[^}]*\} (\S+)$", text, re.MULTILINE
-        )
-        return sum(map(float, counts))
-
-    def wait(self) -> None:
-        """Waits until it is ready."""
-        for _ in range(600):
-            assert self.process.poll() is None, "an instance ended"
-            try:
-                with urllib.request.urlopen(f"http://{self._admin}/readyz", timeout=10):
-                    return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError("an instance is not ready")
-
-
-@contextmanager
-def running(count: int, folder: Path) -> Generator[tuple[str, list[Instance]]]:
-    """Runs instances on one port; yields its URL."""
-    folder.mkdir()
-    config = write_config(folder / "config", deployed=False)
-    port = free_port()
-    config.write_text(config.read_text().replace("PORT", str(port)))
-    with ExitStack() as stack, (folder / "log").open("wb") as log:
-        instances = []
-        for _ in range(count):
-            admin = f"127.0.0.1:{free_port()}"
-            process = subprocess.Popen(
-                [sys.executable, "-m", "token_authority_cli", "serve", "--reuse-port"]
-                + ["--config", str(config)],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "TOKEN_AUTHORITY__SERVER__ADMIN_LISTEN": admin},
-            )
-            stack.callback(process.wait, 60)
-            stack.callback(process.terminate)
-            instances.append(Instance(process, admin))
-        for instance in instances:
-            instance.wait()
-        yield f"http://127.0.0.1:{port}{METHOD}", instances
-
-
-def load(url: str, body: Path, connections: int, amount: Sequence[str]) -> tuple[float, int]:
-    """Sends batches; returns tokens per second, and how many batches were answered.
+def measure(
+    subject: Subject, server: Running, folder: Path, connections: int, amount: Sequence[str]
+) -> dict[str, Any]:
+    """Makes one round.
 
     Args:
-        url: Where to.
-        body: A file with the batch.
+        subject: What is sent.
+        server: The instances.
+        folder: Where the body is written.
         connections: Over how many connections.
-        amount: h2load's options for how many, or for how long.
+        amount: h2load's options for how many batches, or for how long.
     """
-    done = subprocess.run(
-        ["h2load", "-t", "1", "-c", str(connections), *amount]
-        + ["-m", str(IN_FLIGHT // connections), "-d", str(body)]
-        + ["-H", "content-type: application/grpc", "-H", "te: trailers", url],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    )
-    good = re.search(r"status codes: (\d+) 2xx", done.stdout)
-    assert good
-    rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", done.stdout)
-    assert rate
-    return float(rate[1]) * TOKENS, int(good[1])
-
-
-def measure(
-    url: str, instances: list[Instance], body: Path, connections: int, amount: Sequence[str]
-) -> dict[str, Any]:
-    """Makes one round; see `load`."""
-    counted = [instance.tokens() for instance in instances]
-    used = [cpu_seconds(instance.process.pid) for instance in instances]
-    rate, answered = load(url, body, connections, amount)
-    cpu = [
-        cpu_seconds(instance.process.pid) - before
-        for instance, before in zip(instances, used, strict=True)
-    ]
-    tokens = [
-        instance.tokens() - before for instance, before in zip(instances, counted, strict=True)
-    ]
+    pids = [process.pid for process in server.processes]
+    before = [counted(admin) for admin in server.admins]
+    used = [cpu_seconds(pid) for pid in pids]
+    streams = ["-c", str(connections), "-m", str(IN_FLIGHT // connections)]
+    loaded = load(subject, server, folder, [*amount, *streams])
+    cpu = [cpu_seconds(pid) - seconds for pid, seconds in zip(pids, used, strict=True)]
+    tokens = [counted(admin) - count for admin, count in zip(server.admins, before, strict=True)]
+    answered = loaded["done"]
     # h2load counts gRPC errors as answers.
     unread = IN_FLIGHT if amount[0] == "-D" else 0
     assert 0 < answered * TOKENS <= sum(tokens) <= (answered + unread) * TOKENS, tokens
     return {
-        "tokens_per_second": rate,
+        "tokens_per_second": loaded["per_second"] * TOKENS,
         "busiest": max(tokens) / sum(tokens),
         "cpu_us_per_token": [
             used * 1e6 / count if count else None for used, count in zip(cpu, tokens, strict=True)
@@ -199,13 +126,16 @@ def main() -> None:
     kept: dict[int, dict[str, list[dict[str, Any]]]] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        body = folder / "body"
-        body.write_bytes(batch(TOKENS))
-        servers = [
-            stack.enter_context(running(number, folder / f"with-{number}")) for number in (1, count)
-        ]
-        for url, instances in servers:
-            measure(url, instances, body, IN_FLIGHT, ("-n", str(IN_FLIGHT * 2)))
+        config = write_config(folder / "config", deployed=False)
+        (batches,) = [one for one in ours("plain", config) if one.tokens_per_call == TOKENS]
+        servers = []
+        for number in (1, count):
+            subject = replace(batches, instances=number)
+            own = folder / f"with-{number}"
+            own.mkdir(exist_ok=True)
+            server = stack.enter_context(running(subject, own))
+            servers.append((subject, server, own))
+            measure(*servers[-1], IN_FLIGHT, ("-n", str(IN_FLIGHT * 2)))
         print(
             f"{'connections':>11}  {'1: tok/s':>8}  {f'{count}: tok/s':>8}  ratio (worst)  "
             f"busiest (worst)  CPU µs per token: 1; {count}"
@@ -213,8 +143,8 @@ def main() -> None:
         for connections in CONNECTIONS:
             rounds: list[list[dict[str, Any]]] = [[], []]
             for _ in range(options.rounds):
-                for (url, instances), found in zip(servers, rounds, strict=True):
-                    found.append(measure(url, instances, body, connections, amount))
+                for served, found in zip(servers, rounds, strict=True):
+                    found.append(measure(*served, connections, amount))
             print_row(connections, *rounds)
             kept[connections] = {"1": rounds[0], str(count): rounds[1]}
     print(f"\nshare of the busiest of {count} instances by chance: median, one draw in 20")

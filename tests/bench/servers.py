@@ -1,4 +1,4 @@
-"""Starts the servers of compare.py, one after the other."""
+"""Starts the servers of compare.py and instances.py, and loads them."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+from cpu import cpu_seconds  # type: ignore[import-not-found]  # beside this script
 from subjects import (  # type: ignore[import-not-found]  # beside this script
     APP_ID,
     CERTIFICATE,
@@ -46,8 +47,9 @@ class Running:
         return found
 
     def cpu_seconds(self) -> float:
-        """User and system time of all of them (see tests/bench/cpu.py)."""
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids)
+        """User and system time of all of them."""
+        seconds: float = sum(map(cpu_seconds, self.pids))
+        return seconds
 
     def rss_mib(self) -> float:
         """Resident memory of all of them."""
@@ -157,3 +159,25 @@ def ask(subject: Subject, server: Running) -> bytes:
             assert error.code() is grpc.StatusCode.UNAVAILABLE, error
             return b""
         return data
+
+
+def load(subject: Subject, server: Running, folder: Path, options: list[str]) -> dict[str, float]:
+    """Runs h2load; returns calls done and calls per second."""
+    body = folder / "body"
+    body.write_bytes(subject.body)
+    headers = ["content-type: application/json"]
+    if subject.is_grpc:
+        headers = ["content-type: application/grpc", "te: trailers"]
+    if subject.api_key:
+        headers.append(f"authorization: Bearer {subject.api_key}")
+    command = ["h2load", "-t", "1", "-d", str(body), *options]
+    if not subject.is_grpc:
+        command.append("--h1")
+    for header in headers:
+        command += ["-H", header]
+    done = subprocess.run(
+        [*command, server.url], capture_output=True, text=True, check=False, timeout=600
+    )
+    rate = re.search(r"finished in [\d.]+m?s, ([\d.]+) req/s", done.stdout)
+    good = re.search(r"status codes: (\d+) 2xx", done.stdout)
+    return {"done": float(good[1]) if good else 0, "per_second": float(rate[1]) if rate else 0}
