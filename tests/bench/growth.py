@@ -152,7 +152,7 @@ GROWTHS: Final[Mapping[str, Growth]] = {
         "CPU seconds by MB", (1, 10, 100, 1000), audit_command("find", "f" * 32), slack=2
     ),
     "audit verify, memory": Growth(
-        "peak MB by MB", (1, 10, 100), audit_command("verify", peak=True), slack=150
+        "peak MiB by MB", (1, 10, 100), audit_command("verify", peak=True), slack=150
     ),
     "idle connections": Growth(
         "bytes each", (100, 1000, 10_000), lambda count: bytes_of_connection(count, tls=False)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import trustme
 
-from bench.reloading import resident_mb
 from support.certificates import write_tls
 from support.http2 import ACK, PREFACE, SETTINGS, frame
 from support.live import BY_KEY, PROJECT, SERVER, live
+from support.memory import resident_mib
 
 _AT_ONCE = 50
 _SETTLING_SECONDS = 2.0
@@ -37,12 +37,12 @@ async def _measure(count: int, *, tls: bool) -> float:
         async with live(folder, text + PROJECT + BY_KEY) as server:
             opened = [await _open(server.address, trusted) for _ in range(10)]
             await asyncio.sleep(_SETTLING_SECONDS)
-            before = resident_mb(server.process.pid, "VmRSS")
+            before = resident_mib(server.process.pid)
             for _ in range(0, count, _AT_ONCE):
                 opening = [_open(server.address, trusted) for _ in range(_AT_ONCE)]
                 opened += await asyncio.gather(*opening)
             await asyncio.sleep(_SETTLING_SECONDS)
-            after = resident_mb(server.process.pid, "VmRSS")
+            after = resident_mib(server.process.pid)
             for writer in opened:
                 writer.transport.abort()
             return max(after - before, 1) * 1_048_576 / count

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench.reloading import resident_mb
 from support.keys import NOW_MS
+from support.memory import resident_mib
 from token_authority_server.audit.record import Chain, body_of, seal
 
 AUDIT_RECORD: Final = {
@@ -24,7 +24,7 @@ AUDIT_RECORD: Final = {
 
 
 def audit_command(*command: str, peak: bool = False) -> Callable[[int], float]:
-    """Returns the CPU seconds, or the peak MB, of a command over a trail of so many megabytes."""
+    """Returns the CPU seconds, or the peak MiB, of a command over a trail of so many megabytes."""
 
     def measure(megabytes: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -39,10 +39,10 @@ def audit_command(*command: str, peak: bool = False) -> Callable[[int], float]:
                 ],
             )
             # Not ru_maxrss, which counts this process until the other one has replaced it.
-            most, done = 0, 0
+            most, done = 0.0, 0
             while not done:
                 if peak:
-                    most = max(most, _peak_mb(process))
+                    most = max(most, _peak_mib(process))
                 time.sleep(0.01)
                 done, _, used = os.wait4(process, os.WNOHANG)
         return most if peak else used.ru_utime + used.ru_stime
@@ -50,9 +50,9 @@ def audit_command(*command: str, peak: bool = False) -> Callable[[int], float]:
     return measure
 
 
-def _peak_mb(process: int) -> int:
+def _peak_mib(process: int) -> float:
     try:
-        return resident_mb(process, "VmHWM")
+        return resident_mib(process, "VmHWM")
     except LookupError:  # it has ended
         return 0
 

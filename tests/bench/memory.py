@@ -8,7 +8,6 @@ fully deployed.
 """
 
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,10 @@ from typing import Final
 
 import authentication  # type: ignore[import-not-found]  # beside this script
 import trustme
+
+sys.path[:0] = [str(Path(__file__).parents[1])]
+
+from support.memory import resident_mib  # noqa: E402  # the path has to be set first
 
 CALLS: Final = 5000
 PACKAGES: Final = (
@@ -55,12 +58,6 @@ print(f"{before:5.1f} MiB  in all")
 """
 
 
-def rss_mib(pid: int) -> float:
-    """Returns the resident memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 async def main() -> None:
     """Prints the memory of server processes."""
     titles = {"plain": "plain", "and TLS": "fully deployed"}
@@ -68,9 +65,9 @@ async def main() -> None:
         for name, title in titles.items():
             text = authentication.VARIANTS[name]
             server = authentication.Server(Path(folder) / title, text, trustme.CA())
-            before = rss_mib(server.pid)
+            before = resident_mib(server.pid)
             await server.load(calls=CALLS)
-            after = rss_mib(server.pid)
+            after = resident_mib(server.pid)
             print(f"{title}: {before:.0f} MiB after the start, {after:.0f} after {CALLS} calls")
             await server.stop()
 

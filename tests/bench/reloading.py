@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.granting import API_KEY_IDENTITY
 from support.keys import APP_ID
 from support.live import BEARER, LOG, Live, live
+from support.memory import resident_mib
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -92,14 +93,6 @@ def configuration(callers: int, changed: int) -> str:
     )
 
 
-def resident_mb(pid: int, field: str) -> int:
-    """Reads a field of /proc/PID/status, in MB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) // 1024
-    raise LookupError(field)
-
-
 async def bystander(stub: Any, is_over: Callable[[], bool]) -> list[float]:
     """Issues tokens until something is over, or too long; returns milliseconds for each."""
     taken: list[float] = []
@@ -155,7 +148,7 @@ async def measure(folder: Path, callers: int) -> bool:
         stub = TokenServiceStub(channel)
         await bystander(stub, iter([False] * 50 + [True]).__next__)
         idle = await bystander(stub, iter([False] * 500 + [True]).__next__)
-        before = resident_mb(pid, "VmRSS")
+        before = resident_mib(pid)
         over = asyncio.Event()
         control = asyncio.create_task(bystander(TokenServiceStub(other_channel), over.is_set))
         rounds = [await reload(server, stub, callers, number + 1) for number in range(RELOADS)]
@@ -166,8 +159,8 @@ async def measure(folder: Path, callers: int) -> bool:
             f"{callers} callers: idle {described(idle)}; while reloading {described(during)}; "
             f"a server beside it {described(beside)}; "
             f"a reload takes {max(seconds for _, seconds in rounds):.1f} s; resident memory "
-            f"{before} MB, peak {resident_mb(pid, 'VmHWM')} MB, in the end "
-            f"{resident_mb(pid, 'VmRSS')} MB",
+            f"{before:.0f} MiB, peak {resident_mib(pid, 'VmHWM'):.0f} MiB, in the end "
+            f"{resident_mib(pid):.0f} MiB",
             flush=True,
         )
     return max(during) - max(beside) < (100 if callers >= 20_000 else 50)

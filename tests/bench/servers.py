@@ -22,7 +22,8 @@ from subjects import (  # type: ignore[import-not-found]  # beside this script
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 
-from support.ports import free_port  # noqa: E402  # the path has to be set first
+from support.memory import resident_mib  # noqa: E402  # the path has to be set first
+from support.ports import free_port  # noqa: E402
 
 START_SECONDS: Final = 30
 
@@ -53,8 +54,7 @@ class Running:
 
     def rss_mib(self) -> float:
         """Resident memory of all of them."""
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids)
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return sum(map(resident_mib, self.pids))
 
     def tokens(self) -> float:
         """What our server has counted."""

@@ -10,7 +10,6 @@ the same inputs.
 
 import argparse
 import asyncio
-import os
 import random
 import sys
 import tempfile
@@ -26,6 +25,7 @@ if __name__ == "__main__":
 
 from fuzz import calls, credentials, files, machine, texts
 from fuzz.outcomes import Target
+from support.memory import resident_mib
 
 # Many times what the worst input takes on a slow machine.
 MAX_SECONDS: Final = 1.0
@@ -65,12 +65,6 @@ def fuzz(target: Target, count: int, seed: int) -> Result:
     return Result(count, outcomes, slowest * 1000, "")
 
 
-def memory_mib() -> float:
-    """Returns the resident memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 def fuzz_all(count: int, seed: int, only: str = "") -> Iterator[tuple[str, Result]]:
     """Divides a number of inputs among the targets; yields the name and result of each."""
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     # Imports, caches and the first inputs of each target are no growth.
     for _ in fuzz_all(5_000, options.seed, options.target):
         pass
-    before, total, defects = memory_mib(), 0, 0
+    before, total, defects = resident_mib(), 0, 0
     for name, result in fuzz_all(options.count, options.seed, options.target):
         total += result.inputs
         outcomes = ", ".join(f"{outcome} {n}" for outcome, n in result.outcomes.most_common())
@@ -101,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
         if result.defect:
             defects += 1
             print(f"DEFECT: {result.defect}")
-    growth = memory_mib() - before
+    growth = resident_mib() - before
     print(f"{total} inputs, {defects} targets with a defect; memory {before:.0f} {growth:+.0f} MiB")
     if options.steps:
         print(asyncio.run(machine.walk(options.steps, options.seed)))
