@@ -2,20 +2,19 @@
 
 import asyncio
 import json
-import os
-import resource
 import signal
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
 from soak.files import Files
+from support.live import get
+from support.memory import resident_mib
 from support.ports import free_port
 from support.serving import ServerProcess, serving
+from support.small_disk import fill_up, limit_files
 from support.waiting import until_await
 
 WAIT_SECONDS: Final = 30.0
@@ -35,7 +34,7 @@ class Instance:
         self.name = f"instance {number}"
         self.address, self._admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self.trail = trails / f"audit-{number}.jsonl"
-        self.rss_mb: list[tuple[float, float]] = []
+        self.rss_mib: list[tuple[float, float]] = []
         """Of each process that has ended, and of the one that runs: at its start, and last."""
         self._files = files
         self._stack = AsyncExitStack()
@@ -51,7 +50,7 @@ class Instance:
         run = serving("--config", str(self._files.path), environment=environment)
         self.server = await self._stack.enter_async_context(run)
         await self.until_ready(is_ready=True)
-        self.rss_mb.append((self.resident_mb(), self.resident_mb()))
+        self.rss_mib.append((self.resident(), self.resident()))
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends the process with a signal.
@@ -67,12 +66,11 @@ class Instance:
 
     def measure(self) -> None:
         """Notes the resident memory."""
-        self.rss_mb[-1] = (self.rss_mb[-1][0], self.resident_mb())
+        self.rss_mib[-1] = (self.rss_mib[-1][0], self.resident())
 
-    def resident_mb(self) -> float:
-        """Returns the resident memory in MB."""
-        pages = int(Path(f"/proc/{self.server.process.pid}/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / 1e6
+    def resident(self) -> float:
+        """Returns the resident memory in MiB."""
+        return resident_mib(self.server.process.pid)
 
     async def kill(self) -> None:
         """Ends the process, if one runs, for good."""
@@ -113,16 +111,7 @@ class Instance:
         return round(float(value.removeprefix(_RELOADS)))
 
     async def _page(self, path: str) -> tuple[int, str]:
-        return await asyncio.to_thread(_get, f"http://{self._admin}{path}")
-
-
-def _get(url: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
+        return await asyncio.to_thread(get, f"http://{self._admin}{path}")
 
 
 class AuditDisk:
@@ -142,22 +131,13 @@ class AuditDisk:
         """Takes the room that is left."""
         if not self._mounted:
             for instance in instances:
-                _limit(instance, instance.trail.stat().st_size + 2000)
+                size = instance.trail.stat().st_size + 2000
+                limit_files(instance.server.process.pid, size)
             return
-        with suppress(OSError), self._ballast.open("wb", buffering=0) as file:
-            for size in (1_000_000, 4096, 1):
-                with suppress(OSError):
-                    for _ in range(10_000):
-                        os.write(file.fileno(), b"x" * size)
+        fill_up(self._ballast)
 
     def free(self, instances: Sequence[Instance]) -> None:
         """Gives it back."""
         self._ballast.unlink(missing_ok=True)
         for instance in () if self._mounted else instances:
-            _limit(instance, None)
-
-
-def _limit(instance: Instance, size: int | None) -> None:
-    pid = instance.server.process.pid
-    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
+            limit_files(instance.server.process.pid, None)

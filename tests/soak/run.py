@@ -29,8 +29,9 @@ from soak.calling import Caller, account
 from soak.events import Events
 from soak.files import Files
 from soak.fleet import AuditDisk, Instance
-from support.machine import UNSHARE, missing
+from support.machine import missing
 from support.redis import redis_server
+from support.small_disk import mounting
 
 INSTANCES: Final = 3
 _PAUSE_SECONDS: Final = 2.0
@@ -79,12 +80,12 @@ async def soak(folder: Path, options: Options, say: Callable[[str], None]) -> li
                 await instance.kill()
     wrong += _report_calls(caller, events, say)
     for instance in instances:
-        (start, _), (began, end) = instance.rss_mb[0], instance.rss_mb[-1]
-        most = max(last for _, last in instance.rss_mb)
+        (start, _), (began, end) = instance.rss_mib[0], instance.rss_mib[-1]
+        most = max(last for _, last in instance.rss_mib)
         say(
-            f"{instance.name}: RSS {start:.0f} MB at start, {end:.0f} MB at the end; its last "
-            f"process began with {began:.0f} MB; of {len(instance.rss_mb)} processes, the largest "
-            f"had {most:.0f} MB"
+            f"{instance.name}: RSS {start:.0f} MiB at start, {end:.0f} MiB at the end; its "
+            f"last process began with {began:.0f} MiB; of {len(instance.rss_mib)} processes, the "
+            f"largest had {most:.0f} MiB"
         )
     paths = [instance.trail for instance in instances]
     found, bad = await asyncio.to_thread(account, paths, caller.keys)
@@ -153,12 +154,11 @@ def main() -> int:
 def _run_again(folder: Path, *, mount: bool) -> int:
     """Runs this script in a folder, whose audit disk is a file system that has room enough."""
     (folder / "trails").mkdir()
-    script = 'mount -t tmpfs -o size=150m tmpfs "$0" && exec "$@"'
-    mounting = [*UNSHARE, "sh", "-c", script, str(folder / "trails")] if mount else []
+    mounted = mounting("150m", folder / "trails") if mount else []
     limited = [] if mount else ["--limited"]
     command = [sys.executable, __file__, "--folder", str(folder), *limited, *sys.argv[1:]]
     environment = {**os.environ, "GRPC_VERBOSITY": "NONE"}
-    return subprocess.run([*mounting, *command], env=environment, check=False).returncode
+    return subprocess.run([*mounted, *command], env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

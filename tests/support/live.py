@@ -103,7 +103,8 @@ class Live:
 
     async def page(self, path: str) -> str:
         """Returns a page of the admin address, whatever its HTTP status."""
-        return await asyncio.to_thread(_get, f"http://{self.admin}{path}")
+        _, text = await asyncio.to_thread(get, f"http://{self.admin}{path}")
+        return text
 
     async def health(self) -> Any:
         """Returns the page `/health`."""
@@ -140,14 +141,14 @@ class Live:
         return await asyncio.wait_for(self.process.wait(), 30)
 
 
-def _get(url: str) -> str:
+def get(url: str) -> tuple[int, str]:
+    """Returns the HTTP status and the text of a page; blocks."""
     try:
         with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # loopback
-            text: str = response.read().decode()
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
-            return error.read().decode()
-    return text
+            return error.code, error.read().decode()
 
 
 @asynccontextmanager

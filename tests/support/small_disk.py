@@ -28,10 +28,7 @@ def run_on(
     disk: str, folder: Path, program: Path, *arguments: str
 ) -> "subprocess.CompletedProcess[str]":
     """Runs `PROGRAM DISK FOLDER ARGUMENTS…`, which makes its SmallDisk of the first two."""
-    mount: list[str] = []
-    if disk == "mounted":
-        script = 'mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"'
-        mount = [*UNSHARE, "sh", "-c", script, str(folder)]
+    mount = mounting("64k", folder) if disk == "mounted" else []
     return subprocess.run(
         [*mount, sys.executable, str(program), disk, str(folder), *arguments],
         capture_output=True,
@@ -86,22 +83,36 @@ class SmallDisk:
         if disk == "mounted":
             self._ballast.write_bytes(b"x" * 20_000)
         else:
-            self._limit(45_000)
+            limit_files(self._process, 45_000)
 
     def make_room(self) -> None:
         """Lets writes succeed again."""
         if self._ballast.exists():
             self._ballast.unlink()
         else:
-            self._limit(resource.RLIM_INFINITY)
+            limit_files(self._process, None)
 
     def fill(self) -> None:
         """Takes all room that is left, without a write of the process (mounted only)."""
-        with contextlib.suppress(OSError), self._ballast.open("wb", buffering=0) as file:
-            for _ in range(1000):
-                file.write(b"x" * 512)
+        fill_up(self._ballast)
 
-    def _limit(self, size: int) -> None:
-        _, hard = resource.prlimit(self._process, resource.RLIMIT_FSIZE)
-        soft = hard if size == resource.RLIM_INFINITY else size
-        resource.prlimit(self._process, resource.RLIMIT_FSIZE, (soft, hard))
+
+def mounting(size: str, folder: Path) -> list[str]:
+    """Returns what runs a command, which is appended, with a file system at a folder."""
+    script = f'mount -t tmpfs -o size={size} tmpfs "$0" && exec "$@"'
+    return [*UNSHARE, "sh", "-c", script, str(folder)]
+
+
+def fill_up(file: Path) -> None:
+    """Takes all room that a small disk has left, at most 10 GB."""
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as ballast:
+        for size in (1_000_000, 4096, 1):
+            with contextlib.suppress(OSError):
+                for _ in range(10_000):
+                    ballast.write(b"x" * size)
+
+
+def limit_files(process: int, size: int | None) -> None:
+    """Limits the size of the files that a process writes; 0 is this one, None is no limit."""
+    _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
