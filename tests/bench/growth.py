@@ -33,10 +33,9 @@ from bench.hot_paths import INSPECT, TOKEN_SERVICE, Server, batch_of, plain
 from support import granting
 from support.keys import APP_ID, NOW_MS
 from support.live import PROJECT, SERVER, caller
-from support.serving import write_config
+from support.serving import no_trail, write_config
 from token_authority.v1.inspection_pb2 import InspectTokenRequest
 from token_authority_server.access.callers import Caller
-from token_authority_server.audit import AuditTrail
 from token_authority_server.config import ConfigFile
 from token_authority_server.families.rtc import Rtc
 from token_authority_server.identity.directory import API_KEY, Callers
@@ -105,9 +104,8 @@ def loading(count: int) -> float:
 def _inspection(keys: Keyring, inspected: str) -> float:
     grant = granting.everything(inspected)
     server = plain(io.StringIO())
-    trail = AuditTrail([], required=False, clock=lambda: 0, on_failure=print, on_recovery=print)
     token: Any = asyncio.run(_result(server.sign("rtc")))
-    server = Server(granting.callers(granting.caller(grant)), trail, io.StringIO(), keys=keys)
+    server = Server(granting.callers(granting.caller(grant)), no_trail(), io.StringIO(), keys=keys)
     call = server.call(INSPECT, InspectTokenRequest(token=token.token).SerializeToString())
     return cpu_us(lambda: asyncio.run(_result(call)), 5)
 

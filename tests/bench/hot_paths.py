@@ -1,4 +1,4 @@
-"""The server's hot paths, callable in this process: what `instructions.py` and `profiling.py` run.
+"""The server's hot paths, callable in this process: what `counting.py` and `profiling.py` run.
 
 Everything but the transport is real: handlers, authentication, log, metrics, limits, audit trail.
 Clock and random bytes are fakes, so that each call does the same work.
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, NoReturn, cast
 
 from support import granting
 from support.keys import Moments, keyring
+from support.serving import PARSER, no_trail
 from token_authority.v1 import (
     access_token_pb2,
     batch_pb2,
@@ -36,13 +37,10 @@ from token_authority_server.rpc.authority_service import ServerFacts
 from token_authority_server.rpc.handlers import Handlers
 from token_authority_server.rpc.methods import methods
 from token_authority_server.rpc.observability import Observer
-from token_authority_server.rpc.validation import RequestParser
 from token_authority_server.telemetry.log import make_logger
 from token_authority_server.telemetry.metrics import Metrics
 
 HotPath = Callable[[], Awaitable[object]]
-# Reads a file, which would block a running event loop.
-PARSER: Final = RequestParser()
 CHANNEL: Final = "7d72365eb983485397e3e3f9d460bdda"
 RTC: Final = rtc_pb2.IssueRtcTokenRequest(
     project="classroom", channel_name=CHANNEL, uid=2882341273, role=rtc_pb2.RTC_ROLE_PUBLISHER
@@ -179,8 +177,7 @@ class Server:
 def plain(log: io.TextIOBase) -> Server:
     """Returns a server without an audit trail and limits, for any local caller."""
     who = granting.callers(granting.caller(granting.grant()))
-    trail = AuditTrail([], required=False, clock=lambda: 0, on_failure=print, on_recovery=print)
-    return Server(who, trail, log)
+    return Server(who, no_trail(), log)
 
 
 def deployed(log: io.TextIOBase, folder: Path, fsync: Any = "never") -> tuple[Server, AuditTrail]:
