@@ -64,11 +64,14 @@ def scan_stream(stream: IO[bytes], name: str, find: Find, longest: int) -> Itera
         chunk = stream.read(_CHUNK)
         window += chunk
         end = max(first, len(window) - longest) if chunk else len(window)
+        counted = first
         for leak in sorted(find(window, first, end), key=lambda leak: leak.offset):
-            yield Place(name, line + window.count(b"\n", first, leak.offset), leak)
+            line += window.count(b"\n", counted, leak.offset)
+            counted = leak.offset
+            yield Place(name, line, leak)
         if not chunk:
             return
-        line += window.count(b"\n", first, end)
+        line += window.count(b"\n", counted, end)
         start = max(0, end - _BEFORE)
         window, first = window[start:], end - start
 

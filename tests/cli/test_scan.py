@@ -170,3 +170,12 @@ def test_a_token_across_two_windows_is_found_once_at_its_line(shift: int) -> Non
     places = list(scan_stream(stream, "-", finder.find, LONGEST))
     assert [place.line for place in places] == [2, 4]
     assert stream.largest == 2**20
+
+
+def test_each_of_many_tokens_of_a_window_has_its_line() -> None:
+    row = EXPIRED.encode() + b" " + b"y" * 50_000
+    content = b"\n\n".join([row + b" " + EXPIRED.encode(), row] * 25)
+    finder = LeakFinder([], [], (), NOW_MS)
+    places = list(scan_stream(io.BytesIO(content), "-", finder.find, LONGEST))
+    lines = [[line, line, line + 2] for line in range(1, 100, 4)]
+    assert [place.line for place in places] == [line for three in lines for line in three]
