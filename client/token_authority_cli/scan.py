@@ -90,10 +90,10 @@ def _finder(path: str | None) -> "LeakFinder":
 
     if path is None:
         return LeakFinder([], [], (), now_ms())
-    policy = config.load(Path(path), os.environ).policy()
-    keyring = policy.keyring
+    settings = config.load(Path(path), os.environ)
+    keyring, callers = settings.keyring(), settings.callers_by_identity()
     signing, secrets = keyring.keys(keyring.project_names), keyring.encryption_secrets()
-    return LeakFinder(signing, secrets, policy.callers.api_key_hashes, now_ms())
+    return LeakFinder(signing, secrets, callers.api_key_hashes, now_ms())
 
 
 def _places(
