@@ -10,11 +10,12 @@ from support.granting import all_powerful, caller, callers, everything, grant
 from support.keys import APP_ID, CERTIFICATE, OLD_CERTIFICATE, Moments, certificate, keyring
 from support.serving import no_limits, no_trail
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import AuthorizedRequest, PolicySnapshot, authorize
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families.rtc import Rtc
 from token_authority_server.formats.fingerprint import fingerprint
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.inspection import Expected
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
 

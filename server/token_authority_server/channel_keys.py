@@ -5,10 +5,11 @@ from typing import NamedTuple
 from token_authority_server.access.channel_keys import CHANNEL_KEY, channel_key_access
 from token_authority_server.access.grants import Grant
 from token_authority_server.audit import redact_tokens
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.errors import Refusal
 from token_authority_server.formats.fingerprint import fingerprint
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.keyring import ChannelKey, EncryptionSecret, derive_channel_key
 
 

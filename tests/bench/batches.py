@@ -29,10 +29,11 @@ from calls import (  # type: ignore[import-not-found]  # beside this script
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_server.audit import AuditTrail, FileSink
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.dev import dev_settings
 from token_authority_server.families import Moment
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.limits import RateLimiter
 from token_authority_server.rpc.batch import BatchIssueTokens
 from token_authority_server.rpc.validation import RequestParser

@@ -26,9 +26,10 @@ from token_authority.v1 import (
     whiteboard_pb2,
 )
 from token_authority_server.audit import AuditTrail, FileSink
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.families import FAMILIES
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.identity.directory import Callers
 from token_authority_server.keyring import Keyring
 from token_authority_server.limits import InFlight, RateLimiter, slices

@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.granting import caller, callers, everything
 from support.keys import APP_ID, Moments
 from support.serving import no_limits, no_trail
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.inspection import Expected
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
 

@@ -20,9 +20,10 @@ from token_authority.v1 import (
     inspection_service_pb2,
     token_service_pb2,
 )
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.errors import Refusal
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.rpc.authority_service import ServerFacts
 from token_authority_server.rpc.methods import methods
 from token_authority_server.rpc.request_body import decompressed

@@ -8,8 +8,9 @@ from typing import Any, Final
 from token_authority.v1 import authority_pb2, inspection_pb2
 from token_authority_server.access.grants import Grant
 from token_authority_server.access.key_retirement import KeyReport
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import duration, enum_of, set_ms
 from token_authority_server.rpc.validation import RequestParser

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from token_authority.v1 import batch_pb2
 from token_authority_server.access.callers import Caller
-from token_authority_server.authority import Authority, CallContext, Issued
+from token_authority_server.authority import Authority, Issued
 from token_authority_server.authorization import AuthorizedRequest
 from token_authority_server.errors import (
     FieldViolation,
@@ -19,6 +19,7 @@ from token_authority_server.errors import (
     Refusal,
     invalid_request,
 )
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.limits import in_slices
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.entries import EntryReader

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from token_authority.v1 import encryption_pb2
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.channel_keys import ChannelKeyRequest, issue_channel_key
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.validation import RequestParser
 

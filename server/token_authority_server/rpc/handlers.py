@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import grpc
 
-from token_authority_server.authority import CallContext
 from token_authority_server.errors import Refusal, draining, internal_error
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.limits import InFlight
 from token_authority_server.rpc import contract, status
 from token_authority_server.rpc.authentication import (

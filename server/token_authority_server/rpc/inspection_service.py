@@ -5,8 +5,9 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from token_authority.v1 import inspection_pb2, issued_token_pb2
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.errors import FieldViolation, invalid_request
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.inspection import Expected, Inspection, Product
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import enum_of, set_ms

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from token_authority_server.authority import Authority, CallContext
+from token_authority_server.authority import Authority
 from token_authority_server.authorization import AuthorizedRequest
 from token_authority_server.families import TokenFamily
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.rpc import messages
 from token_authority_server.rpc.authority_service import (
     ServerFacts,

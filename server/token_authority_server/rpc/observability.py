@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from token_authority_server.audit import AuditTrail, redact_tokens
-from token_authority_server.authority import CallContext
 from token_authority_server.errors import Reason, Refusal
+from token_authority_server.identity.call_context import CallContext
 from token_authority_server.rpc.line_limit import LineLimit
 from token_authority_server.telemetry.instruments import CallMetrics
 from token_authority_server.telemetry.log import Logger
