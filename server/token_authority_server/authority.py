@@ -4,13 +4,11 @@ The order is part of the contract: authorization (`authorization.py`), then the 
 is returned only after its audit record is written, if the configuration requires one.
 """
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from token_authority_server.access.callers import Caller
-from token_authority_server.access.grants import Allowance, Grant
-from token_authority_server.access.key_retirement import KeyReport, KeyUses, key_report
+from token_authority_server.access.key_retirement import KeyUses
 from token_authority_server.audit import AuditTrail, rfc_3339
 from token_authority_server.authorization import (
     AuthorizedRequest,
@@ -18,19 +16,11 @@ from token_authority_server.authorization import (
     audit_fields,
     authorize,
 )
-from token_authority_server.errors import (
-    Refusal,
-    allowance_missing,
-    project_not_granted,
-)
-from token_authority_server.families import (
-    Moment,
-    TokenFamily,
-)
+from token_authority_server.errors import Refusal, allowance_missing
+from token_authority_server.families import Moment, TokenFamily
 from token_authority_server.formats.fingerprint import fingerprint
 from token_authority_server.identity.call_context import CallContext
 from token_authority_server.inspection import Expected, Inspection, inspection_steps
-from token_authority_server.keyring import SigningKey
 from token_authority_server.limits import RateLimiter, Turns
 
 
@@ -69,7 +59,8 @@ class Authority:
         self._limiter = limiter
         self._trail = trail
         self._inspections = Turns()
-        self._key_uses = KeyUses()
+        self.key_uses = KeyUses()
+        """What this instance signed since it started."""
 
     @property
     def policy(self) -> PolicySnapshot:
@@ -159,7 +150,7 @@ class Authority:
                 self._policy, allowed.caller, allowed.family, allowed.request, allowed.moment
             )
         token = allowed.family.sign(allowed.request, allowed.terms, allowed.key, allowed.moment)
-        self._key_uses.add(
+        self.key_uses.add(
             allowed.project, allowed.key.key_id, allowed.terms.issue_ms, allowed.end_ms
         )
         return Issued(allowed, token, fingerprint(token))
@@ -196,7 +187,10 @@ class Authority:
             Refusal: GRANT_MISSING: the caller may not inspect any project. RATE_LIMITED.
         """
         policy = self._policy
-        keys = policy.keyring.keys(_projects(context.caller, "inspect"))
+        projects = context.caller.projects_with("inspect")
+        if not projects:
+            raise allowance_missing("inspect", "")
+        keys = policy.keyring.keys(projects)
         await self.charge_inspection(context, 1)
         steps = inspection_steps(text, expected, keys, self._moments().now_ms, policy.known_secrets)
         inspection = await self._inspections.run(steps)
@@ -210,56 +204,9 @@ class Authority:
         await self._trail.record([record, *_exposed_records(context, inspection)])
         return inspection
 
-    def list_keys(
-        self, caller: Caller, project: str, after: tuple[str, str], count: int
-    ) -> list[KeyReport]:
-        """Reports on keys of one project, or of all ("") whose keys the caller may list.
-
-        The reports rest on present grants and on what this instance signed since it started.
-
-        Args:
-            caller: The caller.
-            project: The name of the project.
-            after: The project and key id that the first key follows in their order.
-            count: The most keys to report on.
-
-        Raises:
-            Refusal: GRANT_MISSING: the caller may not list the keys of that, or any, project.
-        """
-        allowed = _projects(caller, "list_keys")
-        if project and project not in allowed:
-            raise (
-                allowance_missing("list_keys", project)
-                if any(grant.project == project for grant in caller.grants)
-                else project_not_granted(project)
-            )
-        found = self._policy.keyring.keys({project} if project else allowed)
-        keys = heapq.nsmallest(count, (one for one in found if _place(one) > after), _place)
-        now_ms = self._moments().now_ms
-        grants: dict[str, list[Grant]] = {name: [] for name, _ in keys}
-        for other in self._policy.callers.by_name.values():
-            for grant in other.grants:
-                if grant.project in grants:
-                    grants[grant.project].append(grant)
-        return [
-            key_report(name, key, grants[name], now_ms, self._key_uses.of(name, key.key_id))
-            for name, key in keys
-        ]
-
     def now_ms(self) -> int:
         """Returns the time by the clock that dates tokens, in milliseconds since 1970."""
         return self._moments().now_ms
-
-
-def _projects(caller: Caller, allowance: Allowance) -> frozenset[str]:
-    projects = caller.projects_with(allowance)
-    if not projects:
-        raise allowance_missing(allowance, "")
-    return projects
-
-
-def _place(key: tuple[str, SigningKey]) -> tuple[str, str]:
-    return key[0], key[1].key_id
 
 
 def _exposed_records(context: CallContext, inspection: Inspection) -> list[dict[str, Any]]:

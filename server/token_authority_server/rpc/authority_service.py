@@ -11,6 +11,7 @@ from token_authority_server.access.key_retirement import KeyReport
 from token_authority_server.authority import Authority
 from token_authority_server.errors import FieldViolation, invalid_request
 from token_authority_server.identity.call_context import CallContext
+from token_authority_server.key_listing import list_keys
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import duration, enum_of, set_ms
 from token_authority_server.rpc.validation import RequestParser
@@ -73,12 +74,12 @@ def list_signing_keys(authority: Authority, parser: RequestParser) -> Method:
     """Returns the method ListSigningKeys."""
     parse = parser.lenient_parser(authority_pb2.ListSigningKeysRequest.DESCRIPTOR.full_name)
 
-    async def list_keys(data: bytes, context: CallContext) -> Answer:
+    async def answer(data: bytes, context: CallContext) -> Answer:
         request = parse(data)
         after = _place_of(request)
         size = request.page_size or _DEFAULT_PAGE
         # One more shows whether there is another page.
-        reports = authority.list_keys(context.caller, request.project, after, size + 1)
+        reports = list_keys(authority, context.caller, request.project, after, size + 1)
         page = reports[:size]
         message = authority_pb2.ListSigningKeysResponse(
             signing_keys=[_signing_key(report) for report in page]
@@ -87,7 +88,7 @@ def list_signing_keys(authority: Authority, parser: RequestParser) -> Method:
             message.next_page_token = _token_of(request.project, page[-1])
         return Answer(message.SerializeToString(), "listed", {"count": len(page)})
 
-    return list_keys
+    return answer
 
 
 def _token_of(project: str, last: KeyReport) -> str:
