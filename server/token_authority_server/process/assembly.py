@@ -20,11 +20,7 @@ from token_authority_server.identity.jwks_fetch import Location
 from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier
 from token_authority_server.identity.key_sources import FixedKeys, RemoteKeys
 from token_authority_server.limits import InFlight, RateLimiter
-from token_authority_server.process.measures import (
-    export_limits,
-    export_settings,
-    export_trail,
-)
+from token_authority_server.process.measures import export_limits, export_settings, export_trail
 from token_authority_server.process.moments import read_moment
 from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.authority_service import ServerFacts
@@ -75,12 +71,7 @@ class Assembly:
         self._degraded = degraded
         self._logger = logger
         self._metrics = metrics
-        redis = settings.limits.redis
-        self._limiter = RateLimiter(
-            redis.reveal() if redis else "memory",
-            on_degraded=lambda problem: degraded.fail("limits", problem),
-            on_recovered=lambda: degraded.recover("limits"),
-        )
+        self._limiter = _limiter(settings, degraded)
         self._policy = policy = settings.policy()
         self._authority = Authority(policy, moments, self._limiter, trail)
         tls = settings.server.tls
@@ -232,6 +223,15 @@ def make_telemetry(
     )
     export_trail(metrics, trail)
     return trail, degraded, metrics
+
+
+def _limiter(settings: Settings, degraded: DegradedComponents) -> RateLimiter:
+    redis = settings.limits.redis
+    return RateLimiter(
+        redis.reveal() if redis else "memory",
+        on_degraded=lambda problem: degraded.fail("limits", problem),
+        on_recovered=lambda: degraded.recover("limits"),
+    )
 
 
 def _sinks(settings: AuditSettings) -> Iterator[Sink]:
