@@ -92,14 +92,15 @@ def _json(level: LogLevel, event: str, fields: dict[str, Any], now: str) -> str:
 
 
 def _text(level: LogLevel, event: str, fields: dict[str, Any], now: str) -> str:
-    values = [f"{name}={_TO_JSON(value)}" for name, value in fields.items()]
-    return " ".join([now, f"{level:7}", event, *values])
+    return f"{now} {level:7} {event}{_values(fields)}"
 
 
 def _coloured(level: LogLevel, event: str, fields: dict[str, Any], now: str) -> str:
-    return f"{_COLOURS[level]}{_text(level, event, {}, now)}{_PLAIN}" + "".join(
-        f" {name}={_TO_JSON(value)}" for name, value in fields.items()
-    )
+    return f"{_COLOURS[level]}{now} {level:7} {event}{_PLAIN}{_values(fields)}"
+
+
+def _values(fields: dict[str, Any]) -> str:
+    return "".join(f" {name}={_TO_JSON(value)}" for name, value in fields.items())
 
 
 class BackgroundStream(io.TextIOBase):
