@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,7 +110,7 @@ def _alive(records: Generator[Found], at: datetime | None) -> Generator[Found]:
                 yield found
 
 
-def expire_time_of(fields: dict[str, Any]) -> datetime | None:
+def expire_time_of(fields: Mapping[str, Any]) -> datetime | None:
     """Returns when the token of a record expires; None for a token without expiration.
 
     Raises:

@@ -24,7 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class KeyRecords:
-    """What the records of one trail tell about a key. Times in milliseconds since 1970."""
+    """The tokens of a key in one trail. Times in milliseconds since 1970."""
 
     token_type: str
     """The type of the first token, e.g. `rtc`."""
@@ -37,7 +37,7 @@ class KeyRecords:
     """Whether a token never expires, or its record does not tell when."""
 
     def joined(self, other: "KeyRecords") -> "KeyRecords":
-        """Returns what this trail and another one tell."""
+        """Returns the tokens of this trail and of another one."""
         return KeyRecords(
             self.token_type,
             min(self.first_issue_ms, other.first_issue_ms),
@@ -74,11 +74,11 @@ def read_trail(paths: Sequence[Path], now_ms: int) -> TrailRecords:
     check, reading = ChainCheck(paths), _Reading()
     with closing(read_lines(paths)) as lines:
         for line in lines:
-            problem = ""
+            link, problem = link_of(line.data), ""
             if not check.problem:
-                check.read(line)
+                check.read(line, link)
                 problem = check.problem.explanation if check.problem else ""
-            reading.read(line, problem, is_broken=check.problem is not None)
+            reading.read(line, link, problem, is_broken=check.problem is not None)
     report = check.report()
     reading.end(paths, report, now_ms)
     return TrailRecords(reading.keys, report, reading.gap, reading.gap_ms)
@@ -96,16 +96,16 @@ class _Reading:
         self._torn = ""
         """File and line of what is no record, until the next record shows when it was written."""
 
-    def read(self, line: Line, problem: str, *, is_broken: bool) -> None:
+    def read(self, line: Line, link: Link | None, problem: str, *, is_broken: bool) -> None:
         """Reads a line.
 
         Args:
             line: The line.
+            link: Its place in the chain; None if it is not a record.
             problem: The first problem of the trail, if verification found it in this line.
             is_broken: Whether it found one in this line or before.
         """
         place = f"{line.path}:{line.number}"
-        link = link_of(line.data)
         if link is None:
             # Until the first problem, verification compares such a line with the next record.
             self._torn = self._torn or (place if is_broken else "")
@@ -173,7 +173,7 @@ class _Reading:
 
 def _end_ms(fields: Mapping[str, Any]) -> int | None:
     try:
-        end = expire_time_of(dict(fields))
+        end = expire_time_of(fields)
     except ValueError:
         return None
     # Rounded up.

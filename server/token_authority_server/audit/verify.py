@@ -35,7 +35,7 @@ def verify(paths: Sequence[Path]) -> Report:
     check = ChainCheck(paths)
     with closing(read_lines(paths)) as lines:
         for line in lines:
-            check.read(line)
+            check.read(line, link_of(line.data))
             if check.problem:
                 break
     return check.report()
@@ -88,10 +88,9 @@ class ChainCheck:
         chains = len(self._chains)
         return Report(self.count, chains, first, last, self.last, notes, self.problem)
 
-    def read(self, line: Line) -> None:
-        """Checks the next line."""
+    def read(self, line: Line, link: Link | None) -> None:
+        """Checks the next line; `link` is its place in the chain."""
         self._read_paths.add(line.path)
-        link = link_of(line.data)
         if link is None:
             self._torn = self._torn or _Torn(line)
             self._torn.digest.update(line.data)
