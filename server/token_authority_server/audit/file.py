@@ -198,7 +198,7 @@ def _open(path: Path, flags: int) -> int:
 
     Raises:
         AuditError: It cannot be opened.
-        FileNotFoundError: It does not exist, and `flags` do not say to create it.
+        FileNotFoundError: It does not exist, and `flags` lack O_CREAT.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)

@@ -41,8 +41,7 @@ class AuditTrail:
         clock: Milliseconds since 1970.
         on_failure: Called with the reason when a sink starts to fail; in any thread.
         on_recovery: Called when all sinks work again; in any thread.
-        patience_seconds: How long a call waits for a stalled disk. Then calls do not wait at all
-            until the disk responds.
+        patience_seconds: How long a call waits for a stalled disk; then none until it responds.
     """
 
     def __init__(
@@ -168,9 +167,9 @@ class AuditTrail:
             self._put(RecordBatch(bodies, None))
 
     def report_stall(self) -> None:
-        """Reports a disk that stalls, to be called every half second: calls may not be coming.
+        """Reports a disk that stalls. Call it every half second: there may be no calls to notice.
 
-        It has recovered as soon as the writer goes on.
+        Recovery is reported as soon as the writer continues.
         """
         since = self._busy_since
         if since is not None and time.monotonic() > since + _STALL_SECONDS:

@@ -84,7 +84,7 @@ class Job(Generic[_T]):
 def yielding_to_calls() -> Generator[None]:
     """Makes other threads give way to the event loop quickly, and keeps the collector out.
 
-    A collection that goes through a large configuration while it is built would hold up every call,
+    A collection that goes through a large configuration while it is built would delay every call,
     again and again.
     """
     before = sys.getswitchinterval()

@@ -8,7 +8,7 @@ _NAMES_PER_RECORD: Final = 1000
 
 
 def for_log(changes: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Returns changes for the log, where a long list would hold up calls; the trail has all."""
+    """Returns changes for the log, where a long list would delay calls; the trail has all."""
     return {
         name: found
         if len(found) <= _NAMES_PER_RECORD

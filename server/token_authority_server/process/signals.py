@@ -1,4 +1,4 @@
-"""Signals from the first millisecond, and an end that nothing can hold up.
+"""Signals from the first millisecond, and an end that nothing can delay.
 
 Standard library only: it is imported before anything that takes time.
 """

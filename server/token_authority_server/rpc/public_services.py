@@ -128,7 +128,7 @@ class _LatestResponse:
     """A call's context whose `write` never waits: only the latest response is sent.
 
     grpc's health servicer writes while it holds the lock that all watches of a service share: a
-    client that reads nothing would hold up all others, and the server's stop.
+    client that reads nothing would delay all others, and the server's stop.
     """
 
     def __init__(self, context: Context) -> None:

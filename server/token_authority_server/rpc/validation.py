@@ -31,7 +31,7 @@ from token_authority_server.errors import (
 )
 from token_authority_server.rpc.advice import ADVICE
 
-# The largest request for one token, encoded: checking and signing it must not hold up other calls.
+# The largest request for one token, encoded: checking and signing it must not delay other calls.
 # Only lists of RTM resources can come near.
 _MAX_ISSUE_BYTES: Final = 16_384
 # A request with more list items than this is refused with its first violation only.
