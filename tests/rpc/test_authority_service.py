@@ -2,6 +2,8 @@
 
 import base64
 import dataclasses
+import sys
+from types import FrameType
 from typing import Any, Final
 
 import pytest
@@ -46,6 +48,7 @@ from token_authority.v1.whiteboard_pb2 import (
     NonExpiring,
     WhiteboardRoomScope,
 )
+from token_authority_server.access.key_retirement import key_report
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config.callers import TOKEN_TYPES
 from token_authority_server.keyring import AppCertificate, Keyring, KeyState, Project, Secret
@@ -218,6 +221,24 @@ async def test_a_page_of_a_hundred_is_what_an_unset_size_means() -> None:
         assert len(first.signing_keys) == 100
         rest = await keys_of(server, page_token=first.next_page_token)
         assert named(rest) == [("classroom", "ak-100")]
+
+
+async def test_only_the_keys_of_a_page_are_reported_on() -> None:
+    many = tuple(access_key(f"ak-{n:03}", KeyState.DISABLED) for n in range(101))
+    made: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            made.append(frame.f_code.co_name)
+
+    async with running(Keyring([Project("classroom", many)])) as server:
+        sys.setprofile(note)
+        try:
+            await keys_of(server, page_size=5)
+        finally:
+            sys.setprofile(None)
+    # One more shows that there is another page.
+    assert made.count(key_report.__name__) == 6
 
 
 async def test_the_longest_names_fit_a_page_token() -> None:
