@@ -11,14 +11,21 @@ from typing import Final
 
 from token_authority_server.access.patterns import Glob
 from token_authority_server.audit import redact_tokens, rfc_3339
-from token_authority_server.families import ServiceAccess, user_name
+from token_authority_server.families import FAMILIES, ServiceAccess, user_name
+from token_authority_server.keyring import AccessKey
 
 UID: Final = "uid:"
 ACCOUNT: Final = "account:"
 _UUID: Final = re.compile(r"[0-9a-fA-F]{32}")
 # An SDK token works in every room, and can make tokens for each.
 EVERY_ROOM: Final = "whiteboard.sdk"
-WHITEBOARD: Final = frozenset((EVERY_ROOM, "whiteboard.room", "whiteboard.task"))
+WHITEBOARD: Final = frozenset(
+    token_type.name
+    for family in FAMILIES
+    if family.key_type is AccessKey
+    for token_type in family.token_types
+)
+"""The names of the token types that access keys sign."""
 # What Agora allows in a channel's name.
 _MAX_CHANNEL: Final = 64
 # Chat changes upper-case letters to lower case (formats.token_warnings).
