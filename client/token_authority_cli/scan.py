@@ -99,7 +99,7 @@ def _finder(path: str | None) -> "LeakFinder":
 def _places(
     arguments: argparse.Namespace, finder: "LeakFinder", problems: list[str]
 ) -> Iterator[Place]:
-    """Yields what is found; a path that cannot be read is a problem, and the next one is read."""
+    """Yields the findings in all paths; records a problem for each path that cannot be read."""
     from token_authority_server.inspection.leaks import LONGEST  # noqa: PLC0415  # as above
 
     def of(path: Path | None) -> Iterable[Place]:

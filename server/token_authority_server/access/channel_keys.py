@@ -1,4 +1,4 @@
-"""Who may have the encryption key of a channel. Pure."""
+"""Access to the encryption keys of channels. Pure."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_UNSPECIFIED
 from token_authority_server.families import AccessRequest, ServiceAccess, Terms, TokenType
 
 CHANNEL_KEY: Final = TokenType("channel_key", ("channels",), explicit=True)
-"""What grants name to allow keys; their patterns of channels bound it, and no wildcard does."""
+"""The name with which grants allow keys, of the channels that their patterns match."""
 
 
 def channel_key_access(channel: str) -> AccessRequest:

@@ -26,7 +26,7 @@ WHITEBOARD: Final = frozenset(
     for token_type in family.token_types
 )
 """The names of the token types that access keys sign."""
-# What Agora allows in a channel's name.
+# The most characters of a channel's name at Agora.
 _MAX_CHANNEL: Final = 64
 # Chat changes upper-case letters to lower case (formats.token_warnings).
 _CASE_INSENSITIVE: Final = "chat.user"

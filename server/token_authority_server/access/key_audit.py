@@ -23,7 +23,7 @@ expire."""
 
 @dataclass(frozen=True, slots=True)
 class AuditedKey:
-    """What the audit trails, and the configuration if given, tell about a key.
+    """A key, as the audit trails and the configuration, if given, show it.
 
     Times are in milliseconds since 1970.
     """

@@ -50,9 +50,9 @@ class Glob:
     def __init__(self, text: str) -> None:
         self.text = text
         self.first, *rest = text.split("*")
-        """What matching texts begin with; the whole text if there is no `*`."""
+        """The prefix of matching texts; the whole text if there is no `*`."""
         self.last = rest[-1] if rest else None
-        """What matching texts end with; None if there is no `*`."""
+        """The suffix of matching texts; None if there is no `*`."""
         self._middle = rest[:-1]
         self._lower: Glob | None = None
 

@@ -11,8 +11,8 @@ from token_authority_server.config.toml_lines import Keys
 from token_authority_server.config.values import suggestion
 
 UNKNOWN: Final = "is not a key"
-"""How the text about an unknown key begins."""
-# What pydantic adds to the path of a mistake: the key of a table, the form of an identity.
+"""The beginning of the text about an unknown key."""
+# Parts that pydantic adds to the path of a mistake: the key of a table, the form of an identity.
 _TAGS: Final = frozenset({"[key]", "[text]", "[table]"})
 _MOMENT: Final = "must be a date and time with a time zone, like 2027-01-31T18:00:00Z"
 _TABLE: Final = "must be a table: write [ … ] above its keys"

@@ -151,7 +151,7 @@ def _denied_file(value: object, info: ValidationInfo) -> DeniedFile:
 
 
 class AuthorizationSettings(Section):
-    """`[authorization]`: what no grant can allow."""
+    """`[authorization]`: denials, which no grant overrides."""
 
     denied_file: Annotated[DeniedFile, BeforeValidator(_denied_file), PATH_SCHEMA] | None = None
     """A file of [[denials]]: users, channels and rooms that get no new tokens. The server does not

@@ -46,7 +46,7 @@ class Settings(Section):
     """Credentials accepted besides client certificates and API keys."""
 
     authorization: AuthorizationSettings = AuthorizationSettings()
-    """What no grant can allow."""
+    """Denials, which no grant overrides."""
 
     audit: AuditSettings = AuditSettings()
     """The audit trail."""

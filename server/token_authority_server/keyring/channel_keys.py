@@ -45,13 +45,13 @@ class EncryptionSecret:
 
 @dataclass(frozen=True, slots=True)
 class ChannelKey:
-    """What Agora's SDKs need for media encryption in the modes AES_128_GCM2 and AES_256_GCM2."""
+    """The key and salt for Agora's media encryption in the modes AES_128_GCM2 and AES_256_GCM2."""
 
     key_id: str
     encryption_key: str = field(repr=False)
     """43 characters of base64url."""
     salt: bytes = field(repr=False)
-    """32 bytes, never all zero: Agora takes that for no salt."""
+    """32 bytes, never all zero: Agora treats that as no salt."""
 
 
 def current_secret(secrets: Iterable[EncryptionSecret], now_ms: int) -> EncryptionSecret | None:
