@@ -115,7 +115,7 @@ def _add(arguments: argparse.Namespace) -> int:
 
     def change(text: str, denials: Sequence["Denial"]) -> tuple[str, list["Denial"]]:
         (new,) = _parse(append("", row), "the new denial")
-        same = [index for index, one in enumerate(denials) if _subject(one) == _subject(new)]
+        same = {index for index, one in enumerate(denials) if _subject(one) == _subject(new)}
         kept = [one for index, one in enumerate(denials) if index not in same]
         return append(remove(text, same), row), [*kept, new]
 
