@@ -31,6 +31,7 @@ from support.granting import API_KEY_IDENTITY
 from support.keys import APP_ID
 from support.live import BEARER, LOG, Live, live
 from support.memory import resident_mib
+from support.replacing import replace
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 
@@ -179,9 +180,7 @@ async def revoke(folder: Path) -> bool:
             await stub.IssueRtcToken(REQUEST, metadata=BEARER)
             # At another point of the interval each time.
             await asyncio.sleep(number * 0.5 / REVOCATIONS)
-            new = folder / "new"
-            new.write_text(text + caller(0, "local") + LOG)
-            new.rename(folder / "token-authority.toml")
+            replace(folder / "token-authority.toml", text + caller(0, "local") + LOG)
             revoked = time.monotonic()
             while time.monotonic() < revoked + MAX_SECONDS:
                 try:

@@ -18,6 +18,7 @@ from support.jwks import Signer, key_server
 from support.live import BEARER, BY_PLACE, PROJECT, SERVER, Live, live
 from support.monitored import RTC, STRANGER, UNGRANTED, call_each_way, monitored
 from support.redis import redis_server
+from support.replacing import replace
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 
 PATH: Final = "/token_authority.v1.TokenService/IssueRtcToken"
@@ -33,23 +34,21 @@ async def ignoring(*calls: Any) -> None:
 
 
 def write_certificate(folder: Path, life: timedelta) -> None:
-    """Writes a TLS certificate that ends so much later, by renaming."""
+    """Writes a TLS certificate that ends so much later."""
     issued = trustme.CA().issue_cert("localhost", not_after=datetime.now(UTC) + life)
     chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
     for name, data in (("tls.key", issued.private_key_pem.bytes()), ("tls.pem", chain)):
-        (folder / "new").write_bytes(data)
-        (folder / "new").rename(folder / name)
+        replace(folder / name, data)
 
 
 def rewrite(server: Live, *changes: tuple[str, str]) -> None:
-    """Changes the configuration, by renaming."""
+    """Changes the configuration."""
     path = server.folder / "token-authority.toml"
     text = path.read_text()
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new)
-    path.with_suffix(".new").write_text(text)
-    path.with_suffix(".new").rename(path)
+    replace(path, text)
 
 
 @asynccontextmanager

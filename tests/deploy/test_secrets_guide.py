@@ -16,6 +16,7 @@ from support.documents import blocks, run, section
 from support.keys import APP_ID, CERTIFICATE, OLD_CERTIFICATE
 from support.live import BY_PLACE, SERVER, Live, live
 from support.ports import free_port
+from support.replacing import replace
 from support.waiting import until
 from token_authority_client import AsyncTokenAuthorityClient
 
@@ -33,13 +34,6 @@ BEFORE: Final = _OLD.replace("verify_only", "active")
 def configuration(certificates: str, secrets: str = "secrets/", server: str = SERVER) -> str:
     """Returns a configuration with its secrets in a folder."""
     return server + PROJECT + certificates.replace("secrets/", secrets) + BY_PLACE
-
-
-def rename_over(path: Path, text: str) -> None:
-    """Writes a file as the guide demands: aside, then renamed."""
-    aside = path.with_name(f".{path.name}.new")
-    aside.write_text(text)
-    aside.rename(path)
 
 
 @asynccontextmanager
@@ -74,7 +68,7 @@ async def calls(server: str, *, wait_for_ready: bool = False) -> AsyncGenerator[
 
 async def rotate(server: Live, secrets: str = "secrets/") -> None:
     """Changes the configuration to the rotated one and waits for it."""
-    rename_over(server.folder / "token-authority.toml", configuration(ROTATED, secrets))
+    replace(server.folder / "token-authority.toml", configuration(ROTATED, secrets))
     await server.reloaded(1)
 
 
@@ -102,14 +96,14 @@ async def test_a_file_that_vault_agent_renders_is_taken(tmp_path: Path) -> None:
 
 async def test_what_vault_agent_writes_for_a_missing_field_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    rename_over(tmp_path / f"secrets/{FIRST}", CERTIFICATE)
+    replace(tmp_path / f"secrets/{FIRST}", CERTIFICATE)
     async with live(tmp_path, configuration(BEFORE)) as server, calls(server.address):
-        rename_over(tmp_path / f"secrets/{SECOND}", "<no value>")
+        replace(tmp_path / f"secrets/{SECOND}", "<no value>")
         path = tmp_path / "token-authority.toml"
-        rename_over(path, configuration(ROTATED))
+        replace(path, configuration(ROTATED))
         await until(lambda: server.events("degraded"))
         assert "no value" not in server.output
-        rename_over(tmp_path / f"secrets/{SECOND}", OLD_CERTIFICATE)
+        replace(tmp_path / f"secrets/{SECOND}", OLD_CERTIFICATE)
         await server.reloaded(1)
 
 
@@ -238,7 +232,7 @@ async def fetch(folder: Path, command: str) -> None:
 async def test_a_fetched_file_is_taken(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     folder.mkdir()
-    rename_over(folder / FIRST, CERTIFICATE)
+    replace(folder / FIRST, CERTIFICATE)
     async with live(tmp_path, configuration(BEFORE)) as server, calls(server.address):
         await fetch(folder, f"echo {OLD_CERTIFICATE}")
         await rotate(server)

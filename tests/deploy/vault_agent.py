@@ -26,6 +26,7 @@ from support.documents import blocks  # noqa: E402
 from support.installing import run  # noqa: E402
 from support.keys import CERTIFICATE, OLD_CERTIFICATE  # noqa: E402
 from support.live import live  # noqa: E402
+from support.replacing import replace  # noqa: E402
 
 GROUP: Final = "token-authority"
 
@@ -65,7 +66,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "secrets").mkdir()
-        guide.rename_over(folder / "secrets" / guide.FIRST, CERTIFICATE)
+        replace(folder / "secrets" / guide.FIRST, CERTIFICATE)
         (template,) = blocks("hcl", guide.TEXT)
         template = template.replace("/etc/token-authority", name).replace(f'"{GROUP}"', '""')
         with vault({"certificate_2027": OLD_CERTIFICATE}) as url:

@@ -10,6 +10,7 @@ from grpc import aio
 
 from support.commands import run
 from support.live import AUDIT, BY_PLACE, PROJECT, SERVER, Live, live
+from support.replacing import replace
 from support.serving import refused, write_config
 from support.waiting import until
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
@@ -30,12 +31,6 @@ expect = "EXPECTED"
 def denial(**keys: str) -> str:
     rows = [f'{key} = "{text}"' for key, text in {"project": "classroom", **keys}.items()]
     return "\n".join(["[[denials]]", f"until = {UNTIL}", *rows, ""])
-
-
-def replace(path: Path, text: str) -> None:
-    new = path.with_name("new")
-    new.write_text(text)
-    new.rename(path)
 
 
 @asynccontextmanager

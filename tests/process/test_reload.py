@@ -21,6 +21,7 @@ from support.certificates import server_identity, write_tls
 from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_server, key_set, send
 from support.keys import CERTIFICATE, OLD_CERTIFICATE
 from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, Live, caller, live
+from support.replacing import replace
 from support.serving import refused
 from support.waiting import until, until_await
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
@@ -45,13 +46,6 @@ MUTUAL: Final = (
 AUDIT: Final = '[audit]\nfile = "audit.jsonl"\n'
 RELOADS: Final = 'token_authority_configuration_reloads_total{outcome="ok"}'
 DEGRADED: Final = 'token_authority_degraded{component="configuration"}'
-
-
-def replace(path: Path, text: str | bytes) -> None:
-    """Replaces a file as careful programs do: at once."""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(text.encode() if isinstance(text, str) else text)
-    new.rename(path)
 
 
 def configure(server: Live, text: str) -> None:

@@ -18,9 +18,10 @@ from typing import Final
 import pytest
 from grpc import aio
 
-from process.test_reload import configure, key_id, replace, stub
+from process.test_reload import configure, key_id, stub
 from support.keys import CERTIFICATE, OLD_CERTIFICATE, Moments
 from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, caller, live
+from support.replacing import replace
 from support.serving import no_trail, refused, write_config
 from support.waiting import until
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest

@@ -10,10 +10,11 @@ from typing import Final
 import trustme
 
 from soak.calling import Caller
-from soak.files import Files, replace
+from soak.files import Files
 from soak.fleet import WAIT_SECONDS, AuditDisk, Instance
 from support.certificates import server_identity
 from support.redis import RedisProcess
+from support.replacing import replace
 from support.waiting import until, until_await
 
 FAILING_TEST: Final = """

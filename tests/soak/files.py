@@ -11,6 +11,7 @@ import trustme
 
 from support.certificates import server_identity
 from support.keys import APP_ID
+from support.replacing import replace
 
 _SERVER: Final = """
 [server]
@@ -29,13 +30,6 @@ redis = { file = "redis" }
 required = true
 """
 _LIMIT: Final = "100000/second"
-
-
-def replace(path: Path, data: str | bytes) -> None:
-    """Replaces a file, as writers should: under another name first."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_bytes(data.encode() if isinstance(data, str) else data)
-    new.rename(path)
 
 
 class Files:

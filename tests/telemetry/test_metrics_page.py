@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from support.jwks import Signer, key_server
 from support.monitored import call_each_way, monitored
 from support.redis import redis_server
+from support.replacing import replace
 from support.waiting import until_await
 
 PAGE: Final = (Path(__file__).parents[2] / "server/METRICS.md").read_text()
@@ -85,7 +86,6 @@ async def test_active_since_is_as_configured(tmp_path: Path) -> None:
                     'state = "active"',
                     'state = "active"\nactive_since = 2026-01-01T00:00:00Z',
                 )
-                path.with_suffix(".new").write_text(text)
-                path.with_suffix(".new").rename(path)
+                replace(path, text)
                 await server.reloaded(1)
                 assert await server.metric(name + labels) == 1767225600
