@@ -22,11 +22,8 @@ import os
 import signal
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +32,10 @@ from grpc import aio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from attack.replicas import PATH, REQUEST, Replica, VirtualAddress
+from support.load import Outcome, Send, load
 from support.ports import free_port
-from token_authority_client import AsyncTokenAuthorityClient, TokenAuthorityError
+from support.tcp import tcp_server
+from token_authority_client import AsyncTokenAuthorityClient
 
 TIMEOUT_SECONDS: Final = 10.0
 BEFORE_SECONDS: Final = 1.0
@@ -50,51 +49,6 @@ HEALTH_CONFIG: Final = json.dumps(
         "healthCheckConfig": {"serviceName": "token_authority.v1.TokenService"},
     }
 )
-
-
-@dataclass
-class Outcome:
-    """What became of the calls of one client."""
-
-    calls: int = 0
-    failures: Counter[str] = field(default_factory=Counter[str])
-    slowest: float = 0.0
-
-    def add(self, other: "Outcome") -> None:
-        """Adds the calls of another run."""
-        self.calls += other.calls
-        self.failures += other.failures
-        self.slowest = max(self.slowest, other.slowest)
-
-
-Send = Callable[[], Awaitable[Any]]
-
-
-async def load(send: Send, rate: float, until: asyncio.Event) -> Outcome:
-    """Calls at a steady rate until an event is set; returns what became of all of them."""
-    outcome, tasks = Outcome(), set[asyncio.Task[None]]()
-
-    async def one() -> None:
-        started = time.perf_counter()
-        outcome.calls += 1
-        try:
-            await send()
-        except aio.AioRpcError as error:
-            outcome.failures[error.code().name] += 1
-        except TokenAuthorityError as error:
-            outcome.failures[f"{type(error).__name__}/{error.reason or error.code}"] += 1
-        outcome.slowest = max(outcome.slowest, time.perf_counter() - started)
-
-    began = time.perf_counter()
-    for number in range(1_000_000):
-        if until.is_set():
-            break
-        task = asyncio.create_task(one())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        await asyncio.sleep(max(0.0, began + (number + 1) / rate - time.perf_counter()))
-    await asyncio.gather(*tasks)
-    return outcome
 
 
 @asynccontextmanager
@@ -147,23 +101,23 @@ async def stop_under_load(
         address = VirtualAddress(first.address)
         await asyncio.gather(first.start(), *([] if port else [second.start()]))
         try:
-            named = {
-                "list": f"ipv4:{first.address},{second.address}",
-                "virtual": await address.start(),
-            }.get(target, first.address)
-            async with clients(named) as senders:
-                done = asyncio.Event()
-                loads = [
-                    asyncio.create_task(load(senders[kind], rate, done))
-                    for kind, rate in rates.items()
-                ]
-                await asyncio.sleep(BEFORE_SECONDS)
-                await _stop(target, notice, first, second, address)
-                await asyncio.sleep(after)
-                done.set()
-                return dict(zip(rates, await asyncio.gather(*loads), strict=True))
+            async with tcp_server(address.forward) as virtual:
+                named = {
+                    "list": f"ipv4:{first.address},{second.address}",
+                    "virtual": virtual,
+                }.get(target, first.address)
+                async with clients(named) as senders:
+                    done = asyncio.Event()
+                    loads = [
+                        asyncio.create_task(load(senders[kind], rate, done))
+                        for kind, rate in rates.items()
+                    ]
+                    await asyncio.sleep(BEFORE_SECONDS)
+                    await _stop(target, notice, first, second, address)
+                    await asyncio.sleep(after)
+                    done.set()
+                    return dict(zip(rates, await asyncio.gather(*loads), strict=True))
         finally:
-            address.close()
             await first.kill()
             await second.kill()
 

@@ -60,39 +60,20 @@ class Replica:
 
 
 class VirtualAddress:
-    """Forwards each new connection to where it points then."""
+    """Forwards each new connection to where it points then: a handler for `tcp_server`."""
 
     def __init__(self, to: str) -> None:
         self.to = to
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._server: asyncio.Server | None = None
 
-    async def start(self) -> str:
-        """Listens; returns the address."""
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"{host}:{port}"
-
-    def close(self) -> None:
-        """Stops listening, and cuts what is open."""
-        assert self._server
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-
-    async def _forward(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def forward(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        """Forwards a connection."""
         host, _, port = self.to.rpartition(":")
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        with contextlib.suppress(OSError):
             far, forth = await asyncio.open_connection(host, int(port))
             try:
                 await asyncio.gather(_copy(near, forth), _copy(far, back))
             finally:
                 forth.close()
-                back.close()
 
 
 async def _copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:

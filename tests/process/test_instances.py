@@ -12,9 +12,9 @@ from typing import Any, Final
 import pytest
 from grpc import StatusCode, aio
 
-from attack.drain import load
 from support.commands import run
 from support.granting import LESSONS
+from support.load import load
 from support.ports import free_port
 from support.redis import redis_server
 from support.serving import CONFIG, ServerProcess, running, serving, write_config

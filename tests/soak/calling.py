@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from attack.drain import Outcome, load
 from soak.files import Files
 from soak.fleet import Instance
+from support.load import Outcome, load
 from token_authority_client import (
     ApiKeyFile,
     AsyncTokenAuthorityClient,

@@ -20,7 +20,9 @@ async def tcp_server(handler: Handler) -> AsyncGenerator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.current_task())
         try:
-            await handler(reader, writer)
+            # Cancelled below; before Python 3.12, asyncio logs that as an error.
+            with suppress(asyncio.CancelledError):
+                await handler(reader, writer)
         finally:
             writer.close()
             with suppress(OSError):
