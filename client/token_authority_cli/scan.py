@@ -89,11 +89,11 @@ def _finder(path: str | None) -> "LeakFinder":
     from token_authority_server.inspection.leaks import LeakFinder  # noqa: PLC0415
 
     if path is None:
-        return LeakFinder([], [], (), now_ms())
+        return LeakFinder([], [], (), now_ms(), os.urandom(32))
     settings = config.load(Path(path), os.environ)
     keyring, callers = settings.keyring(), settings.callers_by_identity()
     signing, secrets = keyring.keys(keyring.project_names), keyring.encryption_secrets()
-    return LeakFinder(signing, secrets, callers.api_key_hashes, now_ms())
+    return LeakFinder(signing, secrets, callers.api_key_hashes, now_ms(), os.urandom(32))
 
 
 def _places(

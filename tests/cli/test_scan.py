@@ -165,7 +165,7 @@ class Recording(io.BytesIO):
 def test_a_token_across_two_windows_is_found_once_at_its_line(shift: int) -> None:
     before = b"x" * (2**20 - 2 * len(EXPIRED) + shift) + b"\n"
     content = before + EXPIRED.encode() + b"\n" + b"y" * 2**20 + b"\n" + EXPIRED.encode()
-    finder = LeakFinder([], [], (), NOW_MS)
+    finder = LeakFinder([], [], (), NOW_MS, b"k" * 32)
     stream = Recording(content)
     places = list(scan_stream(stream, "-", finder.find, LONGEST))
     assert [place.line for place in places] == [2, 4]
@@ -175,7 +175,7 @@ def test_a_token_across_two_windows_is_found_once_at_its_line(shift: int) -> Non
 def test_each_of_many_tokens_of_a_window_has_its_line() -> None:
     row = EXPIRED.encode() + b" " + b"y" * 50_000
     content = b"\n\n".join([row + b" " + EXPIRED.encode(), row] * 25)
-    finder = LeakFinder([], [], (), NOW_MS)
+    finder = LeakFinder([], [], (), NOW_MS, b"k" * 32)
     places = list(scan_stream(io.BytesIO(content), "-", finder.find, LONGEST))
     lines = [[line, line, line + 2] for line in range(1, 100, 4)]
     assert [place.line for place in places] == [line for three in lines for line in three]

@@ -27,7 +27,7 @@ HASHES = [sha256(API_KEY.encode()).hexdigest()]
 
 
 def finder(now_ms: int = NOW_MS) -> LeakFinder:
-    return LeakFinder(KEYS, SECRETS, HASHES, now_ms)
+    return LeakFinder(KEYS, SECRETS, HASHES, now_ms, b"k" * 32)
 
 
 def find(text: str, now_ms: int = NOW_MS) -> list[Leak]:
@@ -74,7 +74,7 @@ def _as_dot_net(text: str) -> str:
 
 def test_a_token_is_found_without_any_key() -> None:
     data = TOKENS["007"].encode()
-    (leak,) = LeakFinder([], [], (), NOW_MS).find(data, 0, len(data))
+    (leak,) = LeakFinder([], [], (), NOW_MS, b"k" * 32).find(data, 0, len(data))
     assert (leak.kind, leak.signature, leak.key_id) == ("rtc", "unverifiable", "")
 
 
@@ -141,7 +141,7 @@ def test_a_certificate_in_the_other_case_is_found() -> None:
 def test_a_url_encoded_secret_is_found() -> None:
     odd = AccessKey("odd", KeyState.ACTIVE, ACCESS_KEY, Secret("a/b+c=d ef?gh"))
     data = f"?key={quote('a/b+c=d ef?gh', safe='')}&x".encode()
-    (leak,) = LeakFinder([("p", odd)], [], (), NOW_MS).find(data, 0, len(data))
+    (leak,) = LeakFinder([("p", odd)], [], (), NOW_MS, b"k" * 32).find(data, 0, len(data))
     assert (leak.what, leak.kind, leak.key_id) == ("whiteboard", "url", "odd")
 
 

@@ -1,14 +1,14 @@
 """Finds tokens and this authority's secrets in any bytes, e.g. logs or source code. Pure.
 
-A secret is recognised as a whole word: in clear, as base64 and URL-encoded. Only hashes of these
-spellings are compared. API keys are known by their hashes alone, so only in clear.
+A secret is recognised as a whole word: in clear, as base64 and URL-encoded. Only keyed hashes of
+these spellings are compared. API keys are known by their hashes alone, so only in clear.
 """
 
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -71,6 +71,7 @@ class LeakFinder:
         encryption_secrets: Project names and secrets.
         api_key_hashes: SHA-256 of API keys, in lower-case hex.
         now_ms: Milliseconds since 1970.
+        hash_key: The random key of the hashes, 16 to 64 bytes.
     """
 
     def __init__(
@@ -79,10 +80,12 @@ class LeakFinder:
         encryption_secrets: Sequence[tuple[str, EncryptionSecret]],
         api_key_hashes: Collection[str],
         now_ms: int,
+        hash_key: bytes,
     ) -> None:
         self._keys = signing_keys
         self._api_keys = api_key_hashes
         self._now_ms = now_ms
+        self._hash_key = hash_key
         self._secrets: dict[bytes, tuple[str, str, str, str]] = {}
         lengths: set[int] = set()
         for project, key in [*signing_keys, *encryption_secrets]:
@@ -90,7 +93,7 @@ class LeakFinder:
                 for spelling, word in _spellings(secret):
                     lengths.add(len(word))
                     found = (key.product, spelling, project, key.key_id)
-                    self._secrets.setdefault(sha256(word).digest(), found)
+                    self._secrets.setdefault(self._digest(word), found)
         self._lengths = frozenset(lengths)
         # Shorter words, which are most, never get to be compared.
         if api_key_hashes:
@@ -154,13 +157,16 @@ class LeakFinder:
                     yield leak
 
     def _secret(self, offset: int, word: bytes) -> Leak | None:
-        if len(word) in self._lengths and (found := self._secrets.get(sha256(word).digest())):
+        if len(word) in self._lengths and (found := self._secrets.get(self._digest(word))):
             what, spelling, project, key_id = found
             return Leak(offset, what, True, kind=spelling, project=project, key_id=key_id)
         is_candidate = self._api_keys and len(word) in API_KEY_LENGTHS
         if is_candidate and sha256(word).hexdigest() in self._api_keys:
             return Leak(offset, "api-key", True, kind="clear")
         return None
+
+    def _digest(self, word: bytes) -> bytes:
+        return blake2b(word, key=self._hash_key, digest_size=32).digest()
 
 
 def _begins_at(data: bytes, offset: int) -> bool:
