@@ -47,6 +47,7 @@ class Assembly:
 
     Args:
         settings: What to serve.
+        policy: The snapshot built from the settings.
         moments: Reads clock and entropy, anew for each token.
         logger: Gets a line for each call.
         trail: Gets a record of each decision.
@@ -58,6 +59,7 @@ class Assembly:
     def __init__(
         self,
         settings: Settings,
+        policy: PolicySnapshot,
         moments: Callable[[], Moment],
         logger: Logger,
         trail: AuditTrail,
@@ -72,7 +74,7 @@ class Assembly:
         self._logger = logger
         self._metrics = metrics
         self._limiter = _limiter(settings, degraded)
-        self._policy = policy = settings.policy()
+        self._policy = policy
         self._authority = Authority(policy, moments, self._limiter, trail)
         tls = settings.server.tls
         self._certificates = ServerCertificates(tls.identity()) if tls else None
@@ -201,7 +203,9 @@ class Assembly:
 def quiet_assembly(settings: Settings) -> Assembly:
     """Builds a server that logs nothing, for users' tests."""
     logger = make_logger("json", "error", io.StringIO())
-    return Assembly(settings, read_moment, logger, *make_telemetry(settings, logger))
+    return Assembly(
+        settings, settings.policy(), read_moment, logger, *make_telemetry(settings, logger)
+    )
 
 
 def make_telemetry(

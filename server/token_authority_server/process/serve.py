@@ -62,7 +62,8 @@ def serve(
         ListenError: An address cannot be listened on.
     """
     forbid_dumps()
-    check_expectations(settings, read_moment)
+    policy = settings.policy()
+    check_expectations(settings, read_moment, policy)
     log = BackgroundStream(io.FileIO(sys.stderr.fileno(), "w", closefd=False))
     try:
         logger = make_logger(settings.log.format, settings.log.level, log)
@@ -79,7 +80,9 @@ def serve(
             log.close()
 
         try:
-            assembly = Assembly(settings, read_moment, logger, trail, degraded, metrics, tracer)
+            assembly = Assembly(
+                settings, policy, read_moment, logger, trail, degraded, metrics, tracer
+            )
             process = _Process(
                 settings, logger, trail, degraded, metrics, assembly, Deadline(report_late)
             )
