@@ -23,7 +23,7 @@ class _Stumbling(grpc.GenericRpcHandler):
         """Returns a handler for a method of the contract, without serializers."""
         path = handler_call_details.method
         if not path.startswith("/token_authority."):
-            # Health checks are UNIMPLEMENTED: clients go on without them.
+            # Health checks are UNIMPLEMENTED: clients ignore that.
             return None
 
         def call(data: bytes, context: grpc.ServicerContext) -> bytes:

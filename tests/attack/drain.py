@@ -91,7 +91,7 @@ async def stop_under_load(
         target: One of `KINDS`.
         notice: The servers' drain_notice, in seconds.
         rates: The clients, and the calls per second of each.
-        after: How many seconds they go on calling once the server has been replaced.
+        after: For how many seconds they call after the server has been replaced.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

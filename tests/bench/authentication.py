@@ -2,11 +2,11 @@
 
     python tests/bench/authentication.py
 
-Server processes of the same build take the same load in turn, round by round. The plain one lets in
-whoever is on this machine, keeps no trail and no quota; the others add to that, each to the one
-before it. The last compares how long a refusal takes for an unknown key, and for one that is a
-caller's but for its last character. The CPU time is that of the server process, user and system, as
-the kernel accounts it.
+Server processes of the same build take the same load in turn, round by round. The plain one
+authenticates local callers, without audit trail and quota; each of the others adds to the one
+before it. The last compares how long a refusal takes for an unknown key, and for one that differs
+from a caller's in its last character only. The CPU time is that of the server process, user and
+system, as the kernel accounts it.
 """
 
 import asyncio

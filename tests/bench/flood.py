@@ -1,4 +1,4 @@
-"""Sends one batch after the other to a server until it is told to stop: for batches.py.
+"""Sends one batch after the other to a server until it is killed: for batches.py.
 
 python tests/bench/flood.py ADDRESS FILE
 """

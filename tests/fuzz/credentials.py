@@ -100,7 +100,7 @@ def _outcome(metadata: list[tuple[str, str | bytes]]) -> str:
         authenticated = _LOOP.run_until_complete(_AUTHENTICATOR.authenticate(presented))
     except Refusal as refusal:
         return refused(refusal)
-    # Whoever is let in presented what was issued: the API key, or what a key has signed.
+    # Only an issued credential authenticates: the API key, or a JWT that a key has signed.
     bearer = presented.authorization("bearer ") or ""
     assert bearer == API_KEY or bearer.rpartition(".")[0] in _SIGNED or _is_permitted(bearer)
     check_shown(f"{authenticated.identity} {presented.request_id}")

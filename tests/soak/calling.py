@@ -1,4 +1,4 @@
-"""The client's calls, what became of them, and what the audit trails have about them."""
+"""The client's calls, their outcomes, and their records in the audit trails."""
 
 import asyncio
 import json

@@ -117,7 +117,7 @@ class Events:
         for instance in self._to_restart:
             await instance.stop()
             await instance.start()
-        # The first one goes on from now, so that a leak would show in its memory.
+        # From now on the first one keeps running, so that a leak would show in its memory.
         self._to_restart = self._instances[1:]
         return f"restarted {', '.join(names)}"
 
@@ -142,7 +142,7 @@ class Events:
         finally:
             self._redis.send(signal.SIGCONT)
         await self._each("limits", is_degraded=False)
-        return "paused Redis, and let it go on"
+        return "paused Redis, and resumed it"
 
     async def _fill_disk(self) -> str:
         refused, began = len(self._caller.refused_at), time.monotonic()

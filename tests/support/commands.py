@@ -33,6 +33,6 @@ async def run(*arguments: str, stdin: bytes = b"", **environment: str) -> Ran:
             code = await asyncio.wait_for(process.wait(), 30)
         finally:
             process.kill()
-        printed, told = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-    assert "Traceback" not in told
-    return Ran(code, printed, told)
+        printed, logged = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
+    assert "Traceback" not in logged
+    return Ran(code, printed, logged)

@@ -1,4 +1,4 @@
-"""Calls at a steady rate, and what became of them."""
+"""Calls at a steady rate, and counts failures."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from token_authority_client import TokenAuthorityError
 
 @dataclass
 class Outcome:
-    """What became of the calls of one client."""
+    """How many calls of a client failed, and the slowest."""
 
     calls: int = 0
     failures: Counter[str] = field(default_factory=Counter[str])
@@ -31,7 +31,7 @@ Send = Callable[[], Awaitable[Any]]
 
 
 async def load(send: Send, rate: float, until: asyncio.Event) -> Outcome:
-    """Calls at a steady rate until an event is set; returns what became of all of them."""
+    """Calls at a steady rate until an event is set; returns the outcome of all of them."""
     outcome, tasks = Outcome(), set[asyncio.Task[None]]()
 
     async def one() -> None:
