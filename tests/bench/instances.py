@@ -112,6 +112,16 @@ def print_row(connections: int, alone: list[dict[str, Any]], shared: list[dict[s
     )
 
 
+def print_chances(count: int) -> None:
+    """Prints the shares of the busiest instance that chance leads to."""
+    print(f"\nshare of the busiest of {count} instances by chance: median, one draw in 20")
+    for connections in (1, 2, 4, 8, 16, 32, 64, 128, 256):
+        median, rare = chance(connections, count)
+        print(
+            f"{connections:>11}  {median:>4.0%}  {rare:>4.0%}  {1 / median:.2f} times one instance"
+        )
+
+
 def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -147,12 +157,7 @@ def main() -> None:
                     found.append(measure(*served, connections, amount))
             print_row(connections, *rounds)
             kept[connections] = {"1": rounds[0], str(count): rounds[1]}
-    print(f"\nshare of the busiest of {count} instances by chance: median, one draw in 20")
-    for connections in (1, 2, 4, 8, 16, 32, 64, 128, 256):
-        median, rare = chance(connections, count)
-        print(
-            f"{connections:>11}  {median:>4.0%}  {rare:>4.0%}  {1 / median:.2f} times one instance"
-        )
+    print_chances(count)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
 
