@@ -330,4 +330,4 @@ async def test_a_first_token_that_is_refused_is_raised_and_not_logged(
     with pytest.raises(TokenAuthorityError):
         await source_of(either).get()
     await either.close()
-    assert caplog.records == []
+    assert logged_by_client(caplog) == []
