@@ -27,7 +27,7 @@ if grep -vixFf "$folder/installed.txt" "$folder/lowest.txt"; then
     exit 1
 fi
 if [ $# -eq 0 ]; then
-    set -- -q tests --ignore=tests/contract --ignore=tests/differential --ignore=tests/examples \
-        --ignore=tests/npm --ignore=tests/packaging --ignore=tests/polyglot
+    set -- -q -n auto --dist worksteal tests --ignore=tests/contract --ignore=tests/differential \
+        --ignore=tests/examples --ignore=tests/npm --ignore=tests/packaging --ignore=tests/polyglot
 fi
 "$python" -m pytest -p no:cacheprovider "$@"
