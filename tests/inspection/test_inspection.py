@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import json
 import tracemalloc
 import zlib
@@ -6,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from inspection import fuzz
@@ -167,6 +168,9 @@ EXPECTED = st.builds(
 def test_every_text_gets_an_answer_within_bounds(
     text: str, expected: Expected, now_ms: int
 ) -> None:
+    # What was expected is quoted, and a text given as both is quoted for that reason.
+    parts = [part for part in dataclasses.astuple(expected) if isinstance(part, str)]
+    assume(len(text) < 40 or not any(text in part for part in parts))
     fuzz.check(text, inspect_token(text, expected, KEYS, now_ms))
 
 
