@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 
 from token_authority_cli.arguments import integer, moment
 from token_authority_cli.commands import HELP
-from token_authority_cli.inspection_view import Client, View
+from token_authority_cli.inspection_report import Client, report
+from token_authority_cli.inspection_view import View
 from token_authority_cli.server import needs_server
 from token_authority_cli.server_options import add_options, answer, ask
 from token_authority_client import (
@@ -148,7 +149,8 @@ def _shower(arguments: argparse.Namespace) -> Callable[[Inspection], None]:
         # https://no-color.org
         in_colour = is_terminal and not os.environ.get("NO_COLOR")
         view = View(width, in_colour and os.environ.get("TERM") != "dumb")
-        for line in view.lines(inspection, _client(arguments), verbose=arguments.verbose):
+        shown = report(inspection, _client(arguments))
+        for line in view.lines(shown, verbose=arguments.verbose):
             print(line)
 
     return show

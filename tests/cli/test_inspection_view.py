@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from token_authority_cli.inspection_view import Client, View
+from token_authority_cli.inspection_report import Client, report
+from token_authority_cli.inspection_view import View
 from token_authority_cli.terminal_text import visible
 from token_authority_client import DecodedField, Finding, Inspection, Signature
 
@@ -43,7 +44,7 @@ def client(minutes: int = 30, **values: str | None) -> Client:
 def lines(
     answer: Inspection, by: Client, *, width: int | None = None, in_colour: bool = False
 ) -> list[str]:
-    return list(View(width, in_colour).lines(answer, by, verbose=False))
+    return list(View(width, in_colour).lines(report(answer, by), verbose=False))
 
 
 def test_verdict_and_cure_come_first() -> None:
@@ -132,7 +133,7 @@ def test_no_text_reaches_the_terminal_unescaped() -> None:
     names = ("App ID", "channel", "user", "room", "product")
     by = Client(dict.fromkeys(names, EVIL), ISSUED, is_now=False)
     for width in (None, 30):
-        for line in View(width, in_colour=False).lines(answer, by, verbose=True):
+        for line in View(width, in_colour=False).lines(report(answer, by), verbose=True):
             assert line.isprintable(), repr(line)
     assert visible("<b>") == "<b>"
 
