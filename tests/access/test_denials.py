@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from token_authority_server.access.denial import Denial
+from token_authority_server.access.denial import Denial, DenialRule, readings_of_006
 from token_authority_server.access.denials import Denials
 from token_authority_server.access.patterns import Glob
-from token_authority_server.families import ServiceAccess
+from token_authority_server.families import ServiceAccess, user_name
 
 NOW = 1_700_000_000_000
 LATER = NOW + 1000
@@ -66,7 +66,10 @@ def logins() -> st.SearchStrategy[ServiceAccess]:
 DENIALS = st.builds(
     lambda user, channel, until, types: Denial("p", until, user, channel, None, types),
     st.sampled_from(
-        (None, "uid:7", "uid:7*", "uid:*", "account:al", "account:7", "account:*", "*")
+        (
+            *(None, "uid:7", "uid:7*", "uid:*", "uid:*1", "uid:*7*", "account:al", "account:7"),
+            *("account:*", "account:*l", "*"),
+        )
     ),
     st.one_of(st.none(), PATTERN),
     st.sampled_from((NOW - 1, NOW, NOW + 1, LATER)),
@@ -210,28 +213,83 @@ def test_a_006_token_is_denied_if_it_can_be_altered_to_be_for_a_denied_channel(
     assert in_007 is None
 
 
-def calls_of_a_decision(count: int, star: str) -> int:
-    """Returns how many functions a decision calls among so many denials of users and channels."""
-    rows = [
-        Denial("p", LATER, f"uid:{number:04}{star}", f"c{number:04}{star}")
-        for number in range(1, count)
+@given(st.lists(DENIALS, max_size=6), st.text("ab", min_size=1, max_size=3), st.text("17a"))
+def test_all_readings_of_a_006_token_are_compared_with_denials_of_channels(
+    rows: list[Denial], channel: str, account: str
+) -> None:
+    user = user_name(account) if account else None
+    access = ServiceAccess("rtc", "x", channel=channel, user=user, any_user=user is None)
+    found = Denials(rows).find("p", [access], NOW, is_006=True)
+    ends = [
+        row.until_ms
+        for row in rows
+        for reading in (access, *readings_of_006(access))
+        if row.until_ms > NOW
+        and (reading is access or row.channel is not None)
+        and DenialRule(row).applies_to(reading)
     ]
-    rows += [Denial("p", LATER, channel=f"d{number:04}{star}") for number in range(count)]
-    denials = Denials(rows)
+    assert (found and found.until_ms) == (max(ends) if ends else None)
+
+
+OTHER_TYPE = frozenset(("fcdn",))
+MANY = {
+    "names": lambda number: Denial("p", LATER, channel=f"c{number:05}"),
+    "prefixes": lambda number: Denial("p", LATER, channel=f"c{number:05}*"),
+    "suffixes": lambda number: Denial("p", LATER, channel=f"*c{number:05}"),
+    "parts": lambda number: Denial("p", LATER, channel=f"*c{number:05}*"),
+    "a common prefix": lambda number: Denial("p", LATER, channel=f"c*{number:05}"),
+    "many stars": lambda number: Denial("p", LATER, channel=f"*c*0*{number:05}*0*"),
+    "users": lambda number: Denial("p", LATER, f"uid:{number + 1}"),
+    "suffixes of users": lambda number: Denial("p", LATER, f"account:*{number:05}"),
+    "users of a channel": lambda number: Denial("p", LATER, f"uid:{number + 9}", "c*"),
+    "channels of a user": lambda number: Denial("p", LATER, "uid:7", f"*c{number:05}"),
+    "suffixes of users and channels": lambda number: Denial("p", LATER, f"uid:*{number:05}", "*c*"),
+    "rooms": lambda number: Denial("p", LATER, room=f"r{number:05}"),
+    "suffixes of rooms": lambda number: Denial("p", LATER, room=f"*r{number:05}"),
+    "other types": lambda number: Denial("p", LATER, f"*{number:05}", token_types=OTHER_TYPE),
+}
+PUBLISHER = ServiceAccess("rtc", "x", channel="0c0" + "x" * 61, user="uid:7")
+LOGIN = ServiceAccess("rtm", user="account:zoe")
+ASKED = {
+    "a name": [PUBLISHER],
+    "a name that is denied": [PUBLISHER._replace(channel="c00007", user="uid:9")],
+    "any user": [PUBLISHER._replace(user=None, any_user=True)],
+    "any channel": [PUBLISHER._replace(channel=None, any_channel=True)],
+    "a pattern": [PUBLISHER._replace(channel=None, channel_pattern="cc*")],
+    "a pattern that is denied": [PUBLISHER._replace(channel=None, channel_pattern="c*")],
+    "a pattern of parts": [PUBLISHER._replace(channel=None, channel_pattern="*cc*")],
+    "a login": [LOGIN],
+    "a whiteboard": [UNDASHED],
+    "all whiteboards": [SDK],
+    "a classroom": [CLASSROOM, LOGIN],
+    "a composition": [PUBLISHER, LOGIN, CLASSROOM] * 10,
+}
+
+
+def calls_of_a_decision(denials: Denials, wanted: list[ServiceAccess], *, is_006: bool) -> int:
+    """Returns how many functions a decision calls, those that are not written in Python too."""
     calls: list[str] = []
-    sys.setprofile(lambda frame, *_: calls.append(frame.f_code.co_name))
+    sys.setprofile(lambda _frame, event, _arg: calls.append(event))
     try:
-        wanted = [ServiceAccess("rtc", "x", channel="c0007", user="uid:0007")]
-        found = denials.find("p", wanted, NOW)
+        denials.find("p", wanted, NOW, is_006=is_006)
     finally:
         sys.setprofile(None)
-    assert found == rows[6]
-    return len(calls)
+    return sum(event.endswith("call") for event in calls)
 
 
-@pytest.mark.parametrize("star", ["", "*"])
-def test_the_cost_of_a_decision_does_not_grow_with_the_list(star: str) -> None:
-    assert calls_of_a_decision(5000, star) == calls_of_a_decision(10, star)
+@pytest.mark.parametrize("shape", MANY)
+def test_the_cost_of_a_decision_does_not_grow_with_the_list(shape: str) -> None:
+    few, many = (Denials(map(MANY[shape], range(count))) for count in (100, 5000))
+    requests = {name: (wanted, False) for name, wanted in ASKED.items()}
+    requests["a name in format 006"] = ([PUBLISHER], True)
+    requests["any user in format 006"] = ([PUBLISHER._replace(user=None, any_user=True)], True)
+    grown = {
+        name: calls
+        for name, (wanted, is_006) in requests.items()
+        if (calls := calls_of_a_decision(many, wanted, is_006=is_006))
+        > 1.2 * calls_of_a_decision(few, wanted, is_006=is_006) + 100
+    }
+    assert grown == {}
 
 
 def test_a_denial_ends_at_its_time() -> None:
