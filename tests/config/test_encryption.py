@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.test_config import CALLER, MINIMAL, load
+from token_authority_server.config.changes import switch_warnings
 from token_authority_server.config.load import ConfigError
 from token_authority_server.keyring import KeyState
 
@@ -77,6 +78,41 @@ def test_a_switch_that_comes_too_soon_is_warned_about(tmp_path: Path) -> None:
     settings = load(tmp_path, MINIMAL + secret("a", "verify_only"), {"S": SECRET})
     (warning,) = settings.warnings()
     assert "projects.classroom.encryption: no secret is active now" in warning
+
+
+def at(minutes: int) -> str:
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+
+
+REPLACED = "'b' replaced 'a' at this reload: replicas derive different keys until all have"
+SWITCHES = {
+    "as documented": ("", secret("a") + secret("b", not_before=at(15)), ""),
+    "after its time": (secret("b", not_before=at(-5)), secret("b", "active", at(-5)), ""),
+    "old one retired": (
+        secret("b", not_before=at(-5)),
+        secret("a", "verify_only") + secret("b", not_before=at(-5)),
+        "",
+    ),
+    "in the past": ("", secret("a") + secret("b", not_before=at(-1)), REPLACED),
+    "old one disabled": ("", secret("a", "disabled") + secret("b"), REPLACED),
+    "old one removed": ("", secret("b"), REPLACED),
+    "the first": (MINIMAL, secret("b"), ""),
+    "another value": ("", secret("a", name="T"), "secret 'a' has another value since this reload"),
+}
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_reload_that_replaces_the_current_secret_is_warned_about(
+    tmp_path: Path, name: str
+) -> None:
+    old, new, expected = SWITCHES[name]
+    old = "" if old == MINIMAL else old or secret("a")
+    environment = {"S": SECRET, "T": SECRET[::-1]}
+    before, after = (load(tmp_path, MINIMAL + text, environment) for text in (old, new))
+    found = list(switch_warnings(before, after, round(datetime.now(UTC).timestamp() * 1000)))
+    assert len(found) == bool(expected)
+    assert expected in "".join(found)
+    assert SECRET not in "".join(found)
 
 
 GRANT = """

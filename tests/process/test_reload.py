@@ -19,7 +19,7 @@ from grpc import StatusCode, aio
 from rpc.test_credentials import connected, pair, uri
 from support.certificates import server_identity, write_tls
 from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_server, key_set, send
-from support.keys import CERTIFICATE, OLD_CERTIFICATE
+from support.keys import CERTIFICATE, ENCRYPTION_SECRET, OLD_CERTIFICATE
 from support.live import BEARER, BY_KEY, BY_PLACE, LOG, PROJECT, SERVER, Live, caller, live
 from support.replacing import replace
 from support.serving import refused
@@ -327,6 +327,26 @@ async def test_a_reload_that_changes_nothing_is_not_put_on_record(tmp_path: Path
     assert [record["keys"] for record in after] == [
         ["classroom/cert-1: removed", "classroom/cert-2: active"]
     ]
+
+
+SECRETS: Final = """
+[[projects.classroom.encryption.secrets]]
+id = "enc-1"
+secret = { file = "enc" }
+state = "active"
+"""
+
+
+async def test_a_secret_that_replaces_the_current_one_at_once_is_logged(tmp_path: Path) -> None:
+    (tmp_path / "enc").write_text(ENCRYPTION_SECRET * 2)
+    text = SERVER + PROJECT + SECRETS
+    async with live(tmp_path, text + BY_PLACE) as server:
+        second = SECRETS.replace("enc-1", "enc-2") + "not_before = 2026-01-01T00:00:00Z\n"
+        configure(server, text + second + BY_PLACE)
+        await until(lambda: "'enc-2' replaced 'enc-1' at this reload" in server.output)
+        server.hang_up()
+        await server.reloaded(2)
+        assert server.output.count("at this reload") == 1
 
 
 async def test_what_needs_a_restart_is_said_and_put_on_record(tmp_path: Path) -> None:

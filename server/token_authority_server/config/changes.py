@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
-from token_authority_server.keyring import EncryptionSecret, Secret, SigningKey
+from token_authority_server.keyring import EncryptionSecret, Secret, SigningKey, current_secret
 
 # Listeners, the log's format and the sinks change only with a restart.
 _FIXED: Final = ("server", "log", "limits", "audit")
@@ -28,6 +28,40 @@ def changes_between(before: Settings, after: Settings, started: Settings) -> dic
         "restart_needed": sorted(_fixed_changed(started, after)),
     }
     return {name: found for name, found in changes.items() if found}
+
+
+def switch_warnings(before: Settings, after: Settings, now_ms: int) -> Iterator[str]:
+    """Yields warnings about projects whose current encryption secret a reload replaces.
+
+    Replicas that have not reloaded yet derive other keys. It is no error: this server may be the
+    last one to reload, or a leaked secret has to be replaced at once.
+
+    Args:
+        before: The previous settings.
+        after: The present settings.
+        now_ms: Milliseconds since 1970.
+    """
+    for name in before.projects.keys() & after.projects.keys():
+        old, new = (
+            current_secret(settings.projects[name].encryption_secrets(), now_ms)
+            for settings in (before, after)
+        )
+        if not old or not new or _derivation(old) == _derivation(new):
+            continue
+        what = (
+            f"secret {old.key_id!r} has another value since this reload"
+            if old.key_id == new.key_id
+            else f"{new.key_id!r} replaced {old.key_id!r} at this reload"
+        )
+        yield (
+            f"projects.{name}.encryption: {what}: replicas derive different keys until all have "
+            "reloaded; rotate with a new secret whose not_before is at least ten minutes ahead, "
+            "and keep the old one active until then"
+        )
+
+
+def _derivation(secret: EncryptionSecret) -> tuple[str, ...]:
+    return secret.key_id, secret.app_id.lower(), secret.secret.reveal()
 
 
 def _keys_changed(before: Settings, after: Settings) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from token_authority_server.keyring.channel_keys import (
     ChannelKey,
     EncryptionSecret,
+    current_secret,
     derive_channel_key,
 )
 from token_authority_server.keyring.keyring import Keyring, Project
@@ -26,5 +27,6 @@ __all__ = [
     "Project",
     "Secret",
     "SigningKey",
+    "current_secret",
     "derive_channel_key",
 ]

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from token_authority_server.audit import AuditTrail
 from token_authority_server.authorization import PolicySnapshot
 from token_authority_server.config import ConfigError, ConfigFile, Settings
-from token_authority_server.config.changes import changes_between
+from token_authority_server.config.changes import changes_between, switch_warnings
 from token_authority_server.config.files import ReadProgress, read_problems, signatures_of
 from token_authority_server.config.load import Attempt
 from token_authority_server.families import Moment
@@ -208,7 +208,8 @@ class Reloader:
         _check_listeners(self._started, settings)
         check_expectations(settings, self._moments, policy)
         changes = changes_between(self._settings, settings, self._started)
-        return _Loaded(attempt, policy, changes, tuple(settings.warnings()))
+        switches = switch_warnings(self._settings, settings, self._moments().now_ms)
+        return _Loaded(attempt, policy, changes, (*settings.warnings(), *switches))
 
 
 def _pieces(settings: Settings, policy: PolicySnapshot) -> list[Any]:
