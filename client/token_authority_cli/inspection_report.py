@@ -39,9 +39,9 @@ _PATHS: Final[Mapping[str, frozenset[str]]] = {
     "room": frozenset(["room_uuid", "uuid"]),
 }
 _NOT_IN_006: Final = "not in a 006 token"
-_USABLE: Final = "nothing was found for which Agora would refuse it."
+_USABLE: Final = "no reason was found why Agora would refuse it."
 _USABLE_UNCHECKED: Final = (
-    "as far as could be checked: the signature was not, which needs the project's keys."
+    "as far as could be checked: the signature was not verified, which needs the project's keys."
 )
 
 
@@ -66,7 +66,7 @@ class Verdict:
     """error, warning or ok."""
     problem: str
     """What is wrong, or what was checked."""
-    cure: str
+    advice: str
     """What to do; "" if there is nothing to do."""
 
 
@@ -148,14 +148,14 @@ def _other(inspection: Inspection) -> Report:
 
 def _verdict(inspection: Inspection) -> Verdict:
     first = inspection.findings[0] if inspection.findings else None
-    cure = visible(first.advice) if first is not None else ""
+    advice = visible(first.advice) if first is not None else ""
     if first is not None and first.severity == "error":
-        return Verdict("NOT USABLE", "error", visible(first.problem), cure)
+        return Verdict("NOT USABLE", "error", visible(first.problem), advice)
     if inspection.signature.verdict != "valid":
-        return Verdict("USABLE", "warning", _USABLE_UNCHECKED, cure)
+        return Verdict("USABLE", "warning", _USABLE_UNCHECKED, advice)
     if first is not None:
-        return Verdict("USABLE", "warning", f"{_USABLE} {visible(first.problem)}", cure)
-    return Verdict("USABLE", "ok", "nothing wrong was found.", cure)
+        return Verdict("USABLE", "warning", f"{_USABLE} {visible(first.problem)}", advice)
+    return Verdict("USABLE", "ok", "nothing wrong was found.", advice)
 
 
 def _facts(inspection: Inspection) -> Iterator[tuple[str, str]]:

@@ -53,8 +53,8 @@ class View:
     def _verdict(self, verdict: Verdict) -> Iterator[str]:
         colour = _COLOURS[verdict.level]
         yield from self._wrapped(f"{verdict.label}: ", verdict.problem, colour)
-        if verdict.cure:
-            yield from self._wrapped("→ ", verdict.cure, _BOLD)
+        if verdict.advice:
+            yield from self._wrapped("→ ", verdict.advice, _BOLD)
 
     def _facts(self, shown: Report) -> Iterator[str]:
         for name, text in shown.facts:

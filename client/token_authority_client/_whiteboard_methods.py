@@ -39,7 +39,7 @@ class WhiteboardMethods(IssuingMethods[ResultT_co]):
             sdk: Or an SDK token, which grants access to all rooms and tasks: for servers only.
             ttl: The lifetime: 1 ms to 10 years, whole milliseconds. Default: an hour.
             expire_time: Or when it expires; an aware datetime.
-            non_expiring: Or never: it is valid as long as the key pair that signed it.
+            non_expiring: Or no expiration: it is valid as long as the key pair that signed it.
             project: The project's name on the server; "": the client's `project`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The use case of key rotation: reports on the keys that a caller may list."""
+"""Key rotation: lists the signing keys that a caller may see, and when each is no longer needed."""
 
 import heapq
 
@@ -13,16 +13,16 @@ from token_authority_server.keyring import SigningKey
 def list_keys(
     authority: Authority, caller: Caller, project: str, after: tuple[str, str], count: int
 ) -> list[KeyReport]:
-    """Reports on keys of one project, or of all ("") whose keys the caller may list.
+    """Returns one page of reports on the keys of a project, or of all projects ("").
 
-    The reports rest on present grants and on what this instance signed since it started.
+    The reports are based on present grants and on what this instance signed since it started.
 
     Args:
-        authority: Has the policy and what was signed.
-        caller: The caller.
-        project: The name of the project.
-        after: The project and key id that the first key follows in their order.
-        count: The most keys to report on.
+        authority: Provides the policy, the time and the use of each key.
+        caller: The caller; keys of projects that it may not list are left out.
+        project: The name of the project; "" for all.
+        after: The page starts after this project and key id; ("", "") for the first page.
+        count: The largest number of reports.
 
     Raises:
         Refusal: GRANT_MISSING: the caller may not list the keys of that, or any, project.
@@ -38,7 +38,7 @@ def list_keys(
         )
     policy = authority.policy
     found = policy.keyring.keys({project} if project else allowed)
-    keys = heapq.nsmallest(count, (one for one in found if _place(one) > after), _place)
+    keys = heapq.nsmallest(count, (key for key in found if _sort_key(key) > after), _sort_key)
     now_ms = authority.now_ms()
     grants: dict[str, list[Grant]] = {name: [] for name, _ in keys}
     for other in policy.callers.by_name.values():
@@ -51,5 +51,5 @@ def list_keys(
     ]
 
 
-def _place(key: tuple[str, SigningKey]) -> tuple[str, str]:
+def _sort_key(key: tuple[str, SigningKey]) -> tuple[str, str]:
     return key[0], key[1].key_id

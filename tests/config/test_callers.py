@@ -267,7 +267,7 @@ MISTAKES = {
     ),
     "a test of nothing": (
         expecting("{}"),
-        "[[tests]] test 1: request: has no token family: set whiteboard, ",
+        "[[tests]] test 1: request: has no token family: set one of whiteboard, ",
     ),
     "a test as text": (
         expecting('"rtc"'),

@@ -49,7 +49,7 @@ def test_a_secret_is_32_random_bytes(tmp_path: Path, value: str) -> None:
 
 
 MISTAKES = {
-    "several secrets have the same not_before, or none": secret("a") + secret("b", "verify_only"),
+    "the same not_before, or no not_before": secret("a") + secret("b", "verify_only"),
     "two keys have the id 'a'": secret("a") + secret("a", "disabled"),
     "two keys have the id 'cert-1'": secret("cert-1"),
 }

@@ -28,7 +28,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     end.add_argument(
         "--non-expiring",
         action="store_true",
-        help="never: valid as long as the key pair that signed it",
+        help="or no expiration: valid as long as the key pair that signed it",
     )
 
 

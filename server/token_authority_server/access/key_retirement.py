@@ -1,4 +1,4 @@
-"""Key rotation: what present grants, and this instance's own signing, tell about a retired key.
+"""Key rotation: how long a retired key is needed, by present grants and this instance's signing.
 
 No instance knows what the others signed or what earlier grants allowed, so none can tell that a key
 is safe to remove. `access.key_audit` can, from the audit trails of all instances.

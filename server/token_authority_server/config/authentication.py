@@ -185,4 +185,7 @@ def _check_pair(certificate: bytes, private_key: Secret) -> None:
             "private_key contains no readable PEM key, or has a passphrase: remove the passphrase"
         ) from None
     if key.public_key() != shown:
-        raise ValueError("private_key does not match certificate")
+        raise ValueError(
+            "private_key does not match certificate: set the key of the server's certificate, and "
+            "put that certificate first"
+        )

@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from token_authority_server.access.denial import EVERY_ROOM, Denial
-from token_authority_server.config.cures import UNKNOWN, Mistake, mistakes_in
 from token_authority_server.config.grants import (
     GRANTABLE,
     Pattern,
@@ -29,6 +28,7 @@ from token_authority_server.config.mistakes import Origin
 from token_authority_server.config.patterns import impossible, suspicious
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.toml_text import parse_toml
+from token_authority_server.config.validation_errors import UNKNOWN, Mistake, mistakes_in
 from token_authority_server.config.values import PATH_SCHEMA, sources_of
 from token_authority_server.families import Dimension
 
@@ -116,7 +116,7 @@ def parse_denials(text: str, name: str) -> tuple[Denial, ...]:
     if not isinstance(rows, list):
         mistakes.append(Mistake((_TABLE,), f"must be a list of tables: write [[{_TABLE}]]"))
         rows = []
-    # One at a time, so that thousands do not hold the interpreter lock.
+    # One at a time, so that thousands do not hold the GIL.
     for number, row in enumerate(cast("list[Any]", rows)):
         try:
             denials.append(DenialSettings.model_validate(row).denial())

@@ -43,8 +43,8 @@ class EncryptionSettings(Section):
         used = [row for row in self.secrets if row.state is not KeyState.DISABLED]
         if len({row.not_before for row in used}) < len(used):
             raise ValueError(
-                "several secrets have the same not_before, or none: set that of the newest to a "
-                "time at least ten minutes ahead, so that all replicas switch together"
+                "several secrets have the same not_before, or no not_before: set that of the "
+                "newest to a time at least ten minutes ahead, so that all replicas switch together"
             )
         return self
 

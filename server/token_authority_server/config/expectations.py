@@ -53,15 +53,17 @@ def _request(value: object) -> object:
         # Some of these messages have several lines.
         raise ValueError(f"is not a request: {' '.join(str(error).split())}") from None
     if not is_channel_key and message.WhichOneof("request") is None:
-        raise ValueError("has no token family: set whiteboard, rtc, rtm, chat, education, …")
+        families = IssueTokenRequest.DESCRIPTOR.oneofs_by_name["request"].fields
+        names = ", ".join([*(field.name for field in families), _CHANNEL_KEY])
+        raise ValueError(f"has no token family: set one of {names}")
     return ExpectedRequest(message.SerializeToString(), is_channel_key)
 
 
 def _expectation(value: str) -> str:
     if value not in _KNOWN:
-        cure = suggestion(value, _KNOWN)
+        hint = suggestion(value, _KNOWN)
         raise ValueError(
-            f'must be "allow" or a reason, like "GRANT_MISSING" or "TTL_FORBIDDEN"{cure}'
+            f'must be "allow" or a reason, like "GRANT_MISSING" or "TTL_FORBIDDEN"{hint}'
         )
     return value
 

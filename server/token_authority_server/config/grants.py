@@ -37,8 +37,8 @@ _DAY: Final = timedelta(days=1)
 
 def _token(value: str) -> str:
     if value not in GRANTABLE and not _FAMILIES.get(value):
-        cure = suggestion(value, _NAMES)
-        raise ValueError(f"is not a token type{cure} (known: {', '.join(_NAMES)})")
+        hint = suggestion(value, _NAMES)
+        raise ValueError(f"is not a token type{hint} (known: {', '.join(_NAMES)})")
     return value
 
 

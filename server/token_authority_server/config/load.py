@@ -10,7 +10,6 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from token_authority_server.config.cures import Mistake, mistakes_in, section_in
 from token_authority_server.config.files import FileStamp, ReadProgress, Sources
 from token_authority_server.config.mistakes import Origin, value_at
 from token_authority_server.config.references import unknown_names
@@ -18,6 +17,7 @@ from token_authority_server.config.rows import validate_rows
 from token_authority_server.config.section import Section
 from token_authority_server.config.settings import Settings
 from token_authority_server.config.toml_text import parse_toml
+from token_authority_server.config.validation_errors import Mistake, mistakes_in, section_in
 
 ENVIRONMENT_PREFIX: Final = "TOKEN_AUTHORITY__"
 """`TOKEN_AUTHORITY__SERVER__DRAIN=5s` overrides `drain` in `[server]`."""
@@ -183,7 +183,7 @@ def _override(
     for name, text in sorted(environment.items()):
         if not name.startswith(ENVIRONMENT_PREFIX):
             if "__" in name and name.upper().startswith(ENVIRONMENT_PREFIX.rstrip("_")):
-                raise ConfigError(f"{name}: begins almost like {ENVIRONMENT_PREFIX}: correct it")
+                raise ConfigError(f"{name}: the prefix must be {ENVIRONMENT_PREFIX}: rename it")
             continue
         if not _is_unicode(name + text):
             shown = name.encode(errors="backslashreplace").decode()

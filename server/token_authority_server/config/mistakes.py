@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from token_authority_server.config.cures import UNKNOWN, Mistake
 from token_authority_server.config.section import Section
 from token_authority_server.config.toml_lines import Keys, line_of, lines_in
+from token_authority_server.config.validation_errors import UNKNOWN, Mistake
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
-"""Finds names that refer to nothing, whatever else is wrong with the document."""
+"""Finds references to undefined projects and callers, also in an invalid document."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from token_authority_server.config.cures import Mistake
 from token_authority_server.config.toml_lines import Keys
+from token_authority_server.config.validation_errors import Mistake
 from token_authority_server.config.values import suggestion
 
 
 def unknown_names(document: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Yields the projects of grants and the callers of tests that do not exist.
+    """Yields a mistake for each undefined project of a caller or grant, and caller of a test.
 
     Args:
         document: The tables as TOML has them, valid or not.
@@ -41,7 +41,7 @@ def _unknown_projects(callers: list[dict[str, Any]], known: Mapping[str, Any]) -
 
 
 def _rows(table: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    """Returns a list of tables; what is no table is an empty one."""
+    """Returns a list of tables, with {} for an element that is not one; [] if it is not a list."""
     rows: Any = table.get(key)
     if not isinstance(rows, list):
         return []

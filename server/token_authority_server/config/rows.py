@@ -1,7 +1,6 @@
 """Validates projects, callers and grants one at a time.
 
-One call of the validator for thousands of them would hold the interpreter lock, and so delay every
-call that the server is answering, until it is done.
+Validating thousands of them in one call would hold the GIL, and delay all calls in flight.
 """
 
 from typing import Any, cast
@@ -15,9 +14,9 @@ from token_authority_server.config.section import Section
 
 
 def validate_rows(document: dict[str, Any], sources: Sources) -> None:
-    """Replaces each valid row of a document by its settings.
+    """Replaces each valid row (a project, caller or grant) of a document by its settings.
 
-    An invalid row stays as it is: validating the whole document reports it, with its place.
+    An invalid row stays as it is: validating the whole document reports its mistakes.
     """
     projects = document.get("projects")
     if isinstance(projects, dict):

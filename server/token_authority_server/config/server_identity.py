@@ -1,4 +1,4 @@
-"""What TLS listeners present: a plain value, without grpc."""
+"""The TLS identity of the server, independent of grpc."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from token_authority_server.keyring import Secret
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """A certificate with its key, and whose client certificates are trusted."""
+    """The server's certificate and private key, and the CAs of client certificates."""
 
     certificate: bytes
-    """PEM: the server's certificate first."""
+    """PEM chain; the server's certificate comes first."""
     private_key: Secret
     """PEM."""
     client_ca: bytes | None
-    """PEM; None where client certificates are not asked for."""
+    """PEM; None: client certificates are not requested."""

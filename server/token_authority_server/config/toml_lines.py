@@ -1,4 +1,4 @@
-"""Finds the line of a TOML file that a key or table is written on; tomllib does not tell."""
+"""Finds the line of a TOML file that a key or table is on; tomllib does not report it."""
 
 import re
 from collections import Counter
@@ -53,7 +53,11 @@ def lines_in(text: str) -> Iterator[tuple[Keys, int]]:
 
 
 def _value(text: str, position: int) -> Iterator[tuple[str, int | None, int]]:
-    """Yields the tokens of a value and its line break; with an index where an element begins."""
+    """Yields the tokens of a value, up to and including the line break that ends it.
+
+    Each comes with the index of the list element that begins with it, or None, and the nesting
+    depth before it.
+    """
     depth, index, is_new, is_list = 0, 0, False, False
     for found in _TOKEN.finditer(text, position):
         part = found[0]

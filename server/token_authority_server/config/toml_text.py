@@ -23,4 +23,6 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
             problem, line = f"{found[1]} ({found[3]})", f":{found[2]}"
         raise ValueError(f"{name}{line}: is not valid TOML: {problem}") from None
     except (ValueError, RecursionError):
-        raise ValueError(f"{name}: a number is too long, or lists are too deep") from None
+        raise ValueError(
+            f"{name}: a number has too many digits, or lists are nested too deeply"
+        ) from None

@@ -58,8 +58,8 @@ def too_many_open_requests() -> Refusal:
     """Too many calls that need no credential wait for their message."""
     return Refusal(
         Reason.TOO_MANY_IN_FLIGHT,
-        "too many calls without a message",
-        "send the message with the call",
+        "too many open calls have not sent their request message",
+        "send the request message with the call",
         metadata={"bound": "server"},
         subject="server",
         retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,

@@ -1,4 +1,4 @@
-"""Recognises credentials that were pasted where a token or an id belongs. Pure.
+"""Recognises credentials that were pasted where a token or an id belongs; redaction. Pure.
 
 Signing and encryption secrets and API keys of this authority are recognised by their hashes; API
 keys and JWTs of anyone also by their form. `ExposedSecret` never contains a credential's text.
@@ -153,7 +153,7 @@ def _candidates(text: str) -> Iterable[str]:
 
 
 def redact(text: str, secrets: Collection[str]) -> str:
-    """Replaces secrets in a text that will be shown."""
+    """Redaction for reports: replaces each secret in a text by `REDACTED`."""
     for secret in secrets:
         text = text.replace(secret, REDACTED)
     return text

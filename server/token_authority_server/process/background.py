@@ -14,8 +14,8 @@ _T = TypeVar("_T")
 
 THREAD_NAME: Final = "configuration"
 _SWITCH_SECONDS: Final = 0.0005
-"""How long a thread may hold the interpreter lock while the event loop wants it: 5 ms by default,
-which a call waits for several times."""
+"""How long a thread may hold the GIL while the event loop wants it: 5 ms by default, which a
+call waits for several times."""
 _MAX_COLLECTED: Final = 10_000
 """Objects that a collection goes through in about a millisecond."""
 

@@ -228,7 +228,7 @@ def _pieces(settings: Settings, policy: PolicySnapshot) -> list[Any]:
 
 
 def _release(pieces: list[Any]) -> None:
-    """Frees them one by one: freed all at once, they would hold the interpreter lock."""
+    """Frees them one by one: freed all at once, they would hold the GIL."""
     while pieces:
         pieces.pop()
 

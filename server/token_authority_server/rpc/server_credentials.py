@@ -1,4 +1,4 @@
-"""Server credentials for TLS listeners, replaceable while the server runs."""
+"""Server credentials for TLS listeners; certificate rotation needs no restart."""
 
 from typing import Any
 

@@ -102,7 +102,7 @@ class RequestParser:
             parse(b"")
         except Refusal:
             return parse
-        raise RuntimeError(f"the rules of {message_name} are not enforced")
+        raise RuntimeError(f"an empty {message_name} is accepted: its validation rules are missing")
 
     def lenient_parser(self, message_name: str) -> Callable[[bytes], Any]:
         """Returns the same for a message that may be empty, whose rules cannot be tried out."""

@@ -16,7 +16,7 @@ UNKNOWN: Final = "is not a key"
 _TAGS: Final = frozenset({"[key]", "[text]", "[table]"})
 _MOMENT: Final = "must be a date and time with a time zone, like 2027-01-31T18:00:00Z"
 _TABLE: Final = "must be a table: write [ … ] above its keys"
-_CURES: Final = {
+_PROBLEMS: Final = {
     "missing": "is missing: add it",
     "tuple_type": "must be a list: write [ … ] around it, or [[ … ]] for a list of tables",
     "bool_type": "must be true or false",
@@ -37,17 +37,17 @@ class Mistake(NamedTuple):
 
 
 def mistakes_in(error: ValidationError, section: type[Section]) -> Iterator[Mistake]:
-    """Yields what the validation of a section found."""
+    """Yields the mistakes that the validation of a section found."""
     for found in error.errors(include_url=False):
         keys = tuple(part for part in found["loc"] if part not in _TAGS)
         context = found.get("ctx", {})
         known = _keys_beside(keys, section)
         yield Mistake(
-            keys, _cure(found["type"], context, found["msg"], keys, found["input"], known)
+            keys, _problem(found["type"], context, found["msg"], keys, found["input"], known)
         )
 
 
-def _cure(
+def _problem(
     error_type: str,
     context: Mapping[str, Any],
     message: str,
@@ -58,26 +58,28 @@ def _cure(
     """Returns what is allowed and what to do, never the value, which may be a secret."""
     match error_type:
         case "value_error":
-            cure = message.removeprefix("Value error, ")
+            problem = message.removeprefix("Value error, ")
         case "extra_forbidden":
-            cure = suggestion(str(keys[-1]), known) or ": remove it"
-            cure = f"{UNKNOWN}{cure} (known here: {', '.join(known)})"
+            problem = suggestion(str(keys[-1]), known) or ": remove it"
+            problem = f"{UNKNOWN}{problem} (known here: {', '.join(known)})"
         case "string_pattern_mismatch" if keys[-1] == "id":
-            cure = "must be 1 to 64 letters, digits, '.', '_' and '-'"
+            problem = "must be 1 to 64 letters, digits, '.', '_' and '-'"
         case "string_pattern_mismatch":
-            cure = "must be lower-case letters, digits and '-', 63 at most, and start with a letter"
+            problem = (
+                "must be lower-case letters, digits and '-', 63 at most, and start with a letter"
+            )
         case "literal_error" | "enum":
             allowed = re.findall("'([^']*)'", context["expected"])
-            cure = f"must be one of {', '.join(allowed)}{suggestion(value, allowed)}"
+            problem = f"must be one of {', '.join(allowed)}{suggestion(value, allowed)}"
         case "greater_than_equal":
-            cure = f"must be at least {context['ge']}"
+            problem = f"must be at least {context['ge']}"
         case "less_than_equal":
-            cure = f"must be at most {context['le']}"
+            problem = f"must be at most {context['le']}"
         case _ if error_type.startswith(("date", "timezone")):
-            cure = _MOMENT
+            problem = _MOMENT
         case _:
-            cure = _CURES.get(error_type, "has a wrong type or value")
-    return cure
+            problem = _PROBLEMS.get(error_type, "has a wrong type or value")
+    return problem
 
 
 def _keys_beside(keys: Keys, section: type[Section]) -> list[str]:
