@@ -1,5 +1,6 @@
 """`[server.tls]`, `[authentication]` and identities: what of them is refused, and how."""
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -160,3 +161,18 @@ def test_files_are_looked_for_beside_the_configuration(tmp_path: Path) -> None:
     location = settings.authentication.jwt.location()
     assert location
     assert location.token_file == tmp_path / "token"
+
+
+def test_certificates_are_parsed_once_for_all_questions_when_they_expire(tmp_path: Path) -> None:
+    """The event loop asks twice a second, and each scrape of the metrics."""
+    tls = loaded(tmp_path, GOOD["mTLS"]).server.tls
+    assert tls
+    called: list[str] = []
+    sys.setprofile(lambda _, event, what: called.append(what.__name__) if event == "c_call" else ())
+    try:
+        expiries = tls.not_after(), *tls.expiries.values()
+    finally:
+        sys.setprofile(None)
+    assert "load_pem_x509_certificates" not in called
+    assert len(expiries) == 3
+    assert expiries[0] == expiries[1]

@@ -1,6 +1,8 @@
 """`[authentication]` and `[server.tls]`: credentials of callers, and the server's certificate."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -149,28 +151,38 @@ class TlsSettings(Section):
     @model_validator(mode="after")
     def _check(self) -> "TlsSettings":
         _check_pair(self.certificate, self.private_key)
-        if self.client_ca is not None:
-            try:
-                x509.load_pem_x509_certificates(self.client_ca)
-            except ValueError:
-                raise ValueError("client_ca contains no readable PEM certificate") from None
+        try:
+            # Here, as the event loop asks for them twice a second.
+            _ = self.expiries
+        except ValueError:
+            raise ValueError("client_ca contains no readable PEM certificate") from None
         return self
+
+    @cached_property
+    def expiries(self) -> Mapping[str, datetime]:
+        """When the server's certificate and the first client CA expire, in UTC."""
+        expiries = {"server": _first_expiry(self.certificate, 1)}
+        if self.client_ca is not None:
+            expiries["client_ca"] = _first_expiry(self.client_ca)
+        return expiries
 
     def not_after(self) -> datetime:
         """Returns when the server's certificate expires, in UTC."""
-        return x509.load_pem_x509_certificates(self.certificate)[0].not_valid_after_utc
-
-    def expiries(self) -> dict[str, datetime]:
-        """Returns when the server's certificate and the first client CA expire, in UTC."""
-        expiries = {"server": self.not_after()}
-        if self.client_ca is not None:
-            authorities = x509.load_pem_x509_certificates(self.client_ca)
-            expiries["client_ca"] = min(one.not_valid_after_utc for one in authorities)
-        return expiries
+        return self.expiries["server"]
 
     def identity(self) -> ServerIdentity:
         """Returns the certificate, key and client CA of the listeners."""
         return ServerIdentity(self.certificate, self.private_key, self.client_ca)
+
+
+def _first_expiry(pem: bytes, count: int | None = None) -> datetime:
+    """Returns when the first of some certificates expires.
+
+    Raises:
+        ValueError: There is none, or one cannot be read.
+    """
+    certificates = x509.load_pem_x509_certificates(pem)[:count]
+    return min(one.not_valid_after_utc for one in certificates)
 
 
 def _check_pair(certificate: bytes, private_key: Secret) -> None:

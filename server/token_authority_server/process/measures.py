@@ -21,7 +21,7 @@ def export_settings(metrics: Metrics, settings: Callable[[], Settings]) -> None:
 
     def certificates() -> Iterator[Sample]:
         if tls := settings().server.tls:
-            for name, not_after in tls.expiries().items():
+            for name, not_after in tls.expiries.items():
                 yield (name,), not_after.timestamp()
 
     def api_keys() -> Iterator[Sample]:
