@@ -20,6 +20,8 @@ from support.decoding import decode
 
 SERVE: Final = (sys.executable, "-m", "token_authority_cli", "serve", "--config")
 ROOM: Final = "4a50cb3b6a0c4b5e"
+SHORT_ROOM: Final = "5b61dc4c7b1d5c6f"
+"""A room whose grant shortens tokens to 5 minutes."""
 CHANNEL: Final = "lesson-1"
 REFUSED: Final = {
     "code": "INVALID_ARGUMENT",
@@ -56,13 +58,21 @@ state = "active"
 name = "polyglot"
 identities = ["api-key:sha256:{digest}"]
 [[callers.grants]]
-name = "all"
+name = "lesson"
 project = "classroom"
-tokens = ["rtc", "whiteboard.room"]
+tokens = ["rtc", "rtm", "chat.user", "whiteboard.room"]
 roles = ["*"]
 channels = ["*"]
 users = ["*"]
-rooms = ["*"]
+rooms = ["{room}"]
+[[callers.grants]]
+name = "short"
+project = "classroom"
+tokens = ["whiteboard.room"]
+roles = ["*"]
+rooms = ["{short_room}"]
+max_ttl = "5m"
+above_max_ttl = "clamp"
 """
 
 
@@ -138,7 +148,9 @@ def serving() -> Generator[RunningAuthority]:
     app_id, certificate, secret_key = (secrets.token_hex(16) for _ in range(3))
     access_key, api_key = secrets.token_urlsafe(12), secrets.token_urlsafe(32)
     digest = hashlib.sha256(api_key.encode()).hexdigest()
-    config = _CONFIG.format(app_id=app_id, access_key=access_key, digest=digest)
+    config = _CONFIG.format(
+        app_id=app_id, access_key=access_key, digest=digest, room=ROOM, short_room=SHORT_ROOM
+    )
     lines: list[str] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import table  # noqa: E402
 from authority import REFUSED, TOKEN, RunningAuthority, serving  # noqa: E402
 from scripts import Done, run_script  # noqa: E402
+from sessions import check_sessions  # noqa: E402
 from stumbling import stumbling  # noqa: E402
 from table import ABSENT, COLUMNS, FAILED, PASSED, Row  # noqa: E402
 
@@ -66,8 +67,7 @@ class Language:
                 self.row["built"] = "syntax-checked"
                 return
             with serving() as authority:
-                answer = self._ask(authority)
-            self._check_answer(authority, answer)
+                self._check_answer(authority, self._ask(authority))
             self._check_wrong_ca()
             self._check_retries()
         except StepFailedError as failure:
@@ -101,6 +101,8 @@ class Language:
     def _ask(self, authority: RunningAuthority) -> dict[str, Any]:
         """Runs the client with the right CA; returns the JSON object that it prints."""
         done = self._script("run.sh", **authority.environment(authority.ca))
+        shown = TOKEN.search(done.err)
+        self._settle("issued", not shown, "run.sh printed a token to standard error")
         answer: Any = None
         try:
             answer = json.loads(done.out)
@@ -114,6 +116,9 @@ class Language:
         """Checks what the client printed."""
         problem = _problem(authority.check_tokens, answer)
         self._settle("issued", not problem, problem)
+        if "sessions" in answer:
+            problem = _problem(lambda shown: check_sessions(authority, shown), answer)
+            self._settle("session", not problem, problem)
         refused = answer.get("refused")
         self._settle("error read", refused == REFUSED, f"refused is {refused}")
         # protovalidate in the client must name the same field and rule as the server.

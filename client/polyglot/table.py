@@ -15,6 +15,7 @@ COLUMNS: Final = (
     "built",
     "TLS",
     "issued",
+    "session",
     "error read",
     "retried",
     "checked locally",

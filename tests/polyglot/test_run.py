@@ -1,4 +1,4 @@
-"""The harness, with shell scripts as languages, up to the first call to a server."""
+"""The harness, with shell scripts as languages, which call no server."""
 
 import time
 from pathlib import Path
@@ -75,6 +75,13 @@ def is_dead(status: Path) -> bool:
         return "State:\tZ" in status.read_text()
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def test_a_client_that_logs_a_token_fails(tmp_path: Path) -> None:
+    path = folder(tmp_path / "c", install="echo C 17", run="echo '{}'\necho 007eJxx >&2")
+    language = proved(path)
+    printed = "run.sh printed a token to standard error"
+    assert language.problem == f"issued: {printed} (see {path / 'log'})"
 
 
 def test_a_language_that_lacks_a_file_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_file_without_markers_is_not_written(tmp_path: Path) -> None:
 def test_a_row_of_other_columns_is_refused(document: Path) -> None:
     table.write(document, {"go": row()})
     document.write_text(document.read_text().replace("| ✓ |\n", "|\n"))
-    with pytest.raises(ValueError, match="a row with 9 cells"):
+    with pytest.raises(ValueError, match="a row with 10 cells"):
         table.read(document)
 
 

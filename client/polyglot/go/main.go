@@ -1,4 +1,4 @@
-// Asks a token authority for two tokens, and finds out why a third is refused.
+// Asks a token authority for two tokens and for sessions, and finds out why others are refused.
 package main
 
 import (
@@ -108,6 +108,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	sessions, refusedSessions, err := showSessions(ctx, client)
+	if err != nil {
+		return err
+	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"whiteboard_token": whiteboard.GetIssuedToken().GetToken(),
 		"rtc_token":        rtc.GetIssuedToken().GetToken(),
@@ -115,7 +119,55 @@ func run() error {
 		"local":            local,
 		"parsed":           parsed,
 		"verified_by":      verifiedBy(),
+		"sessions":         sessions,
+		"sessions_refused": refusedSessions,
 	})
+}
+
+// sessionRefusal is a refusal of all tokens, because of the product's.
+type sessionRefusal struct {
+	Product string `json:"product"`
+	refusal
+}
+
+// showSessions issues three sessions, and finds out why two others are refused.
+func showSessions(
+	ctx context.Context, client authority.TokenServiceClient,
+) (issued []*Session, refused []sessionRefusal, err error) {
+	whole := SessionRequest{
+		Channel:        "lesson-1",
+		UID:            7,
+		Role:           Publisher,
+		RTMUserID:      "ada",
+		ChatUserID:     "ada.l",
+		WhiteboardRoom: "4a50cb3b6a0c4b5e",
+		TTL:            20 * time.Minute,
+	}
+	for _, request := range []SessionRequest{
+		whole,
+		{Channel: "lesson-1", UID: 4294967295, Role: Subscriber},
+		// A grant shortens the token for this room, and so all of them.
+		{Channel: "lesson-1", UID: 7, Role: Subscriber, WhiteboardRoom: "5b61dc4c7b1d5c6f"},
+	} {
+		session, err := IssueSession(ctx, client, request)
+		if err != nil {
+			return nil, nil, err
+		}
+		fmt.Fprintln(os.Stderr, session) // shows no token
+		issued = append(issued, session)
+	}
+	otherRoom, otherUser := whole, whole
+	otherRoom.WhiteboardRoom = "0000000000000000"
+	otherUser.RTMUserID = "é"
+	for _, request := range []SessionRequest{otherRoom, otherUser} {
+		_, err := IssueSession(ctx, client, request)
+		var about *SessionError
+		if !errors.As(err, &about) {
+			return nil, nil, fmt.Errorf("a session was not refused as expected: %v", err)
+		}
+		refused = append(refused, sessionRefusal{about.Product, readRefusal(err)})
+	}
+	return issued, refused, nil
 }
 
 func rtcRequest(uid int64) *authority.IssueRtcTokenRequest {

@@ -1,4 +1,4 @@
-// Asks a token authority for two tokens, and finds out why a third is refused.
+// Asks a token authority for two tokens and for sessions, and finds out why others are refused.
 
 import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
@@ -14,6 +14,7 @@ import { WhiteboardRole } from "../gen/token_authority/v1/whiteboard_pb.js";
 import { library, parse } from "./agora_token.js";
 import { Connection } from "./connection.js";
 import { firstViolation, type Refusal, readRefusal } from "./refusal.js";
+import { issueSession, type Session, SessionError, type SessionRequest } from "./session.js";
 
 const HOUR = durationFromMs(3_600_000);
 
@@ -41,6 +42,38 @@ async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
   throw new Error("the request was not refused");
 }
 
+const WHOLE_SESSION: SessionRequest = {
+  channel: "lesson-1",
+  uid: 7,
+  role: "publisher",
+  rtmUserId: "ada",
+  chatUserId: "ada.l",
+  whiteboardRoom: "4a50cb3b6a0c4b5e",
+  ttlSeconds: 1200,
+};
+const SESSIONS: SessionRequest[] = [
+  WHOLE_SESSION,
+  { channel: "lesson-1", uid: 4294967295, role: "subscriber" },
+  // A grant shortens the token for this room, and so all of them.
+  { channel: "lesson-1", uid: 7, role: "subscriber", whiteboardRoom: "5b61dc4c7b1d5c6f" },
+];
+const REFUSED_SESSIONS: SessionRequest[] = [
+  { ...WHOLE_SESSION, whiteboardRoom: "0000000000000000" },
+  { ...WHOLE_SESSION, rtmUserId: "é" },
+];
+
+async function sessionRefusal(call: Promise<Session>): Promise<Refusal & { product: string }> {
+  try {
+    await call;
+  } catch (error) {
+    if (error instanceof SessionError) {
+      return { product: error.product, ...readRefusal(error.cause) };
+    }
+    throw error;
+  }
+  throw new Error("the session was not refused");
+}
+
 async function main(): Promise<void> {
   const connection = new Connection(
     setting("TOKEN_AUTHORITY_TARGET"),
@@ -59,6 +92,16 @@ async function main(): Promise<void> {
   const invalid = rtcRequest(0n);
   const local = firstViolation(IssueRtcTokenRequestSchema, invalid);
   const refused = await refusalOf(connection.call(issueRtcToken, invalid));
+  const sessions: Session[] = [];
+  for (const request of SESSIONS) {
+    const session = await issueSession(connection, request);
+    console.error(session); // shows no token
+    sessions.push(session);
+  }
+  const sessionsRefused: Refusal[] = [];
+  for (const request of REFUSED_SESSIONS) {
+    sessionsRefused.push(await sessionRefusal(issueSession(connection, request)));
+  }
   connection.close();
 
   console.log(
@@ -69,6 +112,8 @@ async function main(): Promise<void> {
       local,
       parsed: parse(token),
       verified_by: library,
+      sessions,
+      sessions_refused: sessionsRefused,
     }),
   );
 }

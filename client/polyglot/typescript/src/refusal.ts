@@ -24,6 +24,7 @@ export interface Violation {
 export interface Refusal extends Partial<Violation> {
   code: string;
   reason?: string;
+  entry?: string; // of a batch, the rejected one: requests[3].whiteboard
 }
 
 export function readRefusal(error: ServiceError): Refusal {
@@ -33,7 +34,10 @@ export function readRefusal(error: ServiceError): Refusal {
   if (!Buffer.isBuffer(packed)) return refusal;
   for (const detail of fromBinary(StatusSchema, packed).details) {
     const info = anyUnpack(detail, ErrorInfoSchema);
-    if (info) refusal.reason = info.reason;
+    if (info) {
+      refusal.reason = info.reason;
+      if (info.metadata.entry) refusal.entry = info.metadata.entry;
+    }
     // There is one violation for each wrong field.
     const violation = anyUnpack(detail, BadRequestSchema)?.fieldViolations[0];
     if (violation) {

@@ -9,6 +9,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
 import com.google.rpc.ErrorInfo;
+import example.SessionRequest.Role;
 import io.agora.media.AccessToken2;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
@@ -19,6 +20,8 @@ import io.grpc.protobuf.StatusProto;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.TimeUnit;
@@ -30,7 +33,7 @@ import tokenauthority.v1.TokenServiceGrpc.TokenServiceBlockingStub;
 import tokenauthority.v1.WhiteboardRole;
 import tokenauthority.v1.WhiteboardRoomScope;
 
-/** Gets a whiteboard token and an RTC token, and reads why a third request is refused. */
+/** Gets a whiteboard token, an RTC token and sessions, and reads why others are refused. */
 public final class Client {
   private static final Duration ONE_HOUR = Duration.newBuilder().setSeconds(3600).build();
   private static final Gson JSON =
@@ -43,13 +46,24 @@ public final class Client {
 
   record Parsed(String channelName, String uid, String appId) {}
 
+  record RefusedSession(String product, String code, String reason) {}
+
   record Shown(
       String whiteboardToken,
       String rtcToken,
       Refused refused,
       LocalRules.Broken local,
       Parsed parsed,
-      String verifiedBy) {}
+      String verifiedBy,
+      List<Map<String, Object>> sessions,
+      List<RefusedSession> sessionsRefused) {}
+
+  private static final SessionRequest WHOLE_SESSION =
+      new SessionRequest("lesson-1", 7, Role.PUBLISHER)
+          .withRtm("ada")
+          .withChat("ada.l")
+          .withWhiteboard("4a50cb3b6a0c4b5e")
+          .withTtl(java.time.Duration.ofMinutes(20));
 
   private final TokenServiceBlockingStub tokens;
 
@@ -106,7 +120,40 @@ public final class Client {
         refusal(bad),
         new LocalRules().check(bad).orElseThrow(),
         parsed(rtcToken),
-        agoraVersion());
+        agoraVersion(),
+        sessions(),
+        List.of(
+            refusedSession(WHOLE_SESSION.withWhiteboard("0000000000000000")),
+            refusedSession(WHOLE_SESSION.withRtm("é"))));
+  }
+
+  private List<Map<String, Object>> sessions() throws SessionException {
+    var forms = new ArrayList<Map<String, Object>>();
+    for (var request :
+        List.of(
+            WHOLE_SESSION,
+            new SessionRequest("lesson-1", 4294967295L, Role.SUBSCRIBER),
+            // A grant shortens the token for this room, and so all of them.
+            new SessionRequest("lesson-1", 7, Role.SUBSCRIBER)
+                .withWhiteboard("5b61dc4c7b1d5c6f"))) {
+      var session = Sessions.issue(soon(), request);
+      System.err.println(session); // contains no token
+      forms.add(session.toMap());
+    }
+    return forms;
+  }
+
+  private RefusedSession refusedSession(SessionRequest request)
+      throws InvalidProtocolBufferException {
+    try {
+      Sessions.issue(soon(), request);
+    } catch (SessionException error) {
+      return new RefusedSession(
+          error.product(),
+          error.getCause().getStatus().getCode().name(),
+          detail(error.getCause(), ErrorInfo.class).getReason());
+    }
+    throw new IllegalStateException("the session was not refused");
   }
 
   /** Returns stubs whose next call has five seconds: without a deadline it could wait for ever. */
