@@ -1,8 +1,10 @@
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from support import granting
 from support.clients import CLIENTS, Either, answering
 from support.decoding import decode
+from support.documents import section
 from support.keys import ACCESS_KEY, APP_ID, CERTIFICATE, SECRET_KEY
 from support.serving import Running, running
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, BatchIssueTokensResponse
@@ -23,6 +26,7 @@ from token_authority_client import (
     Session,
 )
 
+README = Path(__file__).parents[2] / "client/README.md"
 ROOM = "4a50cb3b6a0c4b5e"
 USER: dict[str, Any] = {"channel": "lesson-1", "uid": 7, "role": "publisher"}
 ALL = {**USER, "rtm": "ada", "chat": "ada.l", "whiteboard_room": ROOM}
@@ -112,6 +116,13 @@ async def test_the_json_form_has_the_tokens_and_the_repr_has_none(either: Either
         **{f"{name}_token": token for name, token in tokens.items()},
     }
     assert not any(token in repr(session) for token in tokens.values())
+
+
+async def test_the_document_lists_the_keys_of_the_json_form_in_order(either: Either) -> None:
+    session = await either.issue_session(**ALL)
+    table = section(README.read_text(), "One call for a session")
+    cells = re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(cells)) == list(session.to_dict())
 
 
 async def test_a_grant_that_shortens_one_token_shortens_all(client_type: Any) -> None:
