@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006
 from token_authority_server.access.denials import NO_DENIALS, Denials
 from token_authority_server.access.grants import Grant
+from token_authority_server.access.key_retirement import GrantedTtls
 from token_authority_server.audit import redact_tokens
 from token_authority_server.errors import Refusal, invalid_request
 from token_authority_server.families import (
@@ -35,6 +36,8 @@ class PolicySnapshot:
     keyring: Keyring
     callers: Callers
     denials: Denials = NO_DENIALS
+    granted_ttls: GrantedTtls = field(init=False, repr=False, compare=False)
+    """The lifetimes that ListSigningKeys reports by."""
     known_secrets: KnownSecrets = field(init=False, repr=False, compare=False)
     """The secrets that an inspection recognises. Hashing them takes seconds for many thousands of
     keys: build snapshots outside the event loop."""
@@ -45,6 +48,9 @@ class PolicySnapshot:
             [*keys, *self.keyring.encryption_secrets()], self.callers.api_key_hashes
         )
         object.__setattr__(self, "known_secrets", known)
+        callers = self.callers.by_name.values()
+        granted = GrantedTtls(grant for caller in callers for grant in caller.grants)
+        object.__setattr__(self, "granted_ttls", granted)
 
 
 class AuthorizedRequest(NamedTuple):

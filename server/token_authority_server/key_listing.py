@@ -1,9 +1,8 @@
 """Key rotation: lists the signing keys that a caller may see, and when each is no longer needed."""
 
-import heapq
+from bisect import bisect_left
 
 from token_authority_server.access.callers import Caller
-from token_authority_server.access.grants import Grant
 from token_authority_server.access.key_retirement import KeyReport, key_report
 from token_authority_server.authority import Authority
 from token_authority_server.errors import allowance_missing, project_not_granted
@@ -33,23 +32,23 @@ def list_keys(
     if project and project not in allowed:
         raise (
             allowance_missing("list_keys", project)
-            if any(grant.project == project for grant in caller.grants)
+            if caller.has_grant_for(project)
             else project_not_granted(project)
         )
     policy = authority.policy
-    found = policy.keyring.keys({project} if project else allowed)
-    keys = heapq.nsmallest(count, (key for key in found if _sort_key(key) > after), _sort_key)
+    names = [project] if project else allowed[bisect_left(allowed, after[0]) :]
+    keys: list[tuple[str, SigningKey]] = []
+    for name in names:
+        found = sorted(policy.keyring.keys([name]), key=_place)
+        keys += [one for one in found if _place(one) > after]
+        if len(keys) >= count:
+            break
     now_ms = authority.now_ms()
-    grants: dict[str, list[Grant]] = {name: [] for name, _ in keys}
-    for other in policy.callers.by_name.values():
-        for grant in other.grants:
-            if grant.project in grants:
-                grants[grant.project].append(grant)
     return [
-        key_report(name, key, grants[name], now_ms, authority.key_uses.of(name, key.key_id))
-        for name, key in keys
+        key_report(name, key, policy.granted_ttls, now_ms, authority.key_uses.of(name, key.key_id))
+        for name, key in keys[:count]
     ]
 
 
-def _sort_key(key: tuple[str, SigningKey]) -> tuple[str, str]:
+def _place(key: tuple[str, SigningKey]) -> tuple[str, str]:
     return key[0], key[1].key_id

@@ -6,7 +6,7 @@ import pytest
 from support import granting
 from support.keys import NOW_MS, access_key, certificate
 from token_authority_server.access.grants import Grant
-from token_authority_server.access.key_retirement import Deletion, KeyUses, key_report
+from token_authority_server.access.key_retirement import Deletion, GrantedTtls, KeyUses, key_report
 from token_authority_server.config.callers import GrantSettings
 from token_authority_server.keyring import KeyState, SigningKey
 
@@ -30,7 +30,7 @@ def retired(key: SigningKey, at_ms: int | None = NOW_MS, **changes: Any) -> Sign
 
 def wait_ms(key: SigningKey, *grants: Grant) -> int:
     """How long a key that has just been retired is still needed."""
-    report = key_report("classroom", key, grants, NOW_MS)
+    report = key_report("classroom", key, GrantedTtls(grants), NOW_MS)
     assert report.safe_ms is not None
     assert report.deletion is (Deletion.WAIT if report.safe_ms > NOW_MS else Deletion.UNKNOWN)
     return report.safe_ms - NOW_MS
@@ -69,7 +69,7 @@ def test_present_grants_never_show_that_a_key_is_safe_to_remove() -> None:
         (NOW_MS + HOUR_MS, Deletion.UNKNOWN),
         (NOW_MS + 10**12, Deletion.UNKNOWN),
     ):
-        report = key_report("classroom", CERTIFICATE, [grant(max_ttl="1h")], now_ms)
+        report = key_report("classroom", CERTIFICATE, GrantedTtls([grant(max_ttl="1h")]), now_ms)
         assert (report.deletion, report.safe_ms) == (deletion, NOW_MS + HOUR_MS)
 
 
@@ -78,7 +78,7 @@ def test_it_is_never_safe_where_tokens_may_never_expire() -> None:
         [grant(allow=("non_expiring",))],
         [grant(**ROOM), grant(name="second", allow=("non_expiring",), **ROOM)],
     ):
-        report = key_report("classroom", ACCESS_KEY, grants, NOW_MS + 10**12)
+        report = key_report("classroom", ACCESS_KEY, GrantedTtls(grants), NOW_MS + 10**12)
         assert (report.deletion, report.safe_ms) == (Deletion.NEVER_SAFE, None)
     # Which tokens of App Certificates never do, nor those of other projects and kinds.
     assert wait_ms(CERTIFICATE, grant(allow=("non_expiring",))) == DAY_MS
@@ -99,7 +99,7 @@ def test_it_is_not_known_without_a_grant_that_says_what_it_signed(
     key: SigningKey, grants: list[Grant]
 ) -> None:
     # The grants may have gone with the key, and the tokens may be alive.
-    report = key_report("classroom", key, grants, NOW_MS + 10**12)
+    report = key_report("classroom", key, GrantedTtls(grants), NOW_MS + 10**12)
     assert (report.deletion, report.safe_ms) == (Deletion.UNKNOWN, None)
 
 
@@ -107,7 +107,9 @@ def test_it_is_not_known_without_a_grant_that_says_what_it_signed(
 def test_it_is_not_known_while_a_key_signs_or_nobody_says_since_when_not(state: KeyState) -> None:
     for key in (certificate(), access_key()):
         for at_ms in (None, *([NOW_MS] if state is KeyState.ACTIVE else [])):
-            report = key_report("classroom", retired(key, at_ms, state=state), [grant()], NOW_MS)
+            report = key_report(
+                "classroom", retired(key, at_ms, state=state), GrantedTtls([grant()]), NOW_MS
+            )
             assert (report.deletion, report.safe_ms) == (Deletion.UNKNOWN, None)
 
 
@@ -119,7 +121,7 @@ def test_a_disabled_key_is_needed_as_long_as_a_retired_one() -> None:
 
 def warnings(key: SigningKey, *grants: Grant, uses: KeyUses | None = None) -> tuple[str, ...]:
     use = (uses or KeyUses()).of("classroom", key.key_id)
-    return key_report("classroom", key, grants, NOW_MS, use).warnings
+    return key_report("classroom", key, GrantedTtls(grants), NOW_MS, use).warnings
 
 
 def test_it_warns_that_earlier_grants_may_have_allowed_more() -> None:
@@ -145,7 +147,7 @@ def test_a_non_expiring_token_counts_though_no_grant_allows_one_any_more() -> No
     uses.add("classroom", ACCESS_KEY.key_id, NOW_MS - HOUR_MS, None)
     uses.add("classroom", ACCESS_KEY.key_id, NOW_MS - 1, NOW_MS)
     use = uses.of("classroom", ACCESS_KEY.key_id)
-    report = key_report("classroom", ACCESS_KEY, [grant(**ROOM)], NOW_MS + 10**12, use)
+    report = key_report("classroom", ACCESS_KEY, GrantedTtls([grant(**ROOM)]), NOW_MS + 10**12, use)
     assert (report.deletion, report.safe_ms) == (Deletion.NEVER_SAFE, None)
     assert report.warnings == (
         "this instance signed a token with the key that never expires, which present grants do "
@@ -160,7 +162,7 @@ def test_a_longer_token_counts_though_no_grant_allows_one_any_more() -> None:
     uses.add("office", CERTIFICATE.key_id, NOW_MS, None)
     use = uses.of("classroom", CERTIFICATE.key_id)
     for grants in ([grant(max_ttl="1h")], []):
-        report = key_report("classroom", CERTIFICATE, grants, NOW_MS, use)
+        report = key_report("classroom", CERTIFICATE, GrantedTtls(grants), NOW_MS, use)
         assert (report.deletion, report.safe_ms) == (Deletion.WAIT, NOW_MS + DAY_MS)
         assert report.warnings[0] == (
             "this instance signed a token with the key that expires at 2023-11-15T22:13:20.123Z, "
@@ -172,7 +174,7 @@ def test_a_token_signed_after_retired_at_counts() -> None:
     uses = KeyUses()
     uses.add("classroom", CERTIFICATE.key_id, NOW_MS + HOUR_MS, NOW_MS + HOUR_MS + 1)
     use = uses.of("classroom", CERTIFICATE.key_id)
-    report = key_report("classroom", CERTIFICATE, [grant(max_ttl="24h")], NOW_MS, use)
+    report = key_report("classroom", CERTIFICATE, GrantedTtls([grant(max_ttl="24h")]), NOW_MS, use)
     assert (report.deletion, report.safe_ms) == (Deletion.WAIT, NOW_MS + HOUR_MS + DAY_MS)
     assert report.warnings == (
         "retired_at (2023-11-14T22:13:20.123Z) is earlier than a token that this instance signed "

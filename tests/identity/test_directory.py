@@ -47,9 +47,9 @@ def test_a_project_without_a_grant_is_not_said_to_exist() -> None:
 def test_an_allowance_is_for_its_grants_project_only() -> None:
     rows = (everything("a", allow=("inspect",)), everything("b", allow=("list_keys",)))
     who = caller(*rows).caller()
-    assert who.projects_with("inspect") == {"a"}
-    assert who.projects_with("list_keys") == {"b"}
-    assert who.projects_with("v006") == frozenset()
+    assert who.projects_with("inspect") == ("a",)
+    assert who.projects_with("list_keys") == ("b",)
+    assert who.projects_with("v006") == ()
 
 
 def test_a_caller_that_is_gone_is_not_known_any_more() -> None:

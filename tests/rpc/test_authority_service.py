@@ -241,6 +241,32 @@ async def test_only_the_keys_of_a_page_are_reported_on() -> None:
     assert made.count(key_report.__name__) == 6
 
 
+async def test_the_cost_of_a_page_does_not_grow_with_the_grants() -> None:
+    keys = tuple(
+        dataclasses.replace(
+            certificate(f"c-{number}", state=KeyState.VERIFY_ONLY), retired_ms=NOW_MS
+        )
+        for number in range(20)
+    )
+    counts: list[int] = []
+    for number in (1, 1000):
+        who = callers(caller(*(row("classroom", "list_keys", name=f"g{n}") for n in range(number))))
+        made: list[str] = []
+
+        def note(_frame: FrameType, event: str, _: object, made: list[str] = made) -> None:
+            made.append(event)
+
+        async with running(Keyring([Project("classroom", keys)]), who=who) as server:
+            sys.setprofile(note)
+            try:
+                answer = await keys_of(server)
+            finally:
+                sys.setprofile(None)
+        assert [key.deletion for key in answer.signing_keys] == [KEY_DELETION_WAIT] * 20
+        counts.append(len(made))
+    assert counts[1] < 1.5 * counts[0]
+
+
 async def test_the_longest_names_fit_a_page_token() -> None:
     project = "p" * 63
     keys = (access_key("k" * 63 + "1"), access_key("k" * 63 + "2", KeyState.DISABLED))

@@ -4,6 +4,7 @@ Grants are never combined: the first in file order that covers the whole request
 does, the request is refused, and the error names the closest grant and what it lacks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from token_authority_server.access.grants import Allowance, Grant, find_grant
@@ -25,9 +26,17 @@ class Caller:
         init=False, repr=False, default_factory=dict[str, list[Grant]]
     )
 
+    _by_allowance: dict[str, tuple[str, ...]] = field(
+        init=False, repr=False, default_factory=dict[str, tuple[str, ...]]
+    )
+
     def __post_init__(self) -> None:
+        allowed: dict[str, set[str]] = {}
         for grant in self.grants:
             self._by_project.setdefault(grant.project, []).append(grant)
+            for allowance in grant.allow:
+                allowed.setdefault(allowance, set()).add(grant.project)
+        self._by_allowance.update((name, tuple(sorted(found))) for name, found in allowed.items())
 
     def project(self, name: str) -> str:
         """Returns the project of a request.
@@ -55,6 +64,10 @@ class Caller:
         """Returns the first grant for a project that covers a request; see grants.find_grant."""
         return find_grant(self._by_project[project], access_request)
 
-    def projects_with(self, allowance: Allowance) -> frozenset[str]:
-        """Returns the projects for which a grant has an allowance."""
-        return frozenset(grant.project for grant in self.grants if allowance in grant.allow)
+    def has_grant_for(self, project: str) -> bool:
+        """Whether a grant is for a project."""
+        return project in self._by_project
+
+    def projects_with(self, allowance: Allowance) -> Sequence[str]:
+        """Returns the names of the projects for which a grant has an allowance, sorted."""
+        return self._by_allowance.get(allowance, ())

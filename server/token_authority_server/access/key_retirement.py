@@ -7,12 +7,13 @@ is safe to remove. `access.key_audit` can, from the audit trails of all instance
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from token_authority_server.access.grants import Grant
 from token_authority_server.audit import rfc_3339
 from token_authority_server.families import FAMILIES
-from token_authority_server.keyring import AccessKey, KeyState, SigningKey
+from token_authority_server.keyring import AccessKey, AppCertificate, KeyState, SigningKey
 
 
 class Deletion(StrEnum):
@@ -73,6 +74,44 @@ class KeyUses:
         return self._uses.get((project, key_id), UNUSED)
 
 
+class GrantedTtls:
+    """The longest lifetimes that grants allow, computed once for all keys of a project.
+
+    Args:
+        grants: Grants of all callers.
+    """
+
+    def __init__(self, grants: Iterable[Grant]) -> None:
+        self._longest_ms: dict[tuple[str, type[SigningKey]], int | None] = {}
+        family_ttls = lru_cache(_family_ttls_ms)
+        for grant in grants:
+            for key_type, family_ms in family_ttls(grant.token_types).items():
+                place = grant.project, key_type
+                longest_ms = self._longest_ms.get(place, 0)
+                if longest_ms is None or (key_type is AccessKey and "non_expiring" in grant.allow):
+                    self._longest_ms[place] = None
+                else:
+                    self._longest_ms[place] = max(longest_ms, min(grant.max_ttl_ms, family_ms))
+
+    def longest_ms(self, project: str, key: SigningKey) -> int | None:
+        """Returns the longest lifetime that a grant allows for a token of a key.
+
+        None: tokens may never expire. 0: no grant is for its tokens, so nothing tells what it
+        signed.
+        """
+        return self._longest_ms.get((project, type(key)), 0)
+
+
+def _family_ttls_ms(token_types: frozenset[str]) -> dict[type[SigningKey], int]:
+    """Returns the longest lifetime of some token types, by the kind of key that signs them."""
+    ttls_ms: dict[type[SigningKey], int] = {}
+    for key_type in (AppCertificate, AccessKey):
+        family_ttls_ms = _max_ttls_ms(key_type)
+        if found := [family_ttls_ms[name] for name in token_types if name in family_ttls_ms]:
+            ttls_ms[key_type] = max(found)
+    return ttls_ms
+
+
 @dataclass(frozen=True, slots=True)
 class KeyReport:
     """A key, and when it is no longer needed."""
@@ -89,21 +128,21 @@ class KeyReport:
 
 
 def key_report(
-    project: str, key: SigningKey, grants: Iterable[Grant], now_ms: int, use: KeyUse = UNUSED
+    project: str, key: SigningKey, granted: GrantedTtls, now_ms: int, use: KeyUse = UNUSED
 ) -> KeyReport:
     """Reports when a key is no longer needed, by present grants.
 
     Args:
         project: The name of its project.
         key: The key.
-        grants: Grants of all callers; those for other projects are ignored.
+        granted: What present grants allow.
         now_ms: Milliseconds since 1970.
         use: What this instance signed with it.
     """
     retired_ms = key.retired_ms
     if key.state is KeyState.ACTIVE or retired_ms is None:
         return KeyReport(project, key, Deletion.UNKNOWN, None)
-    longest_ms = _longest_ttl_ms(project, key, grants)
+    longest_ms = granted.longest_ms(project, key)
     warnings = tuple(_warnings(key, retired_ms, longest_ms, now_ms, use))
     if longest_ms is None or use.never_expires:
         return KeyReport(project, key, Deletion.NEVER_SAFE, None, warnings)
@@ -139,7 +178,7 @@ def _warnings(
         )
     if isinstance(key, AccessKey):
         earlier = "tokens that never expire"
-    elif longest_ms < (most_ms := max(_max_ttls_ms(key).values())):
+    elif longest_ms < (most_ms := max(_max_ttls_ms(type(key)).values())):
         earlier = f"tokens of up to {most_ms // 1000} s"
     else:
         return
@@ -149,28 +188,11 @@ def _warnings(
     yield f"present grants allow {present}; earlier grants may have allowed {earlier}"
 
 
-def _max_ttls_ms(key: SigningKey) -> dict[str, int]:
-    """Returns the longest lifetime of each token type that a key signs."""
+def _max_ttls_ms(key_type: type[SigningKey]) -> dict[str, int]:
+    """Returns the longest lifetime of each token type that a kind of key signs."""
     return {
         token_type.name: family.max_ttl_ms
         for family in FAMILIES
-        if family.key_type is type(key)
+        if family.key_type is key_type
         for token_type in family.token_types
     }
-
-
-def _longest_ttl_ms(project: str, key: SigningKey, grants: Iterable[Grant]) -> int | None:
-    """Returns the longest lifetime that a grant allows for a token of this key.
-
-    None: tokens may never expire. 0: no grant is for its tokens, so nothing tells what it signed.
-    """
-    max_ttls_ms = _max_ttls_ms(key)
-    longest_ms = 0
-    for grant in grants:
-        ttls_ms = [max_ttls_ms[name] for name in grant.token_types if name in max_ttls_ms]
-        if grant.project != project or not ttls_ms:
-            continue
-        if isinstance(key, AccessKey) and "non_expiring" in grant.allow:
-            return None
-        longest_ms = max(longest_ms, min(grant.max_ttl_ms, max(ttls_ms)))
-    return longest_ms

@@ -12,6 +12,7 @@ from token_authority_server.authority import Authority
 from token_authority_server.errors import FieldViolation, invalid_request
 from token_authority_server.identity.call_context import CallContext
 from token_authority_server.key_listing import list_keys
+from token_authority_server.limits import in_slices
 from token_authority_server.rpc.handlers import Answer, Method
 from token_authority_server.rpc.messages import duration, enum_of, set_ms
 from token_authority_server.rpc.validation import RequestParser
@@ -37,7 +38,6 @@ def get_authority_info(authority: Authority, parser: RequestParser, facts: Serve
         message = authority_pb2.GetAuthorityInfoResponse(
             caller=caller.name,
             identity=context.identity,
-            grants=[_grant(grant) for grant in caller.grants],
             default_project=caller.only_project,
             limits=authority_pb2.CallerLimits(
                 rates=caller.quota.describe(),
@@ -48,6 +48,8 @@ def get_authority_info(authority: Authority, parser: RequestParser, facts: Serve
             ),
             server_version=facts.version,
         )
+        async for grant in in_slices(caller.grants):
+            message.grants.append(_grant(grant))
         set_ms(message.server_time, authority.now_ms())
         return Answer(message.SerializeToString(), "authority_info", {})
 
@@ -81,9 +83,9 @@ def list_signing_keys(authority: Authority, parser: RequestParser) -> Method:
         # One more shows whether there is another page.
         reports = list_keys(authority, context.caller, request.project, after, size + 1)
         page = reports[:size]
-        message = authority_pb2.ListSigningKeysResponse(
-            signing_keys=[_signing_key(report) for report in page]
-        )
+        message = authority_pb2.ListSigningKeysResponse()
+        async for report in in_slices(page):
+            message.signing_keys.append(_signing_key(report))
         if len(page) < len(reports):
             message.next_page_token = _token_of(request.project, page[-1])
         return Answer(message.SerializeToString(), "listed", {"count": len(page)})
