@@ -40,6 +40,8 @@ KEYED: Final = granting.callers(
 )
 BEARER: Final = (("authorization", f"Bearer {granting.API_KEY}"),)
 CHECK: Final = "/grpc.health.v1.Health/Check"
+WATCH: Final = "/grpc.health.v1.Health/Watch"
+REFLECTION: Final = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
 def sending(server: Running, *messages: bytes, path: str = PATH + "IssueRtcToken") -> Any:
@@ -176,6 +178,18 @@ async def test_the_requests_of_public_services_are_small() -> None:
         with pytest.raises(aio.AioRpcError) as caught:
             await anext(aiter(stub.ServerReflectionInfo(iter([request]))))
         assert caught.value.code() is StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("path", [CHECK, WATCH, REFLECTION])
+async def test_a_public_request_that_cannot_be_decoded_is_refused(path: str) -> None:
+    async with running(who=KEYED, with_reflection=True) as server:
+        call = server.channel.stream_stream(path)(iter([b"\xff\xff"]), timeout=5)
+        with pytest.raises(aio.AioRpcError) as caught:
+            await anext(aiter(call))
+        assert caught.value.code() is StatusCode.INVALID_ARGUMENT
+        # Logged and counted like other refusals, instead of grpc's ERROR with a traceback.
+        (line,) = [line for line in server.log if line["event"] == "refused"]
+        assert line["reason"] == "INVALID_REQUEST"
 
 
 async def test_health_watches_of_one_connection_are_bounded() -> None:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health
 
-from token_authority_server.errors import Refusal
+from token_authority_server.errors import Refusal, undecodable_request
 from token_authority_server.rpc.handlers import abort, method_name
 from token_authority_server.rpc.observability import Call, Observer
 from token_authority_server.rpc.request_body import BodyReader, decompressed
@@ -73,7 +74,7 @@ class PublicServices(grpc.GenericRpcHandler):
     def _unary_behavior(self, path: str, handler: Handler) -> Any:
         async def behavior(_: object, context: Context) -> Any:
             try:
-                request = handler.request_deserializer(await self._reader.read(context))
+                request = _decoded(path, handler, await self._reader.read(context))
             except Refusal as refusal:
                 return await self._refuse(path, refusal, context)
             return await handler.unary_unary(request, context)
@@ -84,11 +85,11 @@ class PublicServices(grpc.GenericRpcHandler):
         async def behavior(_: object, context: Context) -> Any:
             try:
                 if handler.stream_stream:
-                    requests = self._requests(handler, context)
+                    requests = self._requests(path, handler, context)
                     async for response in handler.stream_stream(requests, context):
                         await context.write(response)
                     return None
-                request = handler.request_deserializer(await self._reader.read(context))
+                request = _decoded(path, handler, await self._reader.read(context))
             except Refusal as refusal:
                 return await self._refuse(path, refusal, context)
             with self._watching(context.peer()) as has_room:
@@ -100,9 +101,9 @@ class PublicServices(grpc.GenericRpcHandler):
 
         return behavior
 
-    async def _requests(self, handler: Handler, context: Context) -> AsyncIterator[Any]:
+    async def _requests(self, path: str, handler: Handler, context: Context) -> AsyncIterator[Any]:
         while (data := await self._reader.read_raw(context)) is not None:
-            yield handler.request_deserializer(decompressed(data, MAX_REQUEST_BYTES))
+            yield _decoded(path, handler, decompressed(data, MAX_REQUEST_BYTES))
 
     @contextmanager
     def _watching(self, peer: str) -> Generator[bool]:
@@ -122,6 +123,18 @@ class PublicServices(grpc.GenericRpcHandler):
         self._observer.refused(call, refusal)
         await self._tarpit.delay()
         await abort(refusal, context)
+
+
+def _decoded(path: str, handler: Handler, data: bytes) -> Any:
+    """Decodes a request.
+
+    Raises:
+        Refusal: INVALID_REQUEST.
+    """
+    try:
+        return handler.request_deserializer(data)
+    except DecodeError:
+        raise undecodable_request(f"request of {path}") from None
 
 
 class _LatestResponse:
