@@ -15,6 +15,7 @@ LIMIT_SECONDS: Final = 1.0
 """How long a diagnosis may take."""
 _CONNECT_SECONDS: Final = LIMIT_SECONDS * 0.8
 _MAX_ANSWER_BYTES: Final = 8192
+_MAX_STATUS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Route:
             return connection
         connection.close()
         is_http = version.startswith(b"HTTP/1.") and status[:3].isdigit()
-        raise _refused(self, proxy, status.decode("ascii", "replace") if is_http else "")
+        raise _refused(self, proxy, _shown(status) if is_http else "")
 
 
 def routes_to(target: Target) -> list[Route]:
@@ -147,6 +148,12 @@ def _read_head(connection: socket.socket) -> bytes:
             break
         answer += byte
     return answer
+
+
+def _shown(status: bytes) -> str:
+    """Returns a status code and reason as a short line without control characters."""
+    text = status[:_MAX_STATUS].decode("ascii", "replace")
+    return "".join([char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text])
 
 
 def _unreachable(route: Route, proxy: Proxy, problem: str) -> Diagnosed:

@@ -140,10 +140,14 @@ async def test_the_name_of_the_proxy_does_not_exist(monkeypatch: pytest.MonkeyPa
             "HTTP/1.1 502 Bad Gateway\r\n\r\n",
             f"does not connect to {TARGET} (502 Bad Gateway): allow {TARGET} on the proxy",
         ),
+        (
+            "HTTP/1.1 403 \x1b[2J\tno" + "!" * 200 + "\r\n\r\n",
+            f"does not connect to {TARGET} (403 �[2J�no{'!' * 89}): allow {TARGET} on the proxy",
+        ),
         ("", "does not answer like an HTTP proxy: correct https_proxy"),
         ("SSH-2.0-OpenSSH_9.2\r\n", "does not answer like an HTTP proxy: correct https_proxy"),
     ],
-    ids=["403", "407", "502", "closed", "ssh"],
+    ids=["403", "407", "502", "control characters", "closed", "ssh"],
 )
 async def test_the_proxy_refuses(
     answer: str, problem: str, monkeypatch: pytest.MonkeyPatch

@@ -339,6 +339,7 @@ async def test_after_a_quiet_time_the_first_call_waits_for_new_keys(server: KeyS
 
 ANSWERS = {
     "no HTTP": write(b"\0\0\0\r\n\r\n"),
+    "a status that is no number": write(b"HTTP/1.1 \x1b[2J" + b"x" * 60_000 + b"\r\n\r\n"),
     "cut short": write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"),
     "nothing": write(b""),
     "an endless header": write(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n"),
@@ -358,6 +359,8 @@ async def test_a_strange_answer_is_reported_and_the_old_keys_stay(
     assert await fetching.fetch() == ["key-1"]
     assert len(fetching.failures) == 1
     assert "cannot be fetched" in fetching.failures[0]
+    assert fetching.failures[0].isprintable()
+    assert len(fetching.failures[0]) < 300
 
 
 async def test_nobody_there_is_reported_and_later_somebody_is() -> None:

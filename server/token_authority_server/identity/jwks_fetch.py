@@ -17,6 +17,8 @@ TIMEOUT_SECONDS: Final = 3.0
 """Deadline of a whole request."""
 # Large providers publish about ten keys of 2 KB.
 _MAX_BYTES: Final = 1_048_576
+# Characters of an error.
+_MAX_SHOWN: Final = 200
 # RFC 7517, section 8.5; a Kubernetes API server answers 406 to application/json alone.
 _ACCEPT: Final = "application/jwk-set+json, application/json"
 
@@ -60,7 +62,7 @@ class JwksRequest:
             return self._answer()
         except (OSError, ValueError, http.client.HTTPException) as error:
             # These messages name the host, a file or a reason, never a request header.
-            raise JwksError(f"cannot be fetched: {error or type(error).__name__}") from None
+            raise JwksError(f"cannot be fetched: {_shown(error) or type(error).__name__}") from None
         finally:
             self.abort()
             if self._socket:
@@ -115,6 +117,11 @@ class JwksRequest:
                 raise JwksError(f"cannot be fetched: {file} is not one line of ASCII text")
             headers["Authorization"] = f"Bearer {token.decode('ascii')}"
         return headers
+
+
+def _shown(error: Exception) -> str:
+    """Returns the message of an error, which may quote the answer: cut, and on one line."""
+    return "".join([char if char.isprintable() else "?" for char in str(error)[:_MAX_SHOWN]])
 
 
 def _tls_context(ca: bytes | None) -> ssl.SSLContext:
