@@ -170,6 +170,10 @@ ARGUMENTS = {
         (["--project", "p", "--user", "7", "--for", "1h"], 'user: must be "uid:7"'),
         (["--project", "p", "--for", "1h"], "denies nothing: add user, channel or room"),
         (["--project", "p", "--user", "*", "--for", "9999999d"], "--for is too long"),
+        (
+            ["--project", "p", "--user", "*", "--until", "0001-01-01T00:00:00+14:00"],
+            "is not from year 1 to 9999 in UTC",
+        ),
         (["--project", "p", "--channel", "c", "--room", "r", "--for", "1h"], "not allowed with"),
         (["--project", "p", "--user", "*", "--token", "x", "--for", "1h"], "is not a token type"),
     ],

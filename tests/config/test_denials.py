@@ -73,6 +73,15 @@ def test_a_mistake_is_a_line_with_its_place(rows: str) -> None:
             '[[denials]]\nproject = "p"\nuser = "*"\nuntil = 2026-12-01T00:00:00',
             "until: must be a date and time with a time zone",
         ),
+        # In UTC, it is in the year 10000: no error or log line could show it.
+        (
+            '[[denials]]\nproject = "p"\nuser = "*"\nuntil = 9999-12-31T23:59:59-12:00',
+            "until: must be from year 1 to 9999-12-31T00:00:00Z",
+        ),
+        (
+            '[[denials]]\nproject = "p"\nuser = "*"\nuntil = 0001-01-01T00:00:00+14:00',
+            "until: must be from year 1 to 9999-12-31T00:00:00Z",
+        ),
     ],
 )
 def test_what_is_no_list_of_denials_is_refused(text: str, problem: str) -> None:

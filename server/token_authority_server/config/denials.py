@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, cast
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BeforeValidator,
     Field,
     ValidationError,
@@ -29,7 +28,7 @@ from token_authority_server.config.patterns import impossible, suspicious
 from token_authority_server.config.section import NAME, Section
 from token_authority_server.config.toml_text import parse_toml
 from token_authority_server.config.validation_errors import UNKNOWN, Mistake, mistakes_in
-from token_authority_server.config.values import PATH_SCHEMA, sources_of
+from token_authority_server.config.values import PATH_SCHEMA, UtcTime, sources_of
 from token_authority_server.families import Dimension
 
 _TABLE: Final = "denials"
@@ -70,7 +69,7 @@ class DenialSettings(Section):
     tokens: tuple[TokenName, ...] = ()
     """The token types that are refused, as in grants; absent: all."""
 
-    until: AwareDatetime
+    until: UtcTime
     """When the denial ends: a time with its zone."""
 
     reason: Annotated[str, AfterValidator(_one_line)] = ""

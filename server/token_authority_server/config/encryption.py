@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, model_validator
+from pydantic import model_validator
 
 from token_authority_server.config.section import KeyId, Section
-from token_authority_server.config.values import NotEmpty, RandomBytesText
+from token_authority_server.config.values import NotEmpty, RandomBytesText, UtcTime
 from token_authority_server.keyring import EncryptionSecret, KeyState
 
 _SWITCH_PERIOD: Final = timedelta(minutes=10)
@@ -27,7 +27,7 @@ class EncryptionSecretSettings(Section):
     """`active`: used from `not_before` on, until another one is; `verify_only`: used only for
     requests that name it; `disabled`: unused."""
 
-    not_before: AwareDatetime | None = None
+    not_before: UtcTime | None = None
     """When it becomes the current one. A new secret needs a time at least ten minutes ahead, so
     that all replicas have loaded it and switch together."""
 

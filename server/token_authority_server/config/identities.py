@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from token_authority_server.config.section import NAME, Section
+from token_authority_server.config.values import UtcTime
 from token_authority_server.identity.directory import API_KEY, CLAIM, DNS, LOCAL, SPIFFE
 
 _EMPTY_KEY: Final = f"{API_KEY}{sha256().hexdigest()}"
@@ -48,7 +49,7 @@ class ApiKeySettings(Section):
     name: Annotated[str, Field(pattern=NAME)] | None = None
     """A name of your choice, for warnings and the log."""
 
-    expires: AwareDatetime | None = None
+    expires: UtcTime | None = None
     """When the key stops being accepted; absent: never."""
 
     @property

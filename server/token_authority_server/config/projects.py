@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, model_validator
+from pydantic import model_validator
 
 from token_authority_server.access.denials import Scopes
 from token_authority_server.config.encryption import EncryptionSettings
@@ -15,6 +15,7 @@ from token_authority_server.config.values import (
     NotEmpty,
     SecretText,
     TokenText,
+    UtcTime,
     repeated_in,
 )
 from token_authority_server.keyring import (
@@ -43,10 +44,10 @@ class CertificateSettings(Section):
     state: KeyState
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
-    active_since: AwareDatetime | None = None
+    active_since: UtcTime | None = None
     """When it began to sign, for the metric of its age. Absent: when the server first had it."""
 
-    retired_at: AwareDatetime | None = None
+    retired_at: UtcTime | None = None
     """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
 
@@ -76,10 +77,10 @@ class AccessKeySettings(Section):
     state: KeyState
     """`active` signs (at most one does), `verify_only` is retired, `disabled` unused."""
 
-    active_since: AwareDatetime | None = None
+    active_since: UtcTime | None = None
     """When it began to sign, for the metric of its age. Absent: when the server first had it."""
 
-    retired_at: AwareDatetime | None = None
+    retired_at: UtcTime | None = None
     """When it stopped signing: ListSigningKeys counts from then how long it is needed."""
 
 

@@ -7,12 +7,12 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationInfo, WithJsonSchema
 
 from token_authority_server.config.files import Sources
 from token_authority_server.keyring import Secret
@@ -26,6 +26,20 @@ _MAX_SOCKET_PATH: Final = 107
 _MAX_SECRET: Final = 4096
 _MIN_DIFFERENT_BYTES: Final = 16
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+_FIRST_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LAST_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def _in_range(value: datetime) -> datetime:
+    if not _FIRST_TIME <= value <= _LAST_TIME:
+        raise ValueError("must be from year 1 to 9999-12-31T00:00:00Z")
+    return value
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_range)]
+"""A time with its zone, which UTC can express."""
 
 
 def sources_of(info: ValidationInfo) -> Sources:
