@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -38,7 +39,15 @@ def moment(text: str) -> datetime:
         raise argparse.ArgumentTypeError(
             f"{text!r}: write a time with its zone, like 2030-01-31T18:00:00Z"
         )
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from year 1 to 9999 in UTC") from None
+
+
+def piped_text() -> str:
+    """Reads standard input; bytes that are not UTF-8 become replacement characters."""
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
 def from_ms(ms: int) -> datetime:

@@ -2,13 +2,12 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from token_authority_cli.arguments import moment
+from token_authority_cli.arguments import moment, piped_text
 from token_authority_cli.audit_view import (
     block,
     complain_of_report,
@@ -162,7 +161,7 @@ def _find_token(arguments: argparse.Namespace) -> int:
     text, *files = arguments.names
     if not files:
         arguments.parser.error("give a token or its id, and the files to search")
-    token_id = audit.token_id_of(sys.stdin.read() if text == "-" else text)
+    token_id = audit.token_id_of(piped_text() if text == "-" else text)
     records = audit.find_token(token_id, [Path(file) for file in files])
     return report_unreadable(lambda: _show_all(records, arguments, block, f"token {token_id}"))
 

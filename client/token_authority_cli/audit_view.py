@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from token_authority_cli.output import at, complain
+from token_authority_cli.terminal_text import visible
 
 if TYPE_CHECKING:
     from token_authority_server.audit import Found, Report
@@ -24,9 +25,9 @@ def print_report(report: "Report") -> None:
             if report.chains == 1
             else f"each of {report.chains} hash chains is unbroken"
         )
-        print(f"{count}, {report.first_time} to {report.last_time}: {result}")
+        print(f"{count}, {visible(report.first_time)} to {visible(report.last_time)}: {result}")
     for note in report.notes:
-        print(f"note: {note}")
+        print(f"note: {visible(note)}")
     if last := report.last:
         print(f"last: record {last.seq} of chain {last.chain_id}, hash {last.last_hash}")
 
@@ -38,7 +39,8 @@ def complain_of_report(report: "Report") -> int:
         The exit code: 0 if it is.
     """
     if problem := report.problem:
-        complain(f"{problem.file}:{problem.line}: {problem.fault}: {problem.explanation}")
+        place = f"{problem.file}:{problem.line}"
+        complain(visible(f"{place}: {problem.fault}: {problem.explanation}"))
     elif not report.records:
         complain("these files contain no records: nothing was verified")
     return 1 if report.problem or not report.records else 0
@@ -62,7 +64,11 @@ def block(found: "Found") -> str:
     lines = [f"{_text(fields.get('event'))} {_moment(fields.get('time'))}"]
     lines.append(f"  record: {found.file}:{found.line}")
     omitted = {"event", "time", "expire_time", "chain", "seq", "prev", "hash"}
-    lines += [f"  {name}: {_text(value)}" for name, value in fields.items() if name not in omitted]
+    lines += [
+        f"  {visible(name)}: {_text(value)}"
+        for name, value in fields.items()
+        if name not in omitted
+    ]
     if fields.get("event") == "issued":
         lines.append(f"  expires: {_expires(fields)}")
     return "\n".join(lines)
@@ -90,7 +96,7 @@ def _expires(fields: dict[str, Any]) -> str:
 def _moment(value: object) -> str:
     try:
         return at(datetime.fromisoformat(str(value)))
-    except ValueError:
+    except (ValueError, OverflowError):
         return _text(value)
 
 

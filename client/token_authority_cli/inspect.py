@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from token_authority_cli.arguments import integer, moment
+from token_authority_cli.arguments import integer, moment, piped_text
 from token_authority_cli.commands import HELP
 from token_authority_cli.inspection_report import Client, report
 from token_authority_cli.inspection_view import View
@@ -137,7 +137,7 @@ def _offline(arguments: argparse.Namespace) -> int:
 
 def _token(arguments: argparse.Namespace) -> str:
     is_piped = arguments.token == "-"  # noqa: S105  # not a password
-    return sys.stdin.read() if is_piped else str(arguments.token)
+    return piped_text() if is_piped else str(arguments.token)
 
 
 def _shower(arguments: argparse.Namespace) -> Callable[[Inspection], None]:

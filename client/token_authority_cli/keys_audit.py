@@ -87,7 +87,7 @@ def _show(
             count = "1 token" if key.tokens == 1 else f"{key.tokens} tokens"
             print(f"  signed {count}, {_at(key.first_issue_ms)} to {_at(key.last_issue_ms)}")
         for warning in key.warnings:
-            print(f"  warning: {warning}")
+            print(f"  warning: {visible(warning)}")
     for trail in trails:
         print_report(trail.report)
     for note in notes:

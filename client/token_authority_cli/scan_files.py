@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from token_authority_server.inspection.leaks import Leak
@@ -85,8 +85,7 @@ def scan_report(stream: IO[bytes], find: Find) -> Iterator[Place]:
     data = stream.read(_MAX_REPORT + 1)
     if len(data) > _MAX_REPORT:
         raise ValueError("gitleaks' report is larger than 64 MiB: split it")
-    report: Any = json.loads(data)
-    for row in _rows(report):
+    for row in _rows(data):
         # A rule's match has the text around the secret, which may be a part of a token.
         text = "\n".join([str(row.get("Match", "")), str(row.get("Secret", ""))])
         content = text.encode(errors="replace")
@@ -98,10 +97,11 @@ def scan_report(stream: IO[bytes], find: Find) -> Iterator[Place]:
                 yield Place(str(row.get("File", "")), line if isinstance(line, int) else 0, leak)
 
 
-def _rows(report: Any) -> list[dict[str, Any]]:
-    is_report = isinstance(report, list)
-    rows: Any = report
-    if not is_report or not all(isinstance(row, dict) for row in rows):
+def _rows(data: bytes) -> list[dict[str, Any]]:
+    try:
+        rows: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        rows = None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in cast("Any", rows)):
         raise ValueError("not a JSON report of gitleaks: use its --report-format json")
-    checked: list[dict[str, Any]] = rows
-    return checked
+    return cast("list[dict[str, Any]]", rows)

@@ -213,6 +213,26 @@ async def test_an_end_that_cannot_be_read_counts_as_alive(tmp_path: Path) -> Non
     assert ran.out.endswith("expires soon\n")
 
 
+# A forged trail can have any of them: its chain has no key.
+TIMES = ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "\x1b[2J", "2023-11-14"]
+
+
+@pytest.mark.parametrize("time", TIMES)
+async def test_no_time_stops_a_search_or_steers_the_terminal(tmp_path: Path, time: str) -> None:
+    path = tmp_path / "a"
+    record = issued(expire_time=time, time=time, **{"\x1b[2J": "x"})
+    path.write_bytes(seal(Chain("a" * 32), [body_of(record, 0)])[0])
+    for arguments in (["find", "0" * 32], ["find", "--key", "cert-2"], ["verify"]):
+        ran = await run("audit", *arguments, str(path))
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.replace("\n", "").isprintable()
+
+
+async def test_a_pasted_token_that_is_not_utf_8_has_no_record(path: Path) -> None:
+    ran = await run("audit", "find", "-", str(path), stdin=b"007\xff")
+    assert (ran.code, ran.out) == (1, "")
+
+
 async def test_a_key_that_signed_nothing_is_code_1(path: Path) -> None:
     ran = await run("audit", "find", "--key", "cert-7", "--unexpired", str(path))
     assert (ran.code, ran.out) == (1, "")

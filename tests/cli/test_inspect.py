@@ -63,11 +63,19 @@ def test_offline_it_says_what_needs_no_key(
 def test_offline_as_json_and_from_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(f'"{TOKEN}"\n'))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f'"{TOKEN}"\n'.encode())))
     assert run(monkeypatch, "-", "--offline", "--json") == 1
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (answer["format"], answer["kind"], answer["expired"]) == ("007", "rtc", True)
     assert "QUOTED" in [finding["reason"] for finding in answer["findings"]]
+
+
+def test_standard_input_that_is_not_utf_8_is_inspected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"007\xff"), encoding="utf-8"))
+    assert run(monkeypatch, "-", "--offline") == 1
+    assert capsys.readouterr().out.startswith("NOT USABLE: ")
 
 
 def test_what_a_token_says_cannot_pass_for_what_we_say(

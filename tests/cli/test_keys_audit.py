@@ -315,3 +315,15 @@ async def test_names_in_a_trail_steer_no_terminal(write: Any) -> None:
     path = write("audit.jsonl", trail(issued("k\x1b[2J")))
     ran = await run("keys", "--audit", path)
     assert ran.out.startswith("classroom: agora key k\\x1b[2J: safe to delete")
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"])
+async def test_a_time_without_a_next_day_counts_as_unreadable(write: Any, time: str) -> None:
+    records = [issued("old", "2024-01-01T00:00:00Z"), {"event": "recovered", "lost": "\x1b[2J"}]
+    path = write("audit.jsonl", trail(*[{**record, "time": time} for record in records]))
+    ran = await run("keys", "--audit", path)
+    assert ran.code == 0
+    assert ran.out.replace("\n", "").isprintable()
+    path = write("ends.jsonl", trail(issued("old", time)))
+    ran = await run("keys", "--audit", path)
+    assert "never to be deleted" in ran.out

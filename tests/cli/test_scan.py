@@ -135,10 +135,10 @@ async def test_a_report_of_gitleaks_is_classified(config: str) -> None:
         ("src/a.py", 7, "token"),
         ("src/b.py", 9, "agora"),
     ]
-    for wrong in (b"{}", b"no json", b"[1]"):
+    for wrong in (b"{}", b"no json", b"[1]", b"[" * 100_000):
         ran = await run("scan", "--gitleaks", "-", stdin=wrong)
         assert ran.code == 2
-        assert "cannot read -" in ran.err
+        assert "cannot read -: not a JSON report of gitleaks" in ran.err
 
 
 async def test_what_cannot_be_read_is_named_and_the_rest_is_scanned(tree: Path) -> None:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from token_authority_server.audit.lines import fields_of, read_lines
+from token_authority_server.audit.lines import fields_of, read_lines, utc
 from token_authority_server.audit.record import link_of
 from token_authority_server.formats.fingerprint import fingerprint
 
@@ -114,13 +114,10 @@ def expire_time_of(fields: Mapping[str, Any]) -> datetime | None:
     """Returns when the token of a record expires; None for a token without expiration.
 
     Raises:
-        ValueError: The record's time is not RFC 3339.
+        ValueError: The record's time cannot be read.
     """
     text = fields.get("expire_time")
-    if text is None:
-        return None
-    time = datetime.fromisoformat(str(text))
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return None if text is None else utc(text)
 
 
 def _is_alive(fields: dict[str, Any], at: datetime) -> bool:

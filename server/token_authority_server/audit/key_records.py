@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from token_authority_server.audit.find import expire_time_of
-from token_authority_server.audit.lines import Line, fields_of, read_lines
+from token_authority_server.audit.lines import Line, fields_of, read_lines, utc
 from token_authority_server.audit.record import Chain, Link, link_of
 from token_authority_server.audit.report import Report
 from token_authority_server.audit.verify import ChainCheck
@@ -182,6 +182,6 @@ def _end_ms(fields: Mapping[str, Any]) -> int | None:
 
 def _ms(time: object) -> int | None:
     try:
-        return (datetime.fromisoformat(str(time)) - _EPOCH) // _MS
-    except (ValueError, TypeError):
+        return (utc(time) - _EPOCH) // _MS
+    except ValueError:
         return None

@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Generator, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from token_authority_server.audit.record import MAX_RECORD_BYTES
+
+# A day later, the year still has four digits.
+_LAST_TIME: Final = datetime(9998, 12, 31, tzinfo=UTC)
 
 
 class Line(NamedTuple):
@@ -39,3 +43,21 @@ def fields_of(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def utc(value: object) -> datetime:
+    """Parses a time of a record; one without a zone is in UTC.
+
+    Raises:
+        ValueError: It is not RFC 3339, or not from year 1 to 9998 in UTC.
+    """
+    time = datetime.fromisoformat(str(value))
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    try:
+        time = time.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+    if time > _LAST_TIME:
+        raise ValueError("the time is out of range")
+    return time

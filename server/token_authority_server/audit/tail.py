@@ -1,11 +1,10 @@
 """Reads the end of an audit file: its last record, and what a crash left after it."""
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from token_authority_server.audit.lines import fields_of
+from token_authority_server.audit.lines import fields_of, utc
 from token_authority_server.audit.record import MAX_RECORD_BYTES, Chain, link_of
 from token_authority_server.audit.sinks import AuditError
 
@@ -50,7 +49,7 @@ def time_of(records: bytes) -> int:
     """Returns the time of the last record, in milliseconds since 1970; 0 if it has none."""
     line = records[records.rfind(b"\n", 0, -1) + 1 :]
     try:
-        time = datetime.fromisoformat(str(fields_of(line).get("time")))
+        time = utc(fields_of(line).get("time"))
     except ValueError:
         return 0
     return int(time.timestamp() * 1000)
