@@ -12,11 +12,12 @@ from fuzz.messages import change
 from fuzz.mutating import Chance, mutated
 from fuzz.outcomes import Target, check_shown, refused
 from support.decoding import decode
-from support.granting import all_powerful
+from support.granting import caller, callers, everything
 from support.keys import CERTIFICATE, SECRET_KEY, Moments, keyring
 from support.serving import PARSER, no_limits, no_trail
 from token_authority.v1 import (
     authority_service_pb2,
+    encryption_service_pb2,
     inspection_service_pb2,
     token_service_pb2,
 )
@@ -31,14 +32,31 @@ from token_authority_server.telemetry.metrics import Metrics
 
 _MAX_BYTES: Final = 1_048_576
 _KEYS: Final = keyring()
-_CALLERS: Final = all_powerful(_KEYS.project_names)
+# Not granted for all channels at once.
+_CHANNEL_KEYS: Final = {
+    "name": "channel-keys",
+    "project": "classroom",
+    "tokens": ("channel_key",),
+    "channels": ("c*", "l*"),
+}
+_CALLERS: Final = callers(
+    caller(
+        *map(everything, _KEYS.project_names),
+        _CHANNEL_KEYS,
+    )
+)
 _AUTHORITY: Final = Authority(PolicySnapshot(_KEYS, _CALLERS), Moments(), no_limits(), no_trail())
-_METHODS: Final = methods(_AUTHORITY, PARSER, Metrics(), ServerFacts(_MAX_BYTES, "1.2.3"))
-_CONTEXT: Final = CallContext(_CALLERS.local().caller, "local", "ipv4:127.0.0.1:1", "Fuzz")
+METHODS: Final = methods(_AUTHORITY, PARSER, Metrics(), ServerFacts(_MAX_BYTES, "1.2.3"))
+CONTEXT: Final = CallContext(_CALLERS.local().caller, "local", "ipv4:127.0.0.1:1", "Fuzz")
 _LOOP: Final = asyncio.new_event_loop()
-_RESPONSES: Final[dict[str, Any]] = {
+RESPONSES: Final[dict[str, Any]] = {
     method.name: method.output_type._concrete_class
-    for module in (token_service_pb2, inspection_service_pb2, authority_service_pb2)
+    for module in (
+        token_service_pb2,
+        inspection_service_pb2,
+        authority_service_pb2,
+        encryption_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
@@ -54,7 +72,7 @@ def targets() -> list[Target]:
 def _call_target(name: str, path: str) -> Target:
     requests = [request_of(line) for line in LINES if PATHS[line["method"]] == path]
     for request in requests:
-        _name_project(request)
+        name_project(request)
     seeds = [request.SerializeToString() for request in requests]
     message_type = type(requests[0])
 
@@ -67,10 +85,10 @@ def _call_target(name: str, path: str) -> Target:
 
     def attempt(data: bytes) -> str:
         try:
-            answer = _LOOP.run_until_complete(_METHODS[path](data, _CONTEXT))
+            answer = _LOOP.run_until_complete(METHODS[path](data, CONTEXT))
         except Refusal as refusal:
             return refused(refusal)
-        response = _RESPONSES[name].FromString(answer.response)
+        response = RESPONSES[name].FromString(answer.response)
         check_shown(f"{answer.event} {answer.fields}")
         issued = _issued(response)
         if issued:
@@ -81,10 +99,10 @@ def _call_target(name: str, path: str) -> Target:
     return Target(name, draw, attempt, _SHARES.get(name, 25))
 
 
-def _name_project(request: Any) -> None:
+def name_project(request: Any) -> None:
     """Names a project that has every key, where the sample names another or none."""
     for entry in getattr(request, "requests", ()):
-        _name_project(getattr(entry, entry.WhichOneof("request")))
+        name_project(getattr(entry, entry.WhichOneof("request")))
     if "project" in request.DESCRIPTOR.fields_by_name:
         request.project = "classroom"
 

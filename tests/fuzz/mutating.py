@@ -45,6 +45,12 @@ def _number(data: bytearray, chance: Chance) -> None:
         data[at : at + 1] = chance.choice(_NUMBERS)
 
 
+def _nest(data: bytearray, chance: Chance) -> None:
+    """Opens more lists or objects than a recursive parser can follow."""
+    at = chance.randrange(len(data) + 1)
+    data[at:at] = chance.choice((b"[", b'{"a":', b"(")) * chance.choice((3, 5_000))
+
+
 _CHANGES: Final[Sequence[Callable[[bytearray, Chance], None]]] = (
     *(_bit, _bit, _byte, _byte, _insert, _insert),
     *(_remove, _remove, _repeat, _cut, _number),
@@ -61,4 +67,6 @@ def mutated(seeds: Sequence[bytes], chance: Chance) -> bytes:
     for _ in range(chance.choice((0, 1, 1, 1, 2, 3, 8))):
         if data:
             chance.choice(_CHANGES)(data, chance)
+    if chance.random() < 0.01:
+        _nest(data, chance)
     return bytes(data)

@@ -33,6 +33,13 @@ def check_shown(text: str, max_length: int = 20_000) -> None:
     assert not any(secret in text for secret in _HIDDEN)
 
 
+def check_printed(text: str, max_length: int = 200_000) -> None:
+    """Does the same for text on a terminal, where no character may control it."""
+    check_shown(text, max_length)
+    odd = {char for char in text if not char.isprintable() and char != "\n"}
+    assert not odd, f"control characters in the output: {odd}"
+
+
 def refused(refusal: Refusal) -> str:
     """Checks a refusal as it goes to the caller, the log and the audit trail."""
     assert refusal.reason.code is not Code.INTERNAL
