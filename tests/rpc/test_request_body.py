@@ -195,11 +195,11 @@ async def test_a_public_request_that_cannot_be_decoded_is_refused(path: str) -> 
 async def test_health_watches_of_one_connection_are_bounded() -> None:
     async with running(who=KEYED) as server:
         health: Any = health_pb2_grpc.HealthStub(server.channel)
-        watches = [
-            health.Watch(health_pb2.HealthCheckRequest()) for _ in range(MAX_WATCHES_PER_CONNECTION)
-        ]
-        for watch in watches:
-            assert (await anext(aiter(watch))).status
+        watches = []
+        # One after the other: calls that wait for their message have a smaller bound.
+        for _ in range(MAX_WATCHES_PER_CONNECTION):
+            watches.append(health.Watch(health_pb2.HealthCheckRequest()))
+            assert (await anext(aiter(watches[-1]))).status
         # To a client that checks health this means: go on without.
         with pytest.raises(aio.AioRpcError) as caught:
             await anext(aiter(health.Watch(health_pb2.HealthCheckRequest())))
