@@ -55,6 +55,8 @@ def check_sessions(authority: RunningAuthority, answer: Mapping[str, Any]) -> No
     for form, expected in zip(printed, issued_by_python(authority), strict=True):
         _check_form(form, expected)
         _check_tokens(authority, form, expected)
+    renewals = [renew_after_seconds(form) for form in printed]
+    assert answer["renew_after_seconds"] == renewals, answer["renew_after_seconds"]
     refused = answer["sessions_refused"]
     assert [_refusal(error) for error in refused] == list(REFUSED_SESSIONS), refused
 
@@ -65,6 +67,11 @@ def issued_by_python(authority: RunningAuthority) -> list[Form]:
         authority.target, tls=Tls(ca=authority.ca), credential=authority.api_key
     ) as client:
         return [client.issue_session(**request).to_dict() for request in SESSIONS]
+
+
+def renew_after_seconds(form: Form) -> float:
+    """Returns when to renew a session, counted from its request."""
+    return (_time(form, "renew_time") - _time(form, "issue_time")).total_seconds()
 
 
 def _refusal(error: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from authority import SHORT_ROOM, RunningAuthority, serving
-from sessions import REFUSED_SESSIONS, check_sessions, issued_by_python
+from sessions import (
+    REFUSED_SESSIONS,
+    check_sessions,
+    issued_by_python,
+    renew_after_seconds,
+)
 from token_authority_client import Tls, TokenAuthorityClient
 
 Change = Callable[[list[dict[str, Any]]], object]
@@ -22,8 +27,10 @@ def authority() -> Generator[RunningAuthority]:
 
 @pytest.fixture(scope="module")
 def answer(authority: RunningAuthority) -> dict[str, Any]:
+    sessions = issued_by_python(authority)
     return {
-        "sessions": issued_by_python(authority),
+        "sessions": sessions,
+        "renew_after_seconds": [renew_after_seconds(form) for form in sessions],
         "sessions_refused": [dict(error) for error in REFUSED_SESSIONS],
     }
 
@@ -89,6 +96,13 @@ def test_tokens_that_do_not_expire_together_are_refused(
     changed["sessions"][2]["whiteboard_token"] = shorter.token
     with pytest.raises(AssertionError, match="the tokens expire at"):
         check_sessions(authority, changed)
+
+
+def test_another_time_of_renewal_is_refused(
+    authority: RunningAuthority, answer: dict[str, Any]
+) -> None:
+    with pytest.raises(AssertionError, match=r"\[0\]"):
+        check_sessions(authority, {**answer, "renew_after_seconds": [0]})
 
 
 @pytest.mark.parametrize("name", ["product", "code", "reason"])

@@ -112,15 +112,20 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	renewAfter := make([]float64, len(sessions))
+	for index, session := range sessions {
+		renewAfter[index] = session.RenewAfter().Seconds()
+	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"whiteboard_token": whiteboard.GetIssuedToken().GetToken(),
-		"rtc_token":        rtc.GetIssuedToken().GetToken(),
-		"refused":          readRefusal(refused),
-		"local":            local,
-		"parsed":           parsed,
-		"verified_by":      verifiedBy(),
-		"sessions":         sessions,
-		"sessions_refused": refusedSessions,
+		"whiteboard_token":    whiteboard.GetIssuedToken().GetToken(),
+		"rtc_token":           rtc.GetIssuedToken().GetToken(),
+		"refused":             readRefusal(refused),
+		"local":               local,
+		"parsed":              parsed,
+		"verified_by":         verifiedBy(),
+		"sessions":            sessions,
+		"renew_after_seconds": renewAfter,
+		"sessions_refused":    refusedSessions,
 	})
 }
 

@@ -113,6 +113,7 @@ async function main(): Promise<void> {
       parsed: parse(token),
       verified_by: library,
       sessions,
+      renew_after_seconds: sessions.map(({ renewAfterMs }) => renewAfterMs / 1000),
       sessions_refused: sessionsRefused,
     }),
   );

@@ -56,6 +56,7 @@ public final class Client {
       Parsed parsed,
       String verifiedBy,
       List<Map<String, Object>> sessions,
+      List<Double> renewAfterSeconds,
       List<RefusedSession> sessionsRefused) {}
 
   private static final SessionRequest WHOLE_SESSION =
@@ -113,6 +114,7 @@ public final class Client {
 
     var rtcToken = soon().issueRtcToken(rtc(7)).getIssuedToken().getToken();
 
+    var sessions = sessions();
     var bad = rtc(0);
     return new Shown(
         whiteboardToken,
@@ -121,14 +123,15 @@ public final class Client {
         new LocalRules().check(bad).orElseThrow(),
         parsed(rtcToken),
         agoraVersion(),
-        sessions(),
+        sessions.stream().map(Session::toMap).toList(),
+        sessions.stream().map(session -> session.renewAfter().toMillis() / 1000.0).toList(),
         List.of(
             refusedSession(WHOLE_SESSION.withWhiteboard("0000000000000000")),
             refusedSession(WHOLE_SESSION.withRtm("é"))));
   }
 
-  private List<Map<String, Object>> sessions() throws SessionException {
-    var forms = new ArrayList<Map<String, Object>>();
+  private List<Session> sessions() throws SessionException {
+    var sessions = new ArrayList<Session>();
     for (var request :
         List.of(
             WHOLE_SESSION,
@@ -138,9 +141,9 @@ public final class Client {
                 .withWhiteboard("5b61dc4c7b1d5c6f"))) {
       var session = Sessions.issue(soon(), request);
       System.err.println(session); // contains no token
-      forms.add(session.toMap());
+      sessions.add(session);
     }
-    return forms;
+    return sessions;
   }
 
   private RefusedSession refusedSession(SessionRequest request)
