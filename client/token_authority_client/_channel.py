@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any, Final
 
 from token_authority.v1 import (
@@ -18,6 +17,7 @@ from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority_client._fork_state import ForkState
 from token_authority_client._security import Security, TlsMaterial
 from token_authority_client._target import Target
+from token_authority_client._version import VERSION
 
 _SERVICES: Final = tuple(
     [
@@ -62,8 +62,7 @@ SERVICE_CONFIG: Final[dict[str, Any]] = {
 }
 _MIB: Final = 1024 * 1024
 _OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
-    # Read here, although importing importlib.metadata takes time: it would block an event loop.
-    ("grpc.primary_user_agent", f"token-authority-python/{version('agora-token-authority')}"),
+    ("grpc.primary_user_agent", f"token-authority-python/{VERSION}"),
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
     # Keepalive pings hold idle connections open through proxies; the server permits one every 20 s.
     ("grpc.keepalive_time_ms", 30_000),

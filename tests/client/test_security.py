@@ -1,6 +1,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +261,8 @@ async def test_a_request_id_goes_along(client_type: Any) -> None:
         await either.issue_rtc_token(**RTC)
         await either.close()
     assert [metadata.get("x-request-id") for metadata in seen.metadata] == ["r-1", None]
-    assert seen.metadata[0]["user-agent"].startswith("token-authority-python/")
+    agent = f"token-authority-python/{version('agora-token-authority')} "
+    assert seen.metadata[0]["user-agent"].startswith(agent)
 
 
 @pytest.mark.parametrize("request_id", ["a b", "ü", "x" * 129])

@@ -180,6 +180,8 @@ def test_the_version_is_the_same_everywhere(installed: Path) -> None:
         VERSION,
         VERSION,
     ]
+    client = (ROOT / "client/token_authority_client/_version.py").read_text()
+    assert f'VERSION: Final = "{VERSION}"\n' in client
     assert f"**Status:** {VERSION}," in (ROOT / "README.md").read_text()
     changelog = (ROOT / "CHANGELOG.md").read_text()
     headings = re.findall(r"^## (\d+\.\d+\.\d+) - ", changelog, re.MULTILINE)
