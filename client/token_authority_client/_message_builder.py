@@ -45,7 +45,7 @@ def build(message_type: Callable[..., MessageT], path: str, /, **fields: Any) ->
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         # Protobuf would convert bytes to text and bool to int.
-        if not any(isinstance(value, bytes | bool) for value in given.values()):
+        if not [value for value in given.values() if isinstance(value, (bytes, bool))]:
             return message_type(**given)
     except (TypeError, ValueError):
         pass
@@ -71,8 +71,8 @@ def one_of(oneof: str, **arguments: object) -> None:
         oneof: The path of the oneof in the request message.
         arguments: The arguments' values by their names; None for those that were not given.
     """
-    given = [name for name, value in arguments.items() if value is not None]
-    if len(given) > 1:
+    if list(arguments.values()).count(None) < len(arguments) - 1:
+        given = [name for name, value in arguments.items() if value is not None]
         raise _value_errors.not_one_of(oneof, given)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -26,6 +26,8 @@ from token_authority_client._values import (
 
 _UPDATE: Final = "check that the target is a token authority, and update this client"
 _STRANGE: Final = f"the server's response cannot be read: {_UPDATE}"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NANOS_PER_SECOND: Final = 1_000_000_000
 # Raised for undecoded messages (None) and for times out of range.
 _UNREADABLE: Final = (AttributeError, OverflowError, ValueError)
 _FORMATS: Final[Mapping[int, TokenFormat]] = {
@@ -218,5 +220,13 @@ def moment(message: Any, name: str) -> datetime | None:
 
 
 def utc(timestamp: Timestamp) -> datetime:
-    """Reads a time as an aware datetime."""
-    return timestamp.ToDatetime(tzinfo=UTC)
+    """Reads a time as an aware datetime, as `Timestamp.ToDatetime` does at twice the cost.
+
+    Raises:
+        OverflowError: It is not in the years 1 to 9999.
+        ValueError: `nanos` is not less than a second.
+    """
+    nanos = timestamp.nanos
+    if not 0 <= nanos < _NANOS_PER_SECOND:
+        raise ValueError("nanos out of range")
+    return _EPOCH + timedelta(0, timestamp.seconds, nanos // 1000)

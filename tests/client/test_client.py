@@ -327,6 +327,7 @@ STRANGE = {
     "noise": b"\xff\xff\xff",
     "no token": token(token=""),
     "a time beyond all": token(issue_time={"seconds": 2**62}),
+    "a time of two seconds in nanoseconds": token(issue_time={"nanos": 2 * 10**9}),
 }
 
 
