@@ -11,7 +11,7 @@ from support import granting
 from support.keys import NOW_MS
 from token_authority.v1.issued_token_pb2 import TOKEN_FORMAT_V006, TOKEN_FORMAT_V007
 from token_authority_server.access.grants import Grant, find_grant
-from token_authority_server.access.patterns import Patterns
+from token_authority_server.access.patterns import Glob, Patterns
 from token_authority_server.config.callers import TOKEN_TYPES, GrantSettings
 from token_authority_server.errors import Reason, Refusal
 from token_authority_server.families import AccessRequest, ServiceAccess, Terms
@@ -46,8 +46,9 @@ def naive(glob: str, text: str) -> bool:
 @example(["**"], "")
 @example(["*\n"], "a\n")
 def test_only_a_star_is_special(globs: list[str], text: str) -> None:
-    expected = any(naive(glob, text) for glob in globs)
-    assert bool(Patterns(globs).match(text)) is expected
+    matching = [naive(glob, text) for glob in globs]
+    assert bool(Patterns(globs).match(text)) is any(matching)
+    assert [Glob(glob).matches(text) for glob in globs] == matching
 
 
 PIECE = st.text("ab", max_size=2)
@@ -61,7 +62,9 @@ PIECE = st.text("ab", max_size=2)
 @example(["", "b", "a", "", ""], "ab")
 def test_three_stars_and_more_match_what_brute_force_matches(pieces: list[str], text: str) -> None:
     glob = "*".join(pieces)
-    assert bool(Patterns([glob]).match(text)) is naive(glob, text)
+    expected = naive(glob, text)
+    assert bool(Patterns([glob]).match(text)) is expected
+    assert Glob(glob).matches(text) is expected
 
 
 # Four letters, of which patterns of at most three have one to spare; brute force needs no longer

@@ -89,6 +89,16 @@ def test_what_is_no_list_of_denials_is_refused(text: str, problem: str) -> None:
         parse_denials(text, "x")
 
 
+def test_each_mistake_is_a_line() -> None:
+    with pytest.raises(ValueError, match="denials") as caught:
+        parse_denials("other = 1\n[[denials]]\n", "x")
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == [
+        "x:1",
+        "x:2",
+        "x:2",
+    ]
+
+
 def test_mistakes_of_the_file_name_it_in_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "denied.toml"
     text = '[authorization]\ndenied_file = "denied.toml"\n' + MINIMAL
