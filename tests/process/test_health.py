@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from support.small_disk import run_with_disk
 from support.waiting import until_await
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
-from token_authority_server.audit import AuditTrail, FileSink
+from token_authority_server.audit import AuditTrail, FileSink, verify
 
 TESTS = Path(__file__).parents[1]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -86,6 +87,52 @@ async def test_a_required_trail_without_its_folder_is_found_and_cleared_without_
         assert set((await statuses(channel)).values()) == {SERVING}
         await TokenServiceStub(channel).IssueRtcToken(VALID)
     assert (await run("audit", "verify", str(folder / "audit.jsonl"))).code == 0
+
+
+async def test_a_rotation_to_a_file_that_cannot_be_used_is_not_ready_until_it_can(
+    tmp_path: Path,
+) -> None:
+    """The renamed file stays in use: no record is lost, and no second SIGHUP is needed."""
+    folder = tmp_path / "trail"
+    folder.mkdir()
+    new, old = folder / "audit.jsonl", folder / "audit.jsonl.1"
+    issued = 0
+
+    async def issue(channel: Any) -> None:
+        nonlocal issued
+        await TokenServiceStub(channel).IssueRtcToken(VALID)
+        issued += 1
+
+    async with plain(tmp_path, SERVER + REQUIRED + PROJECT + BY_PLACE) as (server, channel):
+        await issue(channel)
+        new.rename(old)
+        new.mkdir()
+        server.hang_up()
+        await server.until_ready(is_ready=False)
+        health = await server.health()
+        assert health["not_ready"] == ["audit"]
+        assert f"{new}: Is a directory" in health["degraded"]["audit"]
+        done = asyncio.Event()
+
+        async def work() -> None:
+            while not done.is_set():
+                await issue(channel)
+
+        workers = [asyncio.create_task(work()) for _ in range(4)]
+        await asyncio.sleep(1.5)
+        assert not any(worker.done() for worker in workers)
+        new.rmdir()
+        assert await server.until_ready(is_ready=True) < 2
+        done.set()
+        await asyncio.gather(*workers)
+        await issue(channel)
+    lines = [path.read_text().splitlines() for path in (old, new)]
+    assert min(map(len, lines)) > 1
+    records = [json.loads(line) for line in chain.from_iterable(lines)]
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    tokens = [record["token_id"] for record in records if record["event"] == "issued"]
+    assert len(tokens) == len(set(tokens)) == issued
+    assert verify([old, new]).problem is None
 
 
 async def test_a_trail_that_is_not_required_is_degraded_and_ready(tmp_path: Path) -> None:
