@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from token_authority_server.audit import (
     StreamSink,
     verify,
 )
+from token_authority_server.audit import trail as trail_module
 from token_authority_server.errors import Reason, Refusal
 
 
@@ -238,6 +240,38 @@ async def test_a_stalled_disk_shows_as_lag_and_queue_and_lost_records_are_counte
     await trail.record([issued(5), issued(6)])
     await until(lambda: bool(reports.failures) and bool(reports.failures[-1]))
     assert trail.lost == 2
+
+
+async def test_the_lag_is_never_0_while_a_record_waits(new_trail: NewTrail, path: Path) -> None:
+    """A record is queued before each line that the writer executes, one line after another."""
+    visited: list[str] = []
+    queued_at = 0
+    missed: list[str] = []
+
+    def visit(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != trail_module.__file__:
+            return None
+        if event == "line":
+            visited.append(frame.f_code.co_name)
+            if len(visited) == queued_at:
+                trail.record_soon([issued(2)])
+            is_queued = queued_at and len(visited) >= queued_at
+            if is_queued and path.read_bytes().count(b"uid:2") < number and not trail.lag_seconds:
+                missed.append(f"{frame.f_code.co_name}, line {frame.f_lineno}")
+        return visit
+
+    threading.settrace(visit)
+    try:
+        trail = new_trail()
+    finally:
+        threading.settrace(None)
+    for number in range(1, 31):
+        await until(lambda: trail.lag_seconds == 0)
+        queued_at = len(visited) + number
+        trail.record_soon([issued(1)])
+        await until(lambda: users(read(path)).count("uid:2") == number)  # noqa: B023  # awaited
+    assert "_gather" in visited
+    assert missed == []
 
 
 async def test_a_queue_that_grows_too_long_drops_records_and_counts_them(

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from queue import Empty, SimpleQueue
@@ -66,8 +67,8 @@ class AuditTrail:
         # The first is written by callers only, the second by the writer only.
         self._dropped = self._dropped_reported = 0
         self._busy_since: float | None = None
-        # Since when the oldest group waits, and the oldest of those being written; 0: none does.
-        self._waiting_since = self._writing_since = 0.0
+        # Since when each group waits; the writer removes it once it has written the group.
+        self._waiting_since: deque[float] = deque()
         self._newest_ms = 0
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         if self._sinks:
@@ -96,8 +97,11 @@ class AuditTrail:
     @property
     def lag_seconds(self) -> float:
         """Age of the oldest record that is not yet written; 0 if there is none."""
-        since = self._writing_since or self._waiting_since
-        return max(0.0, time.monotonic() - since) if since else 0.0
+        try:
+            since = self._waiting_since[0]
+        except IndexError:
+            return 0.0
+        return time.monotonic() - since
 
     @property
     def lost(self) -> int:
@@ -193,7 +197,8 @@ class AuditTrail:
         if self._closed or self._queue.qsize() >= _MAX_QUEUED:
             self._dropped += len(batch.bodies)
             return False
-        self._waiting_since = self._waiting_since or time.monotonic()
+        # First: the writer may take the group at once.
+        self._waiting_since.append(time.monotonic())
         self._queue.put(batch)
         return True
 
@@ -216,7 +221,8 @@ class AuditTrail:
         while True:
             self._busy_since = time.monotonic()
             self._write(batches)
-            self._writing_since = 0.0
+            for _ in batches:
+                self._waiting_since.popleft()
             if order is _Order.CLOSE:
                 break
             self._writer.rest(reopen=order is _Order.REOPEN)
@@ -236,7 +242,6 @@ class AuditTrail:
                 batches.append(item)
                 item = self._queue.get_nowait()
             order = item
-        self._writing_since, self._waiting_since = self._waiting_since, 0.0
         return batches, order
 
     def _write(self, batches: Sequence[RecordBatch]) -> None:
