@@ -60,13 +60,13 @@ RESPONSES: Final[dict[str, Any]] = {
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-_SHARES: Final = {"BatchIssueTokens": 60, "InspectToken": 30}
+_SHARES: Final = {"BatchIssueTokens": 20, "InspectToken": 30}
 
 
 def targets() -> list[Target]:
     """Returns a target for each method, and one for compressed bodies."""
     calls = [_call_target(path.rpartition("/")[2], path) for path in sorted(contract_methods())]
-    return [*calls, Target("body", partial(mutated, _bodies()), _inflate, 60)]
+    return [*calls, Target("body", partial(mutated, _bodies()), _inflate, 100)]
 
 
 def _call_target(name: str, path: str) -> Target:

@@ -123,10 +123,10 @@ def targets(folder: Path) -> list[Target]:
     tokens = inspecting.real_tokens()
     return [
         Target("deny", _edited, partial(_deny, commands, folder / "denied.toml"), 8),
-        Target("audit", _trail, partial(_audit, commands, folder / "records"), 15),
-        Target("scan", partial(_noise, tokens), partial(_scan, commands, config), 12),
+        Target("audit", _trail, partial(_audit, commands, folder / "records"), 6),
+        Target("scan", partial(_noise, tokens), partial(_scan, commands, config), 6),
         Target("report of gitleaks", partial(_report, tokens), partial(_scan_report, commands), 25),
-        Target("inspect", partial(_pasted, tokens), partial(_inspect, commands), 5),
+        Target("inspect", partial(_pasted, tokens), partial(_inspect, commands), 2),
     ]
 
 

@@ -61,8 +61,8 @@ def targets() -> list[Target]:
         Target("metadata", partial(mutated, headers), _authenticate, 60),
         Target("API key or JWT", partial(mutated, bearers), _bear, 130),
         Target("JWT of a valid signature", _odd_jwt, _bear, 40),
-        Target("key set", partial(mutated, sets), _read_key_set, 30),
-        Target("client certificate", partial(mutated, certificates), _read_certificate, 30),
+        Target("key set", partial(mutated, sets), _read_key_set, 60),
+        Target("client certificate", partial(mutated, certificates), _read_certificate, 60),
     ]
 
 

@@ -64,15 +64,15 @@ def targets(folder: Path) -> list[Target]:
     serving.write_text(_TLS)
     pems = _pems()
     return [
-        Target("denials", partial(mutated, _DENIALS), partial(_deny, denying), 25),
-        Target("TLS files", partial(_pem, pems), partial(_serve, serving, pems), 10),
+        Target("denials", partial(mutated, _DENIALS), partial(_deny, denying), 15),
+        Target("TLS files", partial(_pem, pems), partial(_serve, serving, pems), 6),
         Target(
             "audit file at start", partial(mutated, [_TRAIL]), partial(_go_on, folder / "old"), 12
         ),
         Target("configuration", partial(mutated, configs), partial(_configure, path), 15),
         Target("environment", _variable, partial(_override, folder), 15),
-        Target("secret", partial(mutated, secrets), partial(_keep_secret, path), 15),
-        Target("audit file", partial(mutated, [_TRAIL]), partial(_verify, folder / "trail"), 90),
+        Target("secret", partial(mutated, secrets), partial(_keep_secret, path), 10),
+        Target("audit file", partial(mutated, [_TRAIL]), partial(_verify, folder / "trail"), 70),
     ]
 
 

@@ -24,7 +24,7 @@ class Target(NamedTuple):
     attempt: Callable[[Any], str]
     """Parses it, and returns the outcome; raises on a defect."""
     share: int
-    """How many of 1,000 inputs it gets."""
+    """Its weight when inputs are divided among targets: lower where an input takes long."""
 
 
 def check_shown(text: str, max_length: int = 20_000) -> None:

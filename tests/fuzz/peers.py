@@ -105,10 +105,10 @@ def targets() -> list[Target]:
     pages = health_pages(degraded, lambda: True, lambda: True)
     admin = AdminServer("127.0.0.1:0", {**pages, **metrics_pages(metrics)})
     return [
-        Target("admin request", partial(mutated, _REQUESTS), partial(_handle, admin), 40),
+        Target("admin request", partial(mutated, _REQUESTS), partial(_handle, admin), 60),
         Target("admin connection", partial(mutated, _REQUESTS), partial(_connect, admin), 4),
         Target("answer of a JWKS server", partial(mutated, _ANSWERS), partial(_fetch, peer), 10),
-        Target("health and reflection", _public, partial(_ask, _server()), 8),
+        Target("health and reflection", _public, partial(_ask, _server()), 6),
         Target("greeting of a server or proxy", _greeting, partial(_greet, peer), 8),
     ]
 

@@ -40,8 +40,8 @@ def targets() -> list[Target]:
         if method.endswith("Token") and method != "InspectToken" and _has_token(method, data)
     ]
     return [
-        Target("response of a server", partial(_changed, responses), _read, 60),
-        Target("session", partial(_session_of, tokens), _to_json, 15),
+        Target("response of a server", partial(_changed, responses), _read, 90),
+        Target("session", partial(_session_of, tokens), _to_json, 20),
     ]
 
 

@@ -50,8 +50,8 @@ class _FailedCall:
 def targets() -> list[Target]:
     """Returns the targets."""
     return [
-        Target("inspection", _pasted, _inspect, 200),
-        Target("error of a server", partial(mutated, _STATUSES), _explain, 60),
+        Target("inspection", _pasted, _inspect, 120),
+        Target("error of a server", partial(mutated, _STATUSES), _explain, 90),
     ]
 
 

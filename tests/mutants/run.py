@@ -31,12 +31,24 @@ TESTS: Final = {
     "families": (["families"], ["rpc/test_grants.py", "rpc/test_methods.py", "contract"]),
     "access": (["access"], ["config", "rpc/test_grants.py", "cli/test_keys_audit.py"]),
     "limits": (["limits"], ["rpc/test_limits.py", "rpc/test_batch.py"]),
-    "config": (["config"], ["process/test_preflight.py", "process/test_reload.py", "cli"]),
-    "audit": (["audit"], ["cli/test_audit.py", "cli/test_keys_audit.py", "rpc"]),
+    "config": (
+        ["config"],
+        [
+            *("cli/test_deny.py", "cli/test_configuration.py", "process/test_explain.py"),
+            *("process/test_preflight.py", "process/test_denied_file.py", "process/test_reload.py"),
+        ],
+    ),
+    "audit": (["audit"], ["cli/test_audit.py", "cli/test_keys_audit.py", "rpc/test_grants.py"]),
     "identity": (["identity"], ["rpc/test_authentication.py", "rpc/test_credentials.py", "config"]),
     "keyring": (["keyring"], ["config", "rpc/test_authority_service.py", "test_authority.py"]),
     "inspection": (["inspection"], ["rpc/test_exposed_secrets.py", "cli/test_inspect.py"]),
-    "errors": (["rpc/test_reasons.py", "rpc/test_status.py"], ["rpc", "access", "cli"]),
+    "errors": (
+        ["rpc/test_reasons.py", "rpc/test_status.py"],
+        [
+            *("access", "rpc/test_grants.py", "rpc/test_limits.py", "rpc/test_authentication.py"),
+            *("rpc/test_request_body.py", "client/test_errors.py", "test_documents.py"),
+        ],
+    ),
 }
 _SECONDS: Final = 600
 
