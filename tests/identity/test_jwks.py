@@ -65,7 +65,10 @@ def server() -> Iterator[KeyServer]:
 async def test_keys_are_fetched_when_they_are_first_needed(server: KeyServer) -> None:
     fetching = Fetching(Location(server.url))
     assert not server.requests
+    assert fetching.keys.age_seconds is None
     assert await fetching.fetch() == ["key-1"]
+    fetching.now += 7
+    assert fetching.keys.age_seconds == 7
     assert server.requests[0]["Accept"] == "application/jwk-set+json, application/json"
     assert "Authorization" not in server.requests[0]
 

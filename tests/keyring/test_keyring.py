@@ -114,3 +114,12 @@ def test_a_project_is_found_by_its_name() -> None:
 def test_what_is_confidential_of_a_key_is_its_secret() -> None:
     assert certificate().confidential() == (CERTIFICATE,)
     assert access_key().confidential() == (SECRET_KEY,)
+
+
+def test_the_remembered_key_of_a_second_is_neither_shown_nor_compared() -> None:
+    one = certificate()
+    other, shown = dataclasses.replace(one), repr(one)
+    one.second_key(1_700_000_000)
+    assert repr(one) == shown == repr(other)
+    assert one == other
+    assert hash(one) == hash(other)
