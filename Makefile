@@ -99,6 +99,9 @@ image: wheel ## Build the container image and run it as a runtime would (root, b
 oci: wheel ## Do the same, and pack the image as an OCI archive into dist/ (root, buildah)
 	tests/deploy/image.sh dist/token-authority.oci.tar
 
+systemd: draft-release ## Start the units under a systemd in namespaces of its own (root, debootstrap)
+	tests/deploy/systemd.sh
+
 kubernetes: .venv/dev.stamp ## Try the Helm chart on a real Kubernetes API server
 	$(BIN)/python tests/deploy/kubernetes.py
 

@@ -12,6 +12,7 @@
 set -eu
 repository=$(cd "$(dirname -- "$0")/.." && pwd)
 suite=${1:-bookworm} python=${2:-python3}
+. "$repository/tests/debian.sh"
 shift "$(($# < 2 ? $# : 2))"
 targets=${*:-run check test}
 
@@ -34,40 +35,14 @@ root=$BARE_MACHINE_ROOT
 home=$root/home/builder
 
 echo "==> $suite with $python, python3-venv, make, git and ca-certificates in $root"
-# The archive that this machine installs from.
-mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' | grep -v security | head -n 1)}
-# debootstrap wants a file system that permits devices; newer suites share the script of sid.
+# debootstrap wants a file system that permits devices.
 mount --bind -o dev,exec "$root" "$root"
-script=/usr/share/debootstrap/scripts/$suite
-[ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
-debootstrap --variant=minbase --include="$python,$python-venv,make,git,ca-certificates" \
-    "$suite" "$root" "$mirror" "$script" >"$root.log" || {
-    tail -n 20 "$root.log" >&2
-    exit 1
-}
-rm "$root.log"
-chmod 755 "$root"  # as mktemp made it, only root could enter
+new_debian "$suite" "$python,$python-venv,make,git,ca-certificates" "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/dev/shm"
-cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
-
-# How this machine reaches package registries.
-for file in /etc/pip.conf /etc/npmrc "${SSL_CERT_FILE-}" "${PIP_CERT-}" "${NODE_EXTRA_CA_CERTS-}"; do
-    if [ -n "$file" ] && [ -f "$file" ]; then
-        mkdir -p "$root/$(dirname "$file")"
-        cp -L "$file" "$root/$file"
-    fi
-done
 chroot "$root" useradd --create-home builder
-for file in .config/pip/pip.conf .pip/pip.conf .config/uv/uv.toml .npmrc; do
-    if [ -f "$HOME/$file" ]; then
-        mkdir -p "$home/$(dirname "$file")"
-        cp -L "$HOME/$file" "$home/$file"
-    fi
-done
-env | grep -E '^(PIP|UV|NPM|npm|SSL_CERT)_|^(REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS)=|_(proxy|PROXY)=' |
-    grep -v '^PIP_FIND_LINKS=' >"$home/environment" || true
+share_registries "$root" "$home"
 git clone --quiet --no-hardlinks "$repository" "$home/repository"
 chroot "$root" chown -R builder: /home/builder
 

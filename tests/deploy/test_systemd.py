@@ -1,4 +1,4 @@
-"""The systemd units; nothing here runs them."""
+"""The systemd units, read only; `make systemd` runs them."""
 
 import re
 import shutil
@@ -26,6 +26,7 @@ def test_an_instance_differs_from_the_single_server_by_what_instances_need() -> 
     assert settings(TEMPLATE) - settings(SINGLE) == {
         "Description=Agora token authority, instance %i",
         "PartOf=token-authority.target",
+        "After=token-authority.target",
         "Conflicts=token-authority.service",
         "Environment=TOKEN_AUTHORITY__SERVER__REUSE_PORT=true",
         "Environment=TOKEN_AUTHORITY__SERVER__ADMIN_LISTEN=127.0.0.1:%i",
