@@ -111,6 +111,9 @@ vault-agent: .venv/dev.stamp ## Render the template of server/SECRETS.md as Vaul
 prometheus: .venv/dev.stamp ## Fire every alert and run every query in Debian's Prometheus
 	$(BIN)/python tests/deploy/prometheus.py
 
+inspect-page: .venv/dev.stamp ## Use the page of `inspect --web` in Debian's Chromium, by keyboard
+	$(BIN)/pytest tests/cli/inspect_page_in_chromium.py
+
 bare-machine: ## Run `run`, `check` and `test` on a fresh Debian 12, as root in a chroot
 	tests/bare_machine.sh
 

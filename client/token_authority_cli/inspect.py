@@ -4,27 +4,30 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from token_authority_cli.arguments import integer, moment, piped_text
 from token_authority_cli.commands import HELP
-from token_authority_cli.inspection_report import Client, report
+from token_authority_cli.inspection_report import Client, Report, report
 from token_authority_cli.inspection_view import View
+from token_authority_cli.output import complain
 from token_authority_cli.server import needs_server
-from token_authority_cli.server_options import add_options, answer, ask
+from token_authority_cli.server_options import USAGE, add_options, answer, ask, client, exit_code
 from token_authority_client import (
     Inspection,
     InvalidRequest,
     LocalInspector,
     TokenAuthorityClient,
+    TokenAuthorityError,
 )
 
 _EPILOG: Final = """\
 examples:
   token-authority inspect 007eJxTYB… --channel lesson-1 --uid 7 --error 110
   pbpaste | token-authority inspect - --offline
+  token-authority inspect --web
 """
 _PRODUCTS: Final = ("rtc", "rtm", "chat", "education", "whiteboard")
 ResultT = TypeVar("ResultT")
@@ -44,6 +47,7 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument(
         "token",
+        nargs="?",
         metavar="TOKEN",
         help="the token or a text that contains it; -: read standard input",
     )
@@ -54,8 +58,16 @@ def add_commands(commands: Any) -> None:
         action="store_true",
         help="inspect it locally, without a server and its keys",
     )
+    parser.add_argument(
+        "--web",
+        action="store_true",
+        help="serve a page for pasting tokens, on 127.0.0.1 only, until Ctrl-C",
+    )
+    parser.add_argument(
+        "--port", type=_port, metavar="PORT", help="the port of --web; by default any free one"
+    )
     add_options(parser)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, parser=parser)
 
 
 def _add_use(parser: argparse.ArgumentParser) -> None:
@@ -77,9 +89,97 @@ def _add_use(parser: argparse.ArgumentParser) -> None:
     used.add_argument("--product", choices=_PRODUCTS, help="the product it was used with")
 
 
+def _port(text: str) -> int:
+    """Parses a port."""
+    port = integer(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r}: write a port from 1 to 65535")
+    return port
+
+
+class _Form(argparse.ArgumentParser):
+    """Parses the page's form as the options that describe a token's use."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+        _add_use(self)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises an error where a command line would be ended.
+
+        Raises:
+            InvalidRequest: Always.
+        """
+        raise InvalidRequest(message.removeprefix("argument --"))
+
+    def read(self, form: Mapping[str, str]) -> argparse.Namespace:
+        """Returns the arguments that the page's form stands for.
+
+        Args:
+            form: An option without its dashes, or `token` -> its text.
+
+        Raises:
+            InvalidRequest: A text cannot be parsed, or two exclude each other.
+        """
+        options = [f"--{name}={text}" for name, text in form.items() if name != "token"]
+        token = form.get("token", "")
+        return self.parse_args(options, argparse.Namespace(token=token))
+
+
 def _run(arguments: argparse.Namespace) -> int:
+    _check_options(arguments)
     inspect = _offline if arguments.offline else _online
     return inspect(arguments)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Exits with 2 if options contradict each other."""
+    if not arguments.web:
+        if arguments.token is None:
+            arguments.parser.error("TOKEN is missing: give a token, or - or --web")
+        if arguments.port is not None:
+            arguments.parser.error("--port requires --web")
+        return
+    for name in ("token", "verbose", "json", *vars(_Form().read({}))):
+        given = getattr(arguments, name)
+        if given is not None and given is not False:
+            arguments.parser.error(
+                f"--web excludes {name.upper() if name == 'token' else _option(name)}: "
+                "the page has its own form, and shows everything"
+            )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _serve_page(
+    arguments: argparse.Namespace, inspector: TokenAuthorityClient | LocalInspector, asked: str
+) -> int:
+    """Serves the page until Ctrl-C."""
+    from token_authority_cli.inspect_page import HOST, PageServer  # noqa: PLC0415  # imports http
+
+    def explain(form: Mapping[str, str]) -> Report:
+        use = _Form().read(form)
+        return report(_question(use, inspector), _client(use))
+
+    try:
+        server = PageServer(explain, asked, arguments.port or 0)
+    except OSError as error:
+        complain(f"cannot listen on {HOST}:{arguments.port}: {error.strerror}: omit --port")
+        return USAGE
+    with server:
+        try:
+            # Not opened: other users of the machine can read the arguments of a browser.
+            print(
+                f"Inspect tokens at {server.url}\n{asked}\n"
+                "Keep the address to yourself: it works with your credential. Stop it with Ctrl-C.",
+                flush=True,
+            )
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
+    return 0
 
 
 def _question(
@@ -99,6 +199,14 @@ def _question(
 
 
 def _online(arguments: argparse.Namespace) -> int:
+    if arguments.web:
+        asked = f"Each token is sent to {arguments.target} and verified with its keys."
+        try:
+            with client(arguments) as inspector:
+                return _serve_page(arguments, inspector, asked)
+        except TokenAuthorityError as error:
+            complain(str(error))
+            return exit_code(error)
     inspections: list[Inspection] = []
 
     def question(client: TokenAuthorityClient) -> Inspection:
@@ -126,10 +234,14 @@ def _inspect_without_keys(request: bytes) -> bytes:
 
 @needs_server
 def _offline(arguments: argparse.Namespace) -> int:
+    inspector = LocalInspector(_inspect_without_keys)
+    if arguments.web:
+        asked = "Tokens are inspected on this machine, without keys."
+        return _serve_page(arguments, inspector, asked)
     inspections: list[Inspection] = []
 
     def question() -> Inspection:
-        inspections.append(_question(arguments, LocalInspector(_inspect_without_keys)))
+        inspections.append(_question(arguments, inspector))
         return inspections[0]
 
     return _exit_code(answer(arguments, question, _shower(arguments)), inspections)

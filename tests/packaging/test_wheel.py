@@ -64,6 +64,7 @@ def test_the_wheel_has_the_packages_their_types_and_the_rules(wheel: Path) -> No
     for package in [*packages, "token_authority_server"]:
         assert f"{package}/py.typed" in names
     assert "token_authority_server/token_authority.rules.binpb" in names
+    assert "token_authority_cli/inspect_page.html" in names
     sample = zipfile.ZipFile(wheel).read("token_authority_server/token-authority.toml")
     assert sample == (ROOT / "server/deploy/token-authority.toml").read_bytes()
     assert "token_authority/v1/token_service_pb2_grpc.pyi" in names
