@@ -199,6 +199,9 @@ IN_006 = [
     (Denial("p", LATER, channel="room12"), "room2", "uid:13", False),
     # Every 006 token can be altered to be for any user of some channel.
     (Denial("p", LATER, "uid:3"), "room1", "uid:23", False),
+    # No channel has a name of 65 characters.
+    (Denial("p", LATER, channel="*b"), "r" * 63, "account:bc", True),
+    (Denial("p", LATER, channel="*b"), "r" * 64, "account:bc", False),
 ]
 
 

@@ -57,6 +57,7 @@ def test_a_pattern_that_matches_nothing_is_explained(
         ("users", "account:a/b", ("rtc", "rtm")),
         ("users", "account:" + "a" * 255, RTC),
         ("users", "uid:*", ("rtc", "rtm")),
+        *[("users", "uid:7", (kind,)) for kind in ("rtc", "streaming", "fcdn")],
         ("users", "*", ("chat.user",)),
         ("users", "account:john.*", ("chat.user",)),
         ("rooms", "uid:99", ("whiteboard.room", "education.room_user")),
