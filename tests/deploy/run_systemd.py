@@ -20,7 +20,9 @@ sys.path.insert(0, str(HERE.parent))
 
 from support.documents import blocks, section  # noqa: E402  # the path has to be set first
 
-GUIDE: Final = (HERE.parents[1] / "server/OPERATIONS.md").read_text()
+SERVER: Final = HERE.parents[1] / "server"
+GUIDE: Final = (SERVER / "OPERATIONS.md").read_text()
+RECIPE: Final = section((SERVER / "SECRETS.md").read_text(), "systemd credentials")
 FOLDER: Final = "/root/token-authority"
 SDIST: Final = "/root/sdist"
 CREDENTIALS: Final = "/run/credentials/token-authority.service"
@@ -34,6 +36,12 @@ export TOKEN_AUTHORITY_TARGET=localhost:50051 TOKEN_AUTHORITY_CA={FOLDER}/ca.pem
 export TOKEN_AUTHORITY_TOKEN_FILE={FOLDER}/lesson-service.key
 """
 ISSUE: Final = "token-authority issue rtc --channel lesson-1 --uid 7 --role publisher"
+NEW_CERTIFICATE: Final = """
+[[projects.classroom.agora.certificates]]
+id = "certificate-2027"
+secret = { file = "$CREDENTIALS_DIRECTORY/certificate-2027" }
+state = "active"
+"""
 LOAD: Final = f"""
 import select, sys
 from token_authority_client import ApiKeyFile, Tls, TokenAuthorityClient
@@ -207,6 +215,7 @@ def test(machine: Machine) -> None:
     tokens.append(machine.run(ISSUE).split()[0])
     machine.run(f"token-authority audit verify {STATE}/audit.jsonl.1 {STATE}/audit.jsonl")
     print("reload: the audit file is reopened, and the chain goes on")
+    encrypted_credential(machine)
     killed(machine, "token-authority", 9464)
 
     machine.follow("Several instances")
@@ -237,6 +246,26 @@ def test(machine: Machine) -> None:
     no_secret_in_the_journal(machine, tokens)
     assert machine.followed == blocks("(?:sh|console) systemd", GUIDE), "a block was not run"
     print(f"guide: {len(machine.followed)} blocks were run")
+
+
+def encrypted_credential(machine: Machine) -> None:
+    """Rotates to an App Certificate that systemd decrypts, as SECRETS.md says."""
+    ((encrypt,), (unit,)) = blocks("sh systemd", RECIPE), blocks("ini", RECIPE)
+    machine.run(f"""openssl rand -hex 16 >certificate-2027
+        {encrypt}
+        umask 022
+        for unit in token-authority token-authority@; do
+            mkdir /etc/systemd/system/$unit.service.d
+            cat >/etc/systemd/system/$unit.service.d/credentials.conf <<'EOF'\n{unit}\nEOF
+        done
+        cd /etc/token-authority
+        sed -i '/^id = "certificate-2026"/,/^state/ s/"active"/"verify_only"/' token-authority.toml
+        cat >>token-authority.toml <<'EOF'\n{NEW_CERTIFICATE}\nEOF
+        systemctl daemon-reload
+        systemctl restart token-authority""")
+    machine.ready()
+    assert "certificate-2027" in machine.run(ISSUE)
+    print("LoadCredentialEncrypted=: an encrypted App Certificate is in use")
 
 
 def instance(port: int) -> str:
@@ -296,7 +325,7 @@ def sandbox(machine: Machine) -> None:
 
 def no_secret_in_the_journal(machine: Machine, tokens: list[str]) -> None:
     """Looks for every secret and token in all fields of the journal."""
-    files = "certificate-2026 lesson-service.key support.key tls.key"
+    files = "certificate-2026 certificate-2027 lesson-service.key support.key tls.key"
     secrets = [line for line in machine.run(f"cat {files}").splitlines() if "-----" not in line]
     journal = machine.run("journalctl --output export --all")
     assert journal.count('"event": "serving"') > len(PORTS)
