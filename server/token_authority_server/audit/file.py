@@ -133,7 +133,11 @@ class FileSink(Sink):
 
     def _whole_size(self) -> int:
         """Returns the end of the last complete record, in a file that was not deleted."""
-        if not os.fstat(self._fd).st_nlink:
+        status = os.fstat(self._fd)
+        # Usually one system call: each gives the interpreter to another thread.
+        if status.st_nlink and self._cut_to is None:
+            return status.st_size
+        if not status.st_nlink:
             # Deleted: records written to it would be lost with this process.
             self.reopen()
         self._cut()
