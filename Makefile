@@ -46,6 +46,7 @@ bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python tests/bench/signing.py && $(BIN)/python tests/bench/calls.py
 	$(BIN)/python tests/bench/batches.py && $(BIN)/python tests/bench/inspecting.py
 	$(BIN)/python tests/bench/decisions.py && $(BIN)/python tests/bench/imports.py
+	$(BIN)/python tests/bench/client.py
 	$(BIN)/python tests/bench/profiling.py && $(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/authentication.py && $(BIN)/python tests/bench/reloading.py
 
