@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from token_authority.v1.encryption_pb2 import IssueChannelKeyRequest
 from token_authority_cli.commands import HELP
 from token_authority_cli.issue import COMMANDS, channel_key
+from token_authority_cli.option_names import in_options
 from token_authority_cli.output import complain
 from token_authority_cli.server import complain_of_config, needs_server
-from token_authority_client import InvalidRequest
+from token_authority_client import FieldViolation, InvalidRequest
+from token_authority_client._argument_names import sentences
 
 if TYPE_CHECKING:
     from token_authority_server.config import Settings
@@ -99,7 +101,7 @@ def _explain_channel_key(arguments: argparse.Namespace, settings: "Settings") ->
     request = IssueChannelKeyRequest(
         project=arguments.project,
         channel_name=arguments.channel,
-        key_context=arguments.context,
+        key_context=arguments.key_context,
         key_id=arguments.key_id,
     )
     allowed = explain_channel_key(settings, arguments.caller, request.SerializeToString())
@@ -119,7 +121,7 @@ def _explain_channel_key(arguments: argparse.Namespace, settings: "Settings") ->
 def _refused(arguments: argparse.Namespace, refusal: Any, detail: str = "") -> int:
     """Prints a refusal, with what only operators see of it."""
     if not arguments.json:
-        complain(f"{refusal.message} [{refusal.reason}]")
+        complain(f"{_message(arguments, refusal)} [{refusal.reason}]")
         if detail:
             complain(f"denial: {detail}")
     else:
@@ -135,6 +137,19 @@ def _refused(arguments: argparse.Namespace, refusal: Any, detail: str = "") -> i
             },
         )
     return 1
+
+
+def _message(arguments: argparse.Namespace, refusal: Any) -> str:
+    """Returns why a request is refused, with the options of the command."""
+    # A refusal of the server names fields of the contract, and the client's errors arguments.
+    message = refusal.message
+    if isinstance(refusal, InvalidRequest) or not refusal.violations:
+        return in_options(arguments.parser, message)
+    violations = [
+        FieldViolation(one.field, str(one.reason), one.description) for one in refusal.violations
+    ]
+    problem = sentences(violations, len(violations))
+    return in_options(arguments.parser, f"invalid request: {problem}")
 
 
 def _print(

@@ -12,6 +12,7 @@ from token_authority_cli.arguments import integer, moment, piped_text
 from token_authority_cli.commands import HELP
 from token_authority_cli.inspection_report import Client, Report, report
 from token_authority_cli.inspection_view import View
+from token_authority_cli.option_names import options_of
 from token_authority_cli.output import complain
 from token_authority_cli.server import needs_server
 from token_authority_cli.server_options import USAGE, add_options, answer, ask, client, exit_code
@@ -79,8 +80,16 @@ def _add_use(parser: argparse.ArgumentParser) -> None:
         "--uid", type=integer, metavar="N", help="the integer uid the client joined with"
     )
     user.add_argument("--user-account", metavar="NAME", help="or the string account or user ID")
-    used.add_argument("--room", metavar="UUID", help="the whiteboard or classroom room")
-    used.add_argument("--at", type=moment, metavar="WHEN", help="when it was used; by default now")
+    used.add_argument(
+        "--room", dest="room_uuid", metavar="UUID", help="the whiteboard or classroom room"
+    )
+    used.add_argument(
+        "--at",
+        dest="at_time",
+        type=moment,
+        metavar="WHEN",
+        help="when it was used; by default now",
+    )
     used.add_argument(
         "--error",
         metavar="ERROR",
@@ -140,17 +149,14 @@ def _check_options(arguments: argparse.Namespace) -> None:
         if arguments.port is not None:
             arguments.parser.error("--port requires --web")
         return
+    options = options_of(arguments.parser)
     for name in ("token", "verbose", "json", *vars(_Form().read({}))):
         given = getattr(arguments, name)
         if given is not None and given is not False:
             arguments.parser.error(
-                f"--web excludes {name.upper() if name == 'token' else _option(name)}: "
+                f"--web excludes {options.get(name, name.upper())}: "
                 "the page has its own form, and shows everything"
             )
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _serve_page(
@@ -191,8 +197,8 @@ def _question(
         channel=arguments.channel,
         uid=arguments.uid,
         user_account=arguments.user_account,
-        room_uuid=arguments.room,
-        at_time=arguments.at,
+        room_uuid=arguments.room_uuid,
+        at_time=arguments.at_time,
         error=arguments.error,
         product=arguments.product,
     )
@@ -274,7 +280,7 @@ def _client(arguments: argparse.Namespace) -> Client:
         "App ID": arguments.app_id,
         "channel": arguments.channel,
         "user": user,
-        "room": arguments.room,
+        "room": arguments.room_uuid,
         "product": arguments.product,
     }
-    return Client(values, arguments.at or datetime.now(UTC), arguments.at is None)
+    return Client(values, arguments.at_time or datetime.now(UTC), arguments.at_time is None)

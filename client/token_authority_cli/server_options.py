@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import token_authority_client
 from token_authority_cli.arguments import duration
 from token_authority_cli.commands import EXIT_CODES
+from token_authority_cli.option_names import in_options
 from token_authority_cli.output import as_json, complain, error_as_json
 from token_authority_client import (
     DEFAULT_TARGET,
@@ -29,6 +30,7 @@ _EXIT_CODES: Final[Mapping[type[TokenAuthorityError], int]] = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that select a server, and --json."""
+    parser.set_defaults(parser=parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     server = parser.add_argument_group("server")
     _add(
@@ -124,7 +126,7 @@ def answer(
         if arguments.json:
             print(error_as_json(error))
         else:
-            complain(str(error))
+            complain(in_options(arguments.parser, str(error)))
         return exit_code(error)
     if arguments.json:
         print(as_json(found))

@@ -56,6 +56,7 @@ async def test_what_would_be_refused_is_explained(config: Path) -> None:
     for arguments in (["--channel", "ä"], ["--channel", "x", "--project", "Not-A-Name"]):
         ran = await explain(config, *RTC, *arguments)
         assert ran.code == 1
+        assert f": invalid request: {arguments[-2]} must " in ran.err
         assert ran.err.endswith(" [INVALID_REQUEST]\n")
     ran = await explain(config, *RTC, "--channel", "x", "--project", "office")
     assert "project 'office' does not exist or is not granted to you" in ran.err

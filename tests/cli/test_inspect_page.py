@@ -27,6 +27,7 @@ from token_authority_cli import inspect_page as page_module
 from token_authority_cli.inspect import _PRODUCTS, _Form
 from token_authority_cli.inspect_page import MAX_BODY_BYTES, MAX_CONNECTIONS, PageServer
 from token_authority_cli.inspection_report import Report
+from token_authority_cli.option_names import options_of
 from token_authority_server.formats.access_token_007 import build_access_token_007
 from token_authority_server.formats.service_packing import rtc
 
@@ -291,7 +292,7 @@ async def test_the_form_has_every_option_that_describes_the_use() -> None:
         text = (await page.request()).body.decode()
     found = Tags(text)
     names = {attrs["name"] for tag, attrs in found.tags if "name" in attrs and tag != "meta"}
-    options = {name.replace("_", "-") for name in vars(_Form().read({}))}
+    options = {option.removeprefix("--") for option in options_of(_Form()).values()} | {"token"}
     assert names == options
     products = re.findall(r"<option>(\w+)", text)
     assert products == list(_PRODUCTS)
@@ -399,4 +400,4 @@ async def test_contradictory_options_are_refused(arguments: tuple[str, ...], tex
 
 
 def test_the_clock_of_the_form_is_that_of_the_options() -> None:
-    assert _Form().read({"at": AT}).at == datetime(2023, 11, 14, 22, 20, tzinfo=UTC)
+    assert _Form().read({"at": AT}).at_time == datetime(2023, 11, 14, 22, 20, tzinfo=UTC)

@@ -226,8 +226,78 @@ async def test_a_refusal_of_the_server_has_its_code(ask: Ask) -> None:
     ran = await ask("rtm", "--user", "al", "--allow-nothing", "--format", "006")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        "token-authority: invalid request: permissions exist in 007 only: leave format unset\n"
+        "token-authority: invalid request: --allow exist in 007 only: leave --format unset\n"
     )
+
+
+REFUSED = [
+    (
+        "rtc --channel c --uid 0 --role publisher",
+        "--uid must be from 1 to 4294967295 (to admit anyone, set --any-user)",
+    ),
+    (
+        "rtc --channel lesson/1 --uid 7 --role publisher",
+        "--channel must consist of the characters Agora allows: a-z A-Z 0-9 space and "
+        "!#$%&()+-:;<=.>?@[]^_{}|~, (for every channel, set --any-channel)",
+    ),
+    ("rtc --channel c --user-account é --role publisher", "--user-account must consist of the"),
+    (
+        "rtc --any-channel --any-user --role publisher",
+        "--any-user must not be set together with --any-channel: name the user or the channel",
+    ),
+    (
+        "rtc --any-channel --uid 7 --role publisher --format 006",
+        "--any-channel exists in 007 only: leave --format unset, or name the channel",
+    ),
+    (
+        "rtc --channel c --uid 7 --role publisher --rtm-user al --format 006",
+        "--rtm-user exists in 007 only: leave --format unset",
+    ),
+    ("rtc --channel c --uid 7 --role publisher --rtm-user *", "--rtm-user must be"),
+    (
+        "rtc --channel c --uid 7 --role publisher --ttl 1m --rtm-user al --rtm-ttl 2m",
+        "--rtm-ttl must not exceed the token's lifetime: raise the token's --ttl, or lower this",
+    ),
+    (
+        "rtc --channel c --uid 7 --join-ttl 25h --publish-audio-ttl 0s",
+        "--join-ttl must be from 1 s to 24 h; --publish-audio-ttl must be from 1 s to 24 h",
+    ),
+    ("rtc --channel c --uid 7 --role publisher --ttl 25h", "--ttl must be from 1 s to 24 h"),
+    (
+        "rtc --channel c --uid 7 --role publisher --expire-time 2001-01-01T00:00:00Z",
+        "--expire-time ",
+    ),
+    ("rtm --user *", "--user must be"),
+    ("rtm --user al --allow read:user:", "--allow must not be empty"),
+    ("chat --user Ä", "--user must be a Chat user ID"),
+    ("education --user * --room r --role 1", "--user must be"),
+    ("education --user al --room * --role 40000", "--room must be"),
+    ("whiteboard --room é --role writer", "--room must"),
+    ("whiteboard --task é --role writer", "--task must"),
+    (
+        "whiteboard --room r --role writer --ttl 4000d",
+        "--ttl must be from 1 ms to 3650 days; for a token that never expires, set --non-expiring",
+    ),
+    ("channel-key --channel é --context a", "--channel must"),
+    ("channel-key --channel c --context é", "--context must"),
+    ("channel-key --channel c --context a --key-id é", "--key-id must"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "problem"), REFUSED)
+async def test_a_refused_field_is_named_by_its_option(
+    ask: Ask, arguments: str, problem: str
+) -> None:
+    ran = await ask(*arguments.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"token-authority: invalid request: {problem}")
+
+
+async def test_json_names_the_fields_of_the_contract(ask: Ask) -> None:
+    ran = await ask("rtc", "--channel", "c", "--uid", "0", "--role", "publisher", "--json")
+    error = json.loads(ran.out)["error"]
+    assert error["violations"][0]["field"] == "uid"
+    assert error["message"].endswith("set any_user)")
 
 
 async def test_services_may_come_from_standard_input(ask: Ask) -> None:

@@ -42,6 +42,7 @@ def add_request_to(families: Any, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--channel", required=True, metavar="NAME", help="the channel")
     parser.add_argument(
         "--context",
+        dest="key_context",
         required=True,
         metavar="ID",
         help="your id of the meeting, 1 to 64 characters; a new meeting needs a new one",
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return client.issue_channel_key(
             project=arguments.project,
             channel=arguments.channel,
-            key_context=arguments.context,
+            key_context=arguments.key_context,
             key_id=arguments.key_id,
         )
 

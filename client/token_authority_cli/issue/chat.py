@@ -17,6 +17,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     subject = parser.add_argument_group("subject").add_mutually_exclusive_group(required=True)
     subject.add_argument(
         "--user",
+        dest="user_id",
         metavar="ID",
         help="a user, by the Chat user ID: a-z, 0-9, _, - and .",
     )
@@ -28,7 +29,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:
     return prepare.issue_chat_token(
-        user_id=arguments.user,
+        user_id=arguments.user_id,
         app=arguments.app,
         ttl=arguments.ttl,
         expire_time=arguments.expire_time,

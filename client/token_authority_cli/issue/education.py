@@ -19,9 +19,12 @@ examples:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     subject = parser.add_argument_group("subject")
-    subject.add_argument("--user", metavar="UUID", help="a user")
+    subject.add_argument("--user", dest="user_uuid", metavar="UUID", help="a user")
     subject.add_argument(
-        "--room", metavar="UUID", help="the user's room; requires --user and --role"
+        "--room",
+        dest="room_uuid",
+        metavar="UUID",
+        help="the user's room; requires --user and --role",
     )
     subject.add_argument(
         "--role",
@@ -37,18 +40,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:
     error = arguments.parser.error
-    in_room = [arguments.room is not None, arguments.role is not None]
-    if arguments.app and (arguments.user is not None or any(in_room)):
+    in_room = [arguments.room_uuid is not None, arguments.role is not None]
+    if arguments.app and (arguments.user_uuid is not None or any(in_room)):
         error("--app cannot be combined with --user, --room or --role")
-    if not arguments.app and arguments.user is None:
+    if not arguments.app and arguments.user_uuid is None:
         error("--user or --app is required")
     if any(in_room) and not all(in_room):
         error(
             "--room and --role require each other: pass both, or neither for a user outside rooms"
         )
     return prepare.issue_education_token(
-        user_uuid=arguments.user,
-        room_uuid=arguments.room,
+        user_uuid=arguments.user_uuid,
+        room_uuid=arguments.room_uuid,
         role=arguments.role,
         app=arguments.app,
         ttl=arguments.ttl,

@@ -7,6 +7,13 @@ from token_authority_cli.arguments import duration, integer
 from token_authority_cli.issue.command import Command, add_expiration
 from token_authority_client import RtcPrivileges, RtmLogin, TokenRequest, prepare
 
+# The members of RtcPrivileges, by their options.
+_PRIVILEGES: Final = {
+    "join": "join_channel",
+    "publish-audio": "publish_audio",
+    "publish-video": "publish_video",
+    "publish-data": "publish_data",
+}
 _EPILOG: Final = """\
 examples:
   token-authority issue rtc --channel lesson-1 --uid 7 --role publisher --ttl 1h
@@ -49,18 +56,23 @@ def _add_rights(parser: argparse.ArgumentParser) -> None:
         choices=("publisher", "subscriber"),
         help="a publisher may join and publish, a subscriber may join",
     )
-    for right in ("join", "publish-audio", "publish-video", "publish-data"):
+    for right in _PRIVILEGES:
         rights.add_argument(
             f"--{right}-ttl",
+            dest=f"privileges.{_PRIVILEGES[right]}",
             type=duration,
             metavar="TIME",
             help=f"or, without --role: how long the user may {right.replace('-', ' ')}, 1s to 24h",
         )
     rights.add_argument(
-        "--rtm-user", metavar="ID", help="the RTM user that may log in with the token; 007 only"
+        "--rtm-user",
+        dest="rtm.user_id",
+        metavar="ID",
+        help="the RTM user that may log in with the token; 007 only",
     )
     rights.add_argument(
         "--rtm-ttl",
+        dest="rtm.ttl",
         type=duration,
         metavar="TIME",
         help="the lifetime of the RTM login; default: the token's",
@@ -87,12 +99,7 @@ def _request(arguments: argparse.Namespace) -> TokenRequest:
 
 def _privileges(arguments: argparse.Namespace) -> RtcPrivileges | None:
     error = arguments.parser.error
-    ttls = {
-        "join_channel": arguments.join_ttl,
-        "publish_audio": arguments.publish_audio_ttl,
-        "publish_video": arguments.publish_video_ttl,
-        "publish_data": arguments.publish_data_ttl,
-    }
+    ttls = {name: getattr(arguments, f"privileges.{name}") for name in _PRIVILEGES.values()}
     if all(ttl is None for ttl in ttls.values()):
         if arguments.role is None:
             error("--role is required, or --join-ttl for separate lifetimes")
@@ -101,15 +108,16 @@ def _privileges(arguments: argparse.Namespace) -> RtcPrivileges | None:
         error(
             "--role cannot be combined with --join-ttl and --publish-…-ttl: pass one or the others"
         )
-    if arguments.join_ttl is None:
+    if ttls["join_channel"] is None:
         error("--join-ttl is required: a user who cannot join cannot publish")
     return RtcPrivileges(**ttls)
 
 
 def _rtm_login(arguments: argparse.Namespace) -> RtmLogin | None:
-    if arguments.rtm_user is not None:
-        return RtmLogin(arguments.rtm_user, arguments.rtm_ttl)
-    if arguments.rtm_ttl is not None:
+    user_id, ttl = (getattr(arguments, f"rtm.{name}") for name in ("user_id", "ttl"))
+    if user_id is not None:
+        return RtmLogin(user_id, ttl)
+    if ttl is not None:
         arguments.parser.error("--rtm-ttl requires --rtm-user")
     return None
 

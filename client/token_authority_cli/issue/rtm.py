@@ -50,10 +50,13 @@ def _allowed(text: str) -> _Allowed:
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--user", required=True, metavar="ID", help="the RTM user who logs in")
+    parser.add_argument(
+        "--user", dest="user_id", required=True, metavar="ID", help="the RTM user who logs in"
+    )
     reach = parser.add_argument_group("resource permissions").add_mutually_exclusive_group()
     reach.add_argument(
         "--allow",
+        dest="permissions",
         action="append",
         type=_allowed,
         metavar="ACCESS:TYPE:NAME",
@@ -65,10 +68,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _request(arguments: argparse.Namespace) -> TokenRequest:
-    unrestricted = arguments.allow is None and not arguments.allow_nothing
+    unrestricted = arguments.permissions is None and not arguments.allow_nothing
     return prepare.issue_rtm_token(
-        user_id=arguments.user,
-        permissions=None if unrestricted else _permissions(arguments.allow or ()),
+        user_id=arguments.user_id,
+        permissions=None if unrestricted else _permissions(arguments.permissions or ()),
         ttl=arguments.ttl,
         expire_time=arguments.expire_time,
         format=arguments.format,
