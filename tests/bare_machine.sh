@@ -26,7 +26,7 @@ if [ -z "${BARE_MACHINE_ROOT-}" ]; then
     export BARE_MACHINE_ROOT
     # shellcheck disable=SC2086  # a list of targets
     unshare --mount --pid --fork --kill-child "$0" "$suite" "$python" $targets &
-    trap 'kill -KILL $! 2>/dev/null; rm -rf --one-file-system "$BARE_MACHINE_ROOT"' EXIT
+    trap 'kill -KILL $! 2>/dev/null || true; rm -rf --one-file-system "$BARE_MACHINE_ROOT"' EXIT
     trap 'exit 1' INT TERM
     wait $!
     exit
