@@ -188,7 +188,7 @@ STRANGE = {
     "not UTF-8": (b"\xff\xfe{", "is not a JSON Web Key Set"),
     "too deep": (b"[" * 100_000, "is not a JSON Web Key Set"),
     "no list": (b'{"keys": "RSA"}', "is not a JSON Web Key Set"),
-    "no keys": (listing(), "has no key that can verify"),
+    "no keys": (listing(), "has no key that can verify a signature: it is empty"),
     "a shared secret": (listing({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"}), "has no key"),
     "for encryption": (listing({**SIGNER.jwk, "use": "enc"}), "has no key"),
     "a number that is none": (listing({"kty": "RSA", "n": 5, "e": "AQAB"}), "has no key"),
@@ -239,6 +239,12 @@ def test_a_set_of_private_keys_is_refused(algorithm: str) -> None:
         "has no key that can verify a signature: key 1: it contains private key material: publish "
         "the public key alone, and replace this key pair, which must count as leaked"
     )
+
+
+@pytest.mark.parametrize("field", ["d", "p", "q", "dp", "dq", "qi", "oth"])
+def test_no_part_of_a_private_key_may_be_in_a_set(field: str) -> None:
+    with pytest.raises(JwksError, match="it contains private key material"):
+        parse(listing({**SIGNER.jwk, field: "AA"}))
 
 
 EC = {name: value for name, value in SIGNER.jwk.items() if name not in {"alg", "kid", "use"}}

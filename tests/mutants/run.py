@@ -46,7 +46,7 @@ TESTS: Final = {
         ["rpc/test_reasons.py", "rpc/test_status.py"],
         [
             *("access", "rpc/test_grants.py", "rpc/test_limits.py", "rpc/test_authentication.py"),
-            *("rpc/test_request_body.py", "client/test_errors.py", "test_documents.py"),
+            *("rpc/test_request_body.py", "rpc/test_channel_keys.py", "rpc/test_server.py"),
         ],
     ),
 }
