@@ -55,7 +55,7 @@ def _duration(value: timedelta) -> str:
     """Writes a duration in the largest unit in which it is a whole number."""
     ms = value // timedelta(milliseconds=1)
     unit, size = next((unit, size) for unit, size in _UNITS_MS if ms % size == 0 or size == 1)
-    return f"{ms // size}{unit}" if ms else "0s"
+    return f"{ms // size}{unit}"
 
 
 def _on_one_line(table: dict[str, Any]) -> dict[str, Any]:
