@@ -84,7 +84,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @asynccontextmanager
-async def opened() -> AsyncGenerator[tuple[Tab, Page, str, tuple[str, str]]]:
+async def opened() -> AsyncGenerator[tuple[Tab, Page, str, tuple[str, ...]]]:
     """Yields a tab with the page, an RTC token, and the options that select the server."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     async with running() as server:
@@ -92,7 +92,7 @@ async def opened() -> AsyncGenerator[tuple[Tab, Page, str, tuple[str, str]]]:
             project="classroom", channel_name="lesson-1", uid=7, role=RTC_ROLE_PUBLISHER
         )
         token = (await server.stub.IssueRtcToken(request)).issued_token.token
-        target = ("--target", server.address)
+        target = ("--target", server.address, "--timeout", "30s")
         async with inspect_page(*target) as page, chromium() as tab:
             await tab.size(1024, 900)
             await tab.open(page.url)

@@ -71,7 +71,7 @@ async def test_the_page_has_every_text_of_the_terminal_and_no_other() -> None:
             project="classroom", channel_name="lesson-1", uid=7, role=RTC_ROLE_PUBLISHER
         )
         token = (await server.stub.IssueRtcToken(request)).issued_token.token
-        target = ("--target", server.address)
+        target = ("--target", server.address, "--timeout", "30s")
         async with inspect_page(*target) as page:
             usable = await page.inspect(token=token, channel="lesson-1", uid="7", at=AT)
             assert usable["report"]["verdict"] == {
@@ -119,7 +119,10 @@ async def test_a_refused_credential_is_said_and_not_shown(tmp_path: Path) -> Non
     wrong = tmp_path / "key"
     wrong.write_text(API_KEY[:-1] + "x")
     async with running() as server:
-        arguments = ("--target", server.address, "--token-file", str(wrong))
+        arguments = (
+            *("--target", server.address, "--timeout", "30s"),
+            *("--token-file", str(wrong)),
+        )
         async with inspect_page(*arguments) as page:
             error = (await page.inspect(token=TOKEN))["error"]
             assert "invalid credential" in error
@@ -203,7 +206,7 @@ async def test_what_the_page_does_not_send_is_refused(status: int, changes: dict
 
 async def test_a_form_is_bounded_and_an_object_of_strings() -> None:
     async with inspect_page("--offline") as page:
-        big = b'{"token": "' + b"x" * MAX_BODY_BYTES + b'"}'
+        big = b'{"token": "' + b"x" * 16 * MAX_BODY_BYTES + b'"}'
         answered = await page.request("POST", body=big)
         assert answered.status == 413
         assert "paste less" in answered.json["error"]

@@ -36,6 +36,7 @@ async def raw_request(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
+        await writer.drain()
         return await asyncio.wait_for(reader.read(), 30)
     finally:
         writer.close()
