@@ -15,7 +15,6 @@ from token_authority_cli.option_names import in_options
 from token_authority_cli.output import complain
 from token_authority_cli.server import complain_of_config, needs_server
 from token_authority_client import FieldViolation, InvalidRequest
-from token_authority_client._argument_names import sentences
 
 if TYPE_CHECKING:
     from token_authority_server.config import Settings
@@ -148,7 +147,7 @@ def _message(arguments: argparse.Namespace, refusal: Any) -> str:
     violations = [
         FieldViolation(one.field, str(one.reason), one.description) for one in refusal.violations
     ]
-    problem = sentences(violations, len(violations))
+    problem = "; ".join(map(str, violations))
     return in_options(arguments.parser, f"invalid request: {problem}")
 
 

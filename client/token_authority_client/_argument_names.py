@@ -8,9 +8,6 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from token_authority_client._errors import FieldViolation
-
-_MAX_IN_MESSAGE: Final = 5
 _RULES: Final = tuple(
     [
         (re.compile(pattern), replacement)
@@ -36,28 +33,15 @@ def argument_name(path: str) -> str:
     return path
 
 
-def sentence(violation: FieldViolation) -> str:
-    """Returns what is wrong with an argument, and what is allowed."""
-    name = argument_name(violation.field)
-    if not violation.description.startswith(_ONE_OF):
-        return f"{name} {violation.description}"
-    members = violation.description.removeprefix(_ONE_OF).split(", ")
+def sentence(path: str, description: str) -> str:
+    """Returns what is wrong with the argument of a field, and what is allowed."""
+    name = argument_name(path)
+    if not description.startswith(_ONE_OF):
+        return f"{name} {description}"
+    members = description.removeprefix(_ONE_OF).split(", ")
     prefix, _, oneof = name.rpartition(".")
     where = f"{prefix}: " if prefix else ""
     return f"{where}{_alternatives(oneof, members)} is required"
-
-
-def sentences(violations: Sequence[FieldViolation], count: int) -> str:
-    """Returns the first violations as text.
-
-    Args:
-        violations: At least one.
-        count: How many violations there are in total.
-    """
-    texts = [sentence(violation) for violation in violations[:_MAX_IN_MESSAGE]]
-    if count > len(texts):
-        texts.append(f"and {count - len(texts)} more")
-    return "; ".join(texts)
 
 
 def _alternatives(oneof: str, members: Sequence[str]) -> str:

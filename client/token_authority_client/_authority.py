@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 from token_authority.v1 import authority_pb2
 from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._message_builder import build
-from token_authority_client._responses import KEY_STATES, moment, reading, utc
+from token_authority_client._responses import KEY_STATES, READING, moment, utc
 from token_authority_client._values import KeyState
 
 KeyDeletion = Literal["safe", "wait", "never_safe", "unknown"]
@@ -179,7 +179,7 @@ async def fetch_keys(call: CallMethod, project: str) -> list[SigningKey]:
     for _ in range(_MAX_PAGES):
         request = build(authority_pb2.ListSigningKeysRequest, "", project=project, page_token=page)
         answer = await call("ListSigningKeys", request)
-        with reading():
+        with READING:
             keys += [_key(message) for message in answer.signing_keys]
             page = answer.next_page_token
         if not page:
@@ -188,7 +188,7 @@ async def fetch_keys(call: CallMethod, project: str) -> list[SigningKey]:
 
 
 def _info(response: Any) -> AuthorityInfo:
-    with reading():
+    with READING:
         message: authority_pb2.GetAuthorityInfoResponse = response
         if not message.caller:
             raise ValueError("no caller")

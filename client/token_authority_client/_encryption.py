@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from token_authority.v1 import encryption_pb2
 from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._message_builder import build
-from token_authority_client._responses import reading
+from token_authority_client._responses import READING
 
 KeyT_co = TypeVar("KeyT_co", covariant=True)
 
@@ -73,7 +73,7 @@ class EncryptionMethods(ConcreteMethods, ABC, Generic[KeyT_co]):
 
 def channel_key(response: Any) -> ChannelKey:
     """Converts the response."""
-    with reading():
+    with READING:
         key = response.channel_key
         return ChannelKey(
             key.encryption_key, bytes(key.salt), key.salt_base64, key.key_id, key.fingerprint

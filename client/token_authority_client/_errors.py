@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from token_authority_client._argument_names import sentence
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -17,6 +19,10 @@ class FieldViolation:
     """The violated rule, stable, e.g. `STRING_MAX_BYTES`."""
     description: str
     """What is allowed."""
+
+    def __str__(self) -> str:
+        """Returns what is wrong with the Python argument, and what is allowed."""
+        return sentence(self.field, self.description)
 
 
 class TokenAuthorityError(Exception):

@@ -8,7 +8,6 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from token_authority_client._argument_names import sentences
 from token_authority_client._diagnosis import Diagnosis
 from token_authority_client._errors import (
     BY_CODE,
@@ -25,6 +24,7 @@ from token_authority_client._errors import (
 )
 
 _DOMAIN: Final = "token-authority"
+_MAX_IN_MESSAGE: Final = 5
 _INVALID: Final = "invalid request: "
 
 
@@ -160,7 +160,11 @@ def _detailed(
     advice = info.metadata.get("advice", "")
     if violations and text.startswith(_INVALID):
         count = info.metadata.get("violation_count", "")
-        advice = sentences(violations, int(count) if count.isdecimal() else len(violations))
+        sentences = [str(violation) for violation in violations[:_MAX_IN_MESSAGE]]
+        hidden = (int(count) if count.isdecimal() else len(violations)) - len(sentences)
+        if hidden > 0:
+            sentences.append(f"and {hidden} more")
+        advice = "; ".join(sentences)
         text = f"{_INVALID}{advice}"
         info.metadata["advice"] = advice
     error = (special if issubclass(special, cls) else cls)(

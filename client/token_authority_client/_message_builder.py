@@ -94,7 +94,9 @@ def user_fields(path: str, uid: int | None, user_account: str | None, any_user: 
 def expiration(
     ttl: timedelta | None, expire_time: datetime | None, non_expiring: bool = False
 ) -> Fields:
-    """Returns the member of the oneof `expiration`."""
+    """Returns the member of the oneof `expiration`; none for the default lifetime."""
+    if ttl is None and expire_time is None and not non_expiring:
+        return {}
     one_of("expiration", ttl=ttl, expire_time=expire_time, non_expiring=non_expiring or None)
     return {
         "ttl": duration("ttl", ttl),

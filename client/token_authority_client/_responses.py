@@ -1,7 +1,6 @@
 """Converts responses to values; an unreadable response is InternalError."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -55,17 +54,20 @@ MessageT = TypeVar("MessageT")
 ResultT = TypeVar("ResultT")
 
 
-@contextmanager
-def reading() -> Generator[None]:
-    """Converts exceptions of reading a response to InternalError.
+class _Reading:
+    def __enter__(self) -> None:
+        pass
 
-    Raises:
-        InternalError: The response is unreadable.
-    """
-    try:
-        yield
-    except _UNREADABLE:
-        raise InternalError(_STRANGE, advice=_UPDATE) from None
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, _UNREADABLE):
+            raise InternalError(_STRANGE, advice=_UPDATE) from None
+
+
+READING: Final = _Reading()
+"""Converts exceptions of reading a response, within `with READING:`, to InternalError.
+
+Not a generator with `contextmanager`, which takes three times as long.
+"""
 
 
 def issued_token(response: Any) -> IssuedToken:
@@ -74,7 +76,7 @@ def issued_token(response: Any) -> IssuedToken:
     Raises:
         InternalError: The response has no token, or is unreadable.
     """
-    with reading():
+    with READING:
         return _issued_token(response.issued_token)
 
 
@@ -84,7 +86,7 @@ def issued_tokens(response: Any, count: int) -> list[IssuedToken]:
     Raises:
         InternalError: The response does not have `count` tokens, or is unreadable.
     """
-    with reading():
+    with READING:
         return [_issued_token(message) for message in _all(response.issued_tokens, count)]
 
 
@@ -94,7 +96,7 @@ def decision(response: Any) -> Decision:
     Raises:
         InternalError: The response has no decision, or is unreadable.
     """
-    with reading():
+    with READING:
         return _decision(response.decision)
 
 
@@ -104,7 +106,7 @@ def decisions(response: Any, count: int) -> list[Decision]:
     Raises:
         InternalError: The response does not have `count` decisions, or is unreadable.
     """
-    with reading():
+    with READING:
         return [_decision(message) for message in _all(response.decisions, count)]
 
 
@@ -130,7 +132,7 @@ def inspection(response: Any) -> Inspection:
     Raises:
         InternalError: The response is unreadable.
     """
-    with reading():
+    with READING:
         message: inspection_pb2.InspectTokenResponse = response
         others = tuple([_inspection(other) for other in message.others])
         return replace(_inspection(message), others=others)

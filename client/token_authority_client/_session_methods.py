@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from token_authority.v1.batch_pb2 import BatchIssueTokensRequest
 from token_authority_client import _responses
-from token_authority_client._argument_names import argument_name, sentence
+from token_authority_client._argument_names import argument_name
 from token_authority_client._concrete_methods import ConcreteMethods
 from token_authority_client._errors import (
     FieldViolation,
@@ -115,11 +115,11 @@ async def fetch_session(
         TokenAuthorityError: No token was issued, or a response is unreadable.
     """
     tokens = await _issue(call, request, project)
-    with _responses.reading():
+    with _responses.READING:
         shorter = shorter_ttl(tokens)
     if shorter is not None:
         tokens = await _issue(call, replace(request, ttl=shorter), project)
-    with _responses.reading():
+    with _responses.READING:
         return request.session(tokens)
 
 
@@ -173,7 +173,7 @@ def _named_arguments(products: Sequence[str]) -> Generator[None]:
     except InvalidRequest as error:
         if error.violations:
             named = [_with_argument(violation, products) for violation in error.violations]
-            advice = "; ".join(dict.fromkeys(map(sentence, named)))
+            advice = "; ".join(dict.fromkeys(map(str, named)))
             restate(error, f"invalid request: {advice}", advice)
         raise
     except TokenAuthorityError as error:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from token_authority_client._argument_names import argument_name, sentence
+from token_authority_client._argument_names import argument_name
 from token_authority_client._errors import FieldViolation, InvalidRequest
 
 _BITS: Final[Mapping[int, int]] = {
@@ -56,7 +56,7 @@ def invalid(field: str, reason: str, description: str) -> InvalidRequest:
         description: What is allowed. It follows the argument's name.
     """
     violation = FieldViolation(field, reason, description)
-    return _invalid(violation, sentence(violation))
+    return _invalid(violation, str(violation))
 
 
 def _invalid(violation: FieldViolation, text: str) -> InvalidRequest:
