@@ -11,7 +11,7 @@ client, loads each with the same request:
 - RSS after the load, and the time from start to the first token.
 The number of tokens that our server counted has to equal the number that was sent. Printed are
 medians of the rounds with the smallest and largest. --only names parts of the servers' names;
---write replaces README.md, compare.svg and compare.json (every round) beside this script.
+--write replaces COMPARISON.md, compare.svg and compare.json (every round) beside this script.
 """
 
 import argparse

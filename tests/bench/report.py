@@ -112,6 +112,6 @@ def write(rounds: Rounds) -> None:
     count = len(next(iter(rounds.values())))
     date = datetime.now(UTC).date().isoformat()
     page = PAGE.format(rounds=count, date=date, machine=machine(), table=table(rounds))
-    (HERE / "README.md").write_text(page)
+    (HERE / "COMPARISON.md").write_text(page)
     (HERE / "compare.svg").write_text(plot(rounds))
     (HERE / "compare.json").write_text(json.dumps(rounds, indent=1) + "\n")
