@@ -1,5 +1,6 @@
 """`[server.tls]`, `[authentication]` and identities: what of them is refused, and how."""
 
+import ssl
 import sys
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,10 @@ from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.load import load
 
 CA: Final = trustme.CA()
+CERTIFICATE: Final = CA.issue_cert("localhost").cert_chain_pems[0].bytes().decode()
+# The object identifier of a curve, and the version of X.509, in DER.
+P_256: Final = bytes.fromhex("06082a8648ce3d030107")
+V3: Final = bytes.fromhex("a003020102")
 TLS: Final = '[server.tls]\ncertificate = "tls.pem"\nprivate_key = "tls.key"\n'
 PUBLIC: Final = '[server]\nlisten = ["0.0.0.0:50051"]\n'
 MUTUAL: Final = '[server]\nmtls_listen = ["127.0.0.1:50052"]\n'
@@ -42,6 +47,13 @@ def loaded(folder: Path, text: str) -> Settings:
     (folder / "locked.key").write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
     )
+    der = ssl.PEM_cert_to_DER_cert(CERTIFICATE)
+    for name, good, odd in (
+        ("curve", P_256, P_256[:-1] + b"\x7f"),
+        ("version", V3, V3[:-1] + b"\5"),
+    ):
+        assert good in der
+        (folder / f"{name}.pem").write_text(ssl.DER_cert_to_PEM_cert(der.replace(good, odd, 1)))
     return load(write_config(folder, text + PROJECT), {})
 
 
@@ -80,6 +92,18 @@ MISTAKES: Final = {
     "a key for a certificate": (
         TLS.replace("tls.pem", "tls.key") + BY_KEY,
         "certificate contains no readable PEM certificate",
+    ),
+    "a certificate of an unknown curve": (
+        TLS.replace("tls.pem", "curve.pem") + BY_KEY,
+        "certificate contains no readable PEM certificate",
+    ),
+    "a certificate of an unknown version": (
+        TLS.replace("tls.pem", "version.pem") + BY_KEY,
+        "certificate contains no readable PEM certificate",
+    ),
+    "a CA of an unknown version": (
+        MUTUAL + TLS + CLIENT_CA.replace("ca.pem", "version.pem") + SPIFFE,
+        "client_ca contains no readable PEM certificate",
     ),
     "no CA in the file": (
         MUTUAL + TLS + CLIENT_CA.replace("ca.pem", "tls.key") + SPIFFE,

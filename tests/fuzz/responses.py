@@ -22,6 +22,7 @@ from token_authority_client._session import SessionRequest
 from token_authority_server.errors import Refusal
 
 _LOOP: Final = asyncio.new_event_loop()
+_BEGINNINGS: Final = ("006970CA", "007eJ", "NETLESS")
 _NO_MORE: Final = calls.RESPONSES["ListSigningKeys"]()
 _TEXTS: Final = ("lesson-1", "", "\x1b[2J", "\u2028", "\U0001f600", '"\\', "</script>", "\0")
 
@@ -101,8 +102,9 @@ def _read_issued(message: Any) -> list[Any]:
             continue
     if not found:
         raise InternalError("neither token nor decision")
+    # Other texts may be changed to the same as a token that is changed to no token.
     tokens = [one.token for one in found if isinstance(one, IssuedToken)]
-    assert not any(token in repr(found) for token in tokens if len(token) > 20)
+    assert not any(token in repr(found) for token in tokens if token.startswith(_BEGINNINGS))
     return found
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -24,6 +24,9 @@ from token_authority_server.config.values import (
 from token_authority_server.identity.jwks import KeySet, VerificationKey, parse
 from token_authority_server.identity.jwks_fetch import JwksError, Location
 from token_authority_server.keyring import Secret
+
+_UNREADABLE: Final = (ValueError, x509.InvalidVersion, UnsupportedAlgorithm)
+"""What parsing a certificate raises."""
 
 
 def _file(value: object, info: ValidationInfo) -> bytes:
@@ -154,7 +157,7 @@ class TlsSettings(Section):
         try:
             # Here, as the event loop asks for them twice a second.
             _ = self.expiries
-        except ValueError:
+        except _UNREADABLE:
             raise ValueError("client_ca contains no readable PEM certificate") from None
         return self
 
@@ -188,7 +191,7 @@ def _first_expiry(pem: bytes, count: int | None = None) -> datetime:
 def _check_pair(certificate: bytes, private_key: Secret) -> None:
     try:
         shown = x509.load_pem_x509_certificates(certificate)[0].public_key()
-    except ValueError:
+    except _UNREADABLE:
         raise ValueError("certificate contains no readable PEM certificate") from None
     try:
         key = load_pem_private_key(private_key.reveal().encode("latin-1"), None)
