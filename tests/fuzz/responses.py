@@ -22,7 +22,6 @@ from token_authority_client._session import SessionRequest
 from token_authority_server.errors import Refusal
 
 _LOOP: Final = asyncio.new_event_loop()
-_BEGINNINGS: Final = ("006970CA", "007eJ", "NETLESS")
 _NO_MORE: Final = calls.RESPONSES["ListSigningKeys"]()
 _TEXTS: Final = ("lesson-1", "", "\x1b[2J", "\u2028", "\U0001f600", '"\\', "</script>", "\0")
 
@@ -102,9 +101,11 @@ def _read_issued(message: Any) -> list[Any]:
             continue
     if not found:
         raise InternalError("neither token nor decision")
-    # Other texts may be changed to the same as a token that is changed to no token.
-    tokens = [one.token for one in found if isinstance(one, IssuedToken)]
-    assert not any(token in repr(found) for token in tokens if token.startswith(_BEGINNINGS))
+    for one in found:
+        if isinstance(one, IssuedToken) and len(one.token) > 20:
+            # The other texts may have been changed to the same.
+            bare = replace(one, app_id="", key_id="", token_id="", advisories=())
+            assert one.token not in repr(bare)
     return found
 
 
