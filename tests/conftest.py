@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import os
+import signal
 
 # Before grpc is imported: it logs servers that stop on purpose.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -17,6 +18,10 @@ from support.serving import Running, running
 # How long an example takes depends on what else the machine does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+# A shell starts background jobs with SIGINT ignored, which the commands that tests start inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
