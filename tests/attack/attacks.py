@@ -8,6 +8,7 @@ it there, and ends when its standard input does.
 
 import asyncio
 import json
+import logging
 import socket
 import sys
 from collections.abc import Sequence
@@ -171,4 +172,6 @@ async def _main(name: str, target: Target) -> None:
 
 
 if __name__ == "__main__":
+    # Attacks write to connections that the server has closed; asyncio logs each such write.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     asyncio.run(_main(sys.argv[1], Target(**json.loads(sys.argv[2]))))

@@ -96,13 +96,17 @@ def plot(rounds: Rounds) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
+def _kernel() -> str:
+    return ".".join(platform.release().split(".")[:2])
+
+
 def machine() -> str:
     """Describes the machine: processor, cores, system, Python and grpcio."""
     cpuinfo = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
     processor = found[1] if found else platform.machine()
     return (
-        f"{processor}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, "
+        f"{processor}, {os.cpu_count()} cores, {platform.system()} {_kernel()}, "
         f"Python {platform.python_version()}, grpcio {version('grpcio')}"
     )
 
