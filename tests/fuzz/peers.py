@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import io
+import re
 import socket
 import threading
 import urllib.request
+from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from http.server import HTTPServer
+from typing import Final, NoReturn
 
 from google.protobuf.message import Message
 from grpc import StatusCode, aio
@@ -18,6 +21,8 @@ from fuzz.mutating import Chance, mutated
 from fuzz.outcomes import Target, check_printed, check_shown
 from support.jwks import Signer, key_set
 from support.serving import Running, running
+from token_authority_cli.inspect_page import PageServer
+from token_authority_client import TokenAuthorityError
 from token_authority_client._diagnosis import Diagnosed
 from token_authority_client._dial import Route
 from token_authority_client._probe import greet
@@ -104,8 +109,11 @@ def targets() -> list[Target]:
     degraded = DegradedComponents(make_logger("json", "debug", io.StringIO()), metrics)
     pages = health_pages(degraded, lambda: True, lambda: True)
     admin = AdminServer("127.0.0.1:0", {**pages, **metrics_pages(metrics)})
+    page = PageServer(_refuse_form, "")
+    page.server_close()
     return [
-        Target("admin request", partial(mutated, _REQUESTS), partial(_handle, admin), 60),
+        Target("page request", partial(mutated, _page_requests(page)), partial(_handle, page), 20),
+        Target("admin request", partial(mutated, _REQUESTS), partial(_handle, admin._server), 60),
         Target("admin connection", partial(mutated, _REQUESTS), partial(_connect, admin), 4),
         Target("answer of a JWKS server", partial(mutated, _ANSWERS), partial(_fetch, peer), 10),
         Target("health and reflection", _public, partial(_ask, _server()), 6),
@@ -113,9 +121,25 @@ def targets() -> list[Target]:
     ]
 
 
-def _handle(admin: AdminServer, data: bytes) -> str:
-    """Lets the admin listener's handler answer, in this thread: the listener hides exceptions."""
-    server = admin._server
+def _page_requests(page: PageServer) -> list[bytes]:
+    """Returns what a browser sends to the page that inspects tokens."""
+    head = f"{page.path} HTTP/1.1\r\nHost: {page.authority}\r\n"
+    post = f"POST {head}Origin: http://{page.authority}\r\nContent-Type: application/json\r\n"
+    form = '{"token": "007eJx", "channel": "lesson", "uid": "7"}'
+    return [
+        f"GET {head}\r\n".encode(),
+        f"{post}Sec-Fetch-Site: same-origin\r\nContent-Length: {len(form)}\r\n\r\n{form}".encode(),
+        f"{post}Content-Length: 40000\r\n\r\n{'[' * 40_000}".encode(),
+        f"{post}Content-Length: 2000000\r\n\r\n{form}".encode(),
+    ]
+
+
+def _refuse_form(form: Mapping[str, str]) -> NoReturn:
+    raise TokenAuthorityError(f"{len(form)} options")
+
+
+def _handle(server: HTTPServer, data: bytes) -> str:
+    """Lets a server's handler answer, in this thread: the server itself hides exceptions."""
     client, accepted = socket.socketpair()
     with client, accepted:
         client.sendall(data)
@@ -153,7 +177,8 @@ def _status(answer: bytes) -> str:
         assert answer[:1] in (b"", b"o", b"{", b"#", b"<")
         return "body alone" if answer else "nothing"
     head = answer.partition(b"\r\n\r\n")[0].decode("latin-1")
-    assert "\r\nServer: token-authority\r\n" in f"{head}\r\n"
+    # Not http.server's own, which shows Python's version.
+    assert set(re.findall(r"\r\nServer: ([^\r]*)", head)) <= {"token-authority"}
     return head.split()[1]
 
 
