@@ -94,21 +94,23 @@ async def test_a_refusal_costs_nothing_on_any_rate(replica: Replica) -> None:
 
 
 async def test_waiting_as_told_is_enough(replica: Replica) -> None:
-    quota = Quota.parse("4/second")
+    # The next lines need less than two seconds, also on a busy machine.
+    quota = Quota.parse("4/2 seconds")
     assert await replica.got(1, quota, tokens=4) == 1
     for tokens in (1, 2):
         with pytest.raises(Refusal) as caught:
             await replica.limits.spend("web", quota, tokens)
         assert caught.value.retry_after_seconds
-        assert 0 < caught.value.retry_after_seconds <= 2
+        assert 0 < caught.value.retry_after_seconds <= 2.1
         await asyncio.sleep(caught.value.retry_after_seconds)
         assert await replica.got(1, quota, tokens) == 1
 
 
 async def test_idle_time_does_not_save_up_tokens(replica: Replica) -> None:
-    quota = Quota.parse("4/second")
+    # The next lines need less than two seconds, also on a busy machine.
+    quota = Quota.parse("4/2 seconds")
     assert await replica.got(1, quota, tokens=4) == 1
-    await asyncio.sleep(2.01)
+    await asyncio.sleep(4.01)
     assert await replica.got(1, quota, tokens=4) == 1
     assert await replica.got(1, quota) == 0
 
