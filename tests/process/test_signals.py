@@ -100,15 +100,21 @@ async def test_pid_1_does_not_lose_a_signal_before_python_runs(
 ) -> None:
     # As the image's ENTRYPOINT.
     blocking = (*PID_NAMESPACE, "env", "--block-signal=TERM,INT")
-    async with starting(tmp_path, MODULE, blocking) as (process, stderr):
-        pid = await child_of(process.pid)
-        for _ in range(100_000):
-            if blocks(pid, number):
-                break
-            await asyncio.sleep(0)
-        os.kill(pid, number)
-        assert await asyncio.wait_for(process.wait(), 15) == 0
-        assert "serving" not in stderr.read_text()
+    for attempt in range(10):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        async with starting(folder, MODULE, blocking) as (process, stderr):
+            pid = await child_of(process.pid)
+            for _ in range(100_000):
+                if blocks(pid, number):
+                    break
+                await asyncio.sleep(0)
+            os.kill(pid, number)
+            assert await asyncio.wait_for(process.wait(), 15) == 0
+            # A busy machine may send it too late.
+            if "serving" not in stderr.read_text():
+                return
+    raise AssertionError("the signal was never sent in time")
 
 
 def test_the_handlers_are_there_before_anything_large_is_imported() -> None:
