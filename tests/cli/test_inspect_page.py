@@ -108,7 +108,7 @@ async def test_errors_are_the_texts_of_the_terminal() -> None:
             answered = await page.request("POST", body=body)
             assert answered.status == 200
             assert text in answered.json["error"], form
-    target = ("--target", f"127.0.0.1:{free_port()}", "--timeout", "2s")
+    target = ("--target", f"127.0.0.1:{free_port()}", "--timeout", "10s")
     async with inspect_page(*target) as page:
         error = (await page.inspect(token=TOKEN))["error"]
     assert "start the token authority there" in error
