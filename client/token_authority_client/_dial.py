@@ -12,7 +12,7 @@ from token_authority_client._proxy import Proxy, proxy_to
 from token_authority_client._target import Endpoint, Target
 
 LIMIT_SECONDS: Final = 1.0
-"""How long a diagnosis may take."""
+"""How long a diagnosis waits for peers in all."""
 _CONNECT_SECONDS: Final = LIMIT_SECONDS * 0.8
 _MAX_ANSWER_BYTES: Final = 8192
 _MAX_STATUS: Final = 100

@@ -1,6 +1,7 @@
 """Diagnoses why no server answers, with Python's sockets and TLS: gRPC's errors lack the cause.
 
-It runs after a call has failed, and for `token-authority doctor`. It blocks for at most a second.
+It runs after a call has failed, and for `token-authority doctor`. It blocks for a
+second, for two at most.
 """
 
 import math
@@ -51,7 +52,7 @@ class SharedDiagnosis:
         self._valid_until = -math.inf
 
     def find(self) -> Diagnosis | None:
-        """Returns what prevents a connection; None if nothing was found. Blocks for a second."""
+        """Returns what prevents a connection; None if nothing was found. Blocks for 2 s at most."""
         with self._lock:
             began = time.monotonic()
             if began >= self._valid_until:
@@ -66,7 +67,7 @@ class SharedDiagnosis:
 
 
 def diagnose(target: Target, security: Security) -> Diagnosis | None:
-    """Returns what prevents a connection; None if nothing was found. Blocks for a second.
+    """Returns what prevents a connection; None if nothing was found. Blocks for 2 s at most.
 
     If one of several replicas can be reached, the others do not prevent a connection.
     """
@@ -85,10 +86,10 @@ def diagnose(target: Target, security: Security) -> Diagnosis | None:
                 found[:] = [None]
                 return
 
-    # Name resolution accepts no timeout.
+    # Name resolution accepts no timeout. The rest has one, but a busy machine needs longer.
     thread = threading.Thread(target=probe, daemon=True, name="token-authority-probe")
     thread.start()
-    thread.join(LIMIT_SECONDS)
+    thread.join(2 * LIMIT_SECONDS)
     return next(iter(found), None)
 
 

@@ -7,6 +7,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -434,6 +435,24 @@ async def test_a_server_that_is_well_is_not_in_the_way(ca: trustme.CA) -> None:
             security = Security(target, tls=settings, credential=None, credentials=None)
             await asyncio.to_thread(security.read)
             assert await asyncio.to_thread(diagnose, target, security) is None
+
+
+async def test_a_slow_name_service_or_machine_does_not_hide_the_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find = socket.getaddrinfo
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        # It is asked twice: for the addresses, and for the connection.
+        time.sleep(LIMIT_SECONDS * 0.6)
+        return find(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    target = parse(f"localhost:{free_port()}")
+    security = Security(target, tls=None, credential=None, credentials=None)
+    diagnosis = await asyncio.to_thread(diagnose, target, security)
+    assert diagnosis is not None
+    assert diagnosis.reason == "NOTHING_LISTENS"
 
 
 @pytest.mark.parametrize("client_type", CLIENTS, ids=["async", "sync"])
