@@ -79,7 +79,8 @@ async def answering(
     if credentials is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:
-        port = server.add_secure_port("localhost:0", credentials)
+        # Not localhost, for which gRPC serves ::1 alone where 127.0.0.1 has no such port left.
+        port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     yield f"{'127.0.0.1' if credentials is None else 'localhost'}:{port}"
     await server.stop(None)
