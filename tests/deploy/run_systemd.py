@@ -23,15 +23,16 @@ from support.documents import blocks, section  # noqa: E402  # the path has to b
 SERVER: Final = HERE.parents[1] / "server"
 GUIDE: Final = (SERVER / "OPERATIONS.md").read_text()
 RECIPE: Final = section((SERVER / "SECRETS.md").read_text(), "systemd credentials")
-FOLDER: Final = "/root/token-authority"
-SDIST: Final = "/root/sdist"
+HOME: Final = "/srv"
+FOLDER: Final = f"{HOME}/token-authority"
+SDIST: Final = f"{HOME}/sdist"
 CREDENTIALS: Final = "/run/credentials/token-authority.service"
 STATE: Final = "/var/lib/token-authority"
 PORTS: Final = (9464, 9465)
 """Admin listeners of two instances."""
 LOADS: Final = 4
 EXPORTS: Final = f"""
-export HOME=/root PATH=/opt/token-authority/bin:/usr/sbin:/usr/bin:/sbin:/bin COLUMNS=100
+export HOME={HOME} PATH=/opt/token-authority/bin:/usr/sbin:/usr/bin:/sbin:/bin COLUMNS=100
 export TOKEN_AUTHORITY_TARGET=localhost:50051 TOKEN_AUTHORITY_CA={FOLDER}/ca.pem
 export TOKEN_AUTHORITY_TOKEN_FILE={FOLDER}/lesson-service.key
 """
@@ -104,7 +105,7 @@ print(json.dumps(outcomes))
 def install() -> None:
     """Prints the script of the first chapter, up to the step that serves in a terminal."""
     chapter = section(GUIDE, "1. Install (two minutes)")
-    print("export LANG=C.UTF-8\ncd /root/release")
+    print(f"export LANG=C.UTF-8\ncd {HOME}/release")
     print(blocks("sh", chapter)[0])
     print("export PATH=/opt/token-authority/bin:$PATH")
     for title in ("2. Secrets and certificates (three minutes)", "3. Two callers (three minutes)"):
@@ -112,7 +113,7 @@ def install() -> None:
     print(f"umask 022\nmkdir {SDIST}")
     print(
         f"tar --extract --strip-components 1 --directory {SDIST} "
-        "--file /root/release/agora_token_authority-*.tar.gz"
+        f"--file {HOME}/release/agora_token_authority-*.tar.gz"
     )
 
 

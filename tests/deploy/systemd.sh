@@ -38,12 +38,12 @@ inside() {
     done
     chmod 755 run
 
-    cp -r "$repository"/dist/agora-token-authority-* root/release
+    cp -r "$repository"/dist/agora-token-authority-* srv/release
     . "$repository/tests/debian.sh"
-    share_registries . root
-    "$python" "$tests/run_systemd.py" install >root/install.sh
+    share_registries . srv
+    "$python" "$tests/run_systemd.py" install >srv/install.sh
     # shellcheck disable=SC2046  # one variable a line, without spaces
-    chroot . env -i $(cat root/environment) HOME=/root PATH=/usr/bin:/bin sh -eu /root/install.sh
+    chroot . env -i $(cat srv/environment) HOME=/srv PATH=/usr/bin:/bin sh -eu /srv/install.sh
     exec unshare --net "$tests/systemd.sh" boot
 }
 
