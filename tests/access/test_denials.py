@@ -1,7 +1,6 @@
 """The semantics of denials, compared with brute force over small sets of names."""
 
 import re
-import sys
 from collections.abc import Iterator
 from itertools import product
 
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.profiling import functions_called
 from token_authority_server.access.denial import Denial, DenialRule, readings_of_006
 from token_authority_server.access.denials import Denials
 from token_authority_server.access.patterns import Glob
@@ -271,13 +271,9 @@ ASKED = {
 
 def calls_of_a_decision(denials: Denials, wanted: list[ServiceAccess], *, is_006: bool) -> int:
     """Returns how many functions a decision calls, those that are not written in Python too."""
-    calls: list[str] = []
-    sys.setprofile(lambda _frame, event, _arg: calls.append(event))
-    try:
+    with functions_called() as called:
         denials.find("p", wanted, NOW, is_006=is_006)
-    finally:
-        sys.setprofile(None)
-    return sum(event.endswith("call") for event in calls)
+    return len(called)
 
 
 @pytest.mark.parametrize("shape", MANY)

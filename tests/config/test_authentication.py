@@ -1,7 +1,6 @@
 """`[server.tls]`, `[authentication]` and identities: what of them is refused, and how."""
 
 import ssl
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from support import granting
 from support.certificates import server_identity, write_tls
 from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_set
 from support.live import BY_KEY, BY_PLACE, PROJECT, caller
+from support.profiling import functions_called
 from support.serving import write_config
 from token_authority_server.config import ConfigError, Settings
 from token_authority_server.config.load import load
@@ -191,12 +191,8 @@ def test_certificates_are_parsed_once_for_all_questions_when_they_expire(tmp_pat
     """The event loop asks twice a second, and each scrape of the metrics."""
     tls = loaded(tmp_path, GOOD["mTLS"]).server.tls
     assert tls
-    called: list[str] = []
-    sys.setprofile(lambda _, event, what: called.append(what.__name__) if event == "c_call" else ())
-    try:
+    with functions_called() as called:
         expiries = tls.not_after(), *tls.expiries.values()
-    finally:
-        sys.setprofile(None)
     assert "load_pem_x509_certificates" not in called
     assert len(expiries) == 3
     assert expiries[0] == expiries[1]

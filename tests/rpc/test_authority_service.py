@@ -2,8 +2,6 @@
 
 import base64
 import dataclasses
-import sys
-from types import FrameType
 from typing import Any, Final
 
 import pytest
@@ -22,6 +20,7 @@ from support.keys import (
     access_key,
     certificate,
 )
+from support.profiling import functions_called
 from support.serving import Running, refused, running
 from token_authority.v1.authority_pb2 import (
     KEY_DELETION_NEVER_SAFE,
@@ -225,20 +224,11 @@ async def test_a_page_of_a_hundred_is_what_an_unset_size_means() -> None:
 
 async def test_only_the_keys_of_a_page_are_reported_on() -> None:
     many = tuple(access_key(f"ak-{n:03}", KeyState.DISABLED) for n in range(101))
-    made: list[str] = []
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call":
-            made.append(frame.f_code.co_name)
-
     async with running(Keyring([Project("classroom", many)])) as server:
-        sys.setprofile(note)
-        try:
+        with functions_called() as called:
             await keys_of(server, page_size=5)
-        finally:
-            sys.setprofile(None)
     # One more shows that there is another page.
-    assert made.count(key_report.__name__) == 6
+    assert called.count(key_report.__name__) == 6
 
 
 async def test_the_cost_of_a_page_does_not_grow_with_the_grants() -> None:
@@ -251,19 +241,11 @@ async def test_the_cost_of_a_page_does_not_grow_with_the_grants() -> None:
     counts: list[int] = []
     for number in (1, 1000):
         who = callers(caller(*(row("classroom", "list_keys", name=f"g{n}") for n in range(number))))
-        made: list[str] = []
-
-        def note(_frame: FrameType, event: str, _: object, made: list[str] = made) -> None:
-            made.append(event)
-
         async with running(Keyring([Project("classroom", keys)]), who=who) as server:
-            sys.setprofile(note)
-            try:
+            with functions_called() as called:
                 answer = await keys_of(server)
-            finally:
-                sys.setprofile(None)
         assert [key.deletion for key in answer.signing_keys] == [KEY_DELETION_WAIT] * 20
-        counts.append(len(made))
+        counts.append(len(called))
     assert counts[1] < 1.5 * counts[0]
 
 
