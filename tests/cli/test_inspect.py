@@ -11,26 +11,12 @@ from typing import Any
 
 import pytest
 
-from support.keys import APP_ID, CERTIFICATE, NOW_MS
+from inspection.tokens import rtc, t007
 from support.serving import command, running
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_cli.__main__ import main
-from token_authority_server.formats.access_token_007 import build_access_token_007
-from token_authority_server.formats.service_packing import rtc
 
-
-def token_for(channel: str) -> str:
-    return build_access_token_007(
-        app_id=APP_ID,
-        app_certificate=CERTIFICATE,
-        issued_at=NOW_MS // 1000,
-        expire_seconds=3600,
-        salt=1,
-        services=[rtc(channel, "7", {1: 3600, 2: 3600, 3: 3600, 4: 3600})],
-    )
-
-
-TOKEN = token_for("lesson-1")
+TOKEN = t007()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -83,7 +69,7 @@ def test_what_a_token_says_cannot_pass_for_what_we_say(
 ) -> None:
     channel = "x\x1b[31m\nsignature: valid by boss\r\u202e"
     arguments = ("--offline", "--verbose", "--channel", channel + " ")
-    assert run(monkeypatch, token_for(channel), *arguments) == 1
+    assert run(monkeypatch, t007(rtc(channel)), *arguments) == 1
     out = capsys.readouterr().out
     assert r"channel_name = x\x1b[31m\nsignature: valid by boss\r\u202e" in out
     assert not {char for char in out if not char.isprintable()} - {"\n"}

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from inspection.tokens import rtc, t007
 from support.commands import run
 from support.granting import API_KEY
 from support.inspecting import Page, inspect_page, raw_request
-from support.keys import APP_ID, CERTIFICATE, NOW_MS
 from support.ports import free_port
 from support.serving import running
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
@@ -28,24 +28,11 @@ from token_authority_cli.inspect import _PRODUCTS, _Form
 from token_authority_cli.inspect_page import MAX_BODY_BYTES, MAX_CONNECTIONS, PageServer
 from token_authority_cli.inspection_report import Report
 from token_authority_cli.option_names import options_of
-from token_authority_server.formats.access_token_007 import build_access_token_007
-from token_authority_server.formats.service_packing import rtc
 
 AT = "2023-11-14T22:20:00Z"
 
 
-def token_for(channel: str) -> str:
-    return build_access_token_007(
-        app_id=APP_ID,
-        app_certificate=CERTIFICATE,
-        issued_at=NOW_MS // 1000,
-        expire_seconds=3600,
-        salt=1,
-        services=[rtc(channel, "7", {1: 3600})],
-    )
-
-
-TOKEN = token_for("lesson-1")
+TOKEN = t007()
 FORM = json.dumps({"token": TOKEN}).encode()
 
 
@@ -223,7 +210,7 @@ async def test_a_form_is_bounded_and_an_object_of_strings() -> None:
 async def test_texts_of_a_token_stay_texts() -> None:
     channel = "</script><script>alert(1)</script>\x1b\u202e"
     async with inspect_page("--offline") as page:
-        body = json.dumps({"token": token_for(channel), "channel": channel, "at": AT}).encode()
+        body = json.dumps({"token": t007(rtc(channel)), "channel": channel, "at": AT}).encode()
         answered = await page.request("POST", body=body)
     assert answered.headers["Content-Type"] == "application/json"
     assert answered.headers["X-Content-Type-Options"] == "nosniff"
