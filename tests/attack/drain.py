@@ -31,7 +31,7 @@ from typing import Any, Final
 from grpc import aio
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from attack.replicas import PATH, REQUEST, Replica, VirtualAddress
+from attack.replicas import PATH, REQUEST, START_SECONDS, Replica, VirtualAddress
 from support.load import Outcome, Send, load
 from support.ports import free_port
 from support.tcp import tcp_server
@@ -42,6 +42,8 @@ BEFORE_SECONDS: Final = 1.0
 AFTER_SECONDS: Final = 2.5
 MOVE_SECONDS: Final = 0.3
 KILLED_SECONDS: Final = 3.0
+# The deadline of calls that wait for the second server, which may start slowly.
+WAIT_SECONDS: Final = KILLED_SECONDS + START_SECONDS + TIMEOUT_SECONDS
 BUSY_SECONDS: Final = 5.0
 HEALTH_CONFIG: Final = json.dumps(
     {
@@ -61,7 +63,7 @@ async def clients(target: str) -> AsyncGenerator[dict[str, Send]]:
         aio.insecure_channel(target) as plain,
         aio.insecure_channel(target, options=[("grpc.service_config", HEALTH_CONFIG)]) as health,
     ):
-        waiting = shipped.with_options(wait_for_ready=True)
+        waiting = shipped.with_options(wait_for_ready=True, timeout=WAIT_SECONDS)
 
         def stub(channel: Any) -> Send:
             method = channel.unary_unary(PATH)

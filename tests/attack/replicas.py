@@ -15,6 +15,8 @@ PATH: Final = "/token_authority.v1.TokenService/IssueRtcToken"
 REQUEST: Final = IssueRtcTokenRequest(
     project="classroom", channel_name="c", uid=1, role=RTC_ROLE_PUBLISHER
 ).SerializeToString()
+# The longest that a server may take to start, on a busy machine.
+START_SECONDS: Final = 30.0
 
 
 class Replica:
@@ -40,7 +42,7 @@ class Replica:
         )
         async with aio.insecure_channel(self.address) as channel:
             call: Any = channel.unary_unary(PATH)
-            await call(REQUEST, wait_for_ready=True, timeout=30)
+            await call(REQUEST, wait_for_ready=True, timeout=START_SECONDS)
 
     def send(self, signal_number: signal.Signals) -> None:
         """Sends a signal."""
