@@ -167,7 +167,7 @@ def _serve_page(
 
     def explain(form: Mapping[str, str]) -> Report:
         use = _Form().read(form)
-        return report(_question(use, inspector), _client(use))
+        return report(_question(use, inspector, use.token), _client(use))
 
     try:
         server = PageServer(explain, asked, arguments.port or 0)
@@ -189,10 +189,10 @@ def _serve_page(
 
 
 def _question(
-    arguments: argparse.Namespace, client: TokenAuthorityClient | LocalInspector
+    arguments: argparse.Namespace, client: TokenAuthorityClient | LocalInspector, token: str
 ) -> Inspection:
     return client.inspect_token(
-        _token(arguments),
+        token,
         app_id=arguments.app_id,
         channel=arguments.channel,
         uid=arguments.uid,
@@ -216,7 +216,7 @@ def _online(arguments: argparse.Namespace) -> int:
     inspections: list[Inspection] = []
 
     def question(client: TokenAuthorityClient) -> Inspection:
-        inspections.append(_question(arguments, client))
+        inspections.append(_question(arguments, client, _token(arguments)))
         return inspections[0]
 
     return _exit_code(ask(arguments, question, _shower(arguments)), inspections)
@@ -247,7 +247,7 @@ def _offline(arguments: argparse.Namespace) -> int:
     inspections: list[Inspection] = []
 
     def question() -> Inspection:
-        inspections.append(_question(arguments, inspector))
+        inspections.append(_question(arguments, inspector, _token(arguments)))
         return inspections[0]
 
     return _exit_code(answer(arguments, question, _shower(arguments)), inspections)

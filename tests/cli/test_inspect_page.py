@@ -78,6 +78,15 @@ async def test_the_page_has_every_text_of_the_terminal_and_no_other() -> None:
     assert ["signature", "valid by cert-2 of classroom (active)"] in answer["report"]["facts"]
 
 
+async def test_a_token_of_one_dash_does_not_read_standard_input(tmp_path: Path) -> None:
+    piped = tmp_path / "piped"
+    piped.write_text(TOKEN)
+    with piped.open("rb") as stdin:
+        async with inspect_page("--offline", stdin=stdin.fileno()) as page:
+            report = (await page.inspect(token="-"))["report"]
+    assert ["token", "no token"] in report["facts"]
+
+
 async def test_errors_are_the_texts_of_the_terminal() -> None:
     cases = [
         ({"uid": "7.5"}, "uid: '7.5': write an integer"),

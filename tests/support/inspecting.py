@@ -107,13 +107,16 @@ class Page:
 
 
 @asynccontextmanager
-async def inspect_page(*arguments: str, **environment: str) -> AsyncGenerator[Page]:
+async def inspect_page(
+    *arguments: str, stdin: int | None = None, **environment: str
+) -> AsyncGenerator[Page]:
     """Runs `inspect --web`; yields the page once it is served, and ends it as Ctrl-C does."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         with (folder / "output").open("wb") as output:
             process = await start(
                 *("inspect", "--web", *arguments),
+                stdin=stdin,
                 stdout=output.fileno(),
                 stderr=output.fileno(),
                 env={**os.environ, **environment},
