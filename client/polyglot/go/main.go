@@ -52,8 +52,9 @@ func readRefusal(err error) refusal {
 			read.Reason = detail.GetReason()
 		case *errdetails.BadRequest:
 			// There is one for each wrong field.
-			violation := detail.GetFieldViolations()[0]
-			read.Field, read.Violation = violation.GetField(), violation.GetReason()
+			if violations := detail.GetFieldViolations(); len(violations) > 0 {
+				read.Field, read.Violation = violations[0].GetField(), violations[0].GetReason()
+			}
 		}
 	}
 	return read

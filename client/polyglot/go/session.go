@@ -123,7 +123,8 @@ func issueAll(
 		return nil, fmt.Errorf("the server issued %d tokens for %d requests", len(tokens), len(entries))
 	}
 	for index, issued := range tokens {
-		if issued.GetToken() == "" || issued.ExpireTime == nil || issued.RenewTime == nil {
+		hasTimes := issued.IssueTime != nil && issued.ExpireTime != nil && issued.RenewTime != nil
+		if issued.GetToken() == "" || !hasTimes {
 			return nil, fmt.Errorf("token %d of the server's response is incomplete", index)
 		}
 	}
@@ -258,7 +259,9 @@ func withProduct(err error) error {
 			path = detail.GetMetadata()["entry"]
 		case *errdetails.BadRequest:
 			// There is one for each wrong field.
-			path = detail.GetFieldViolations()[0].GetField()
+			if violations := detail.GetFieldViolations(); len(violations) > 0 {
+				path = violations[0].GetField()
+			}
 		}
 		if found := entryPath.FindStringSubmatch(path); found != nil {
 			return &SessionError{Product: found[1], Err: err}

@@ -46,8 +46,8 @@ function readRefusal(error) {
     } else if (name === "google.rpc.BadRequest") {
       // There is one for each wrong field.
       const [violation] = contract[name].deserialize(value).field_violations;
-      refusal.field = violation.field;
-      refusal.violation = violation.reason;
+      refusal.field = violation?.field;
+      refusal.violation = violation?.reason;
     }
   }
   return refusal;

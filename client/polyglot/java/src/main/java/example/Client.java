@@ -8,6 +8,7 @@ import com.google.protobuf.Duration;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.rpc.BadRequest;
+import com.google.rpc.BadRequest.FieldViolation;
 import com.google.rpc.ErrorInfo;
 import example.SessionRequest.Role;
 import io.agora.media.AccessToken2;
@@ -179,7 +180,9 @@ public final class Client {
     } catch (StatusRuntimeException error) {
       // The details of a refusal come beside its code and its text, which is for people.
       var info = detail(error, ErrorInfo.class);
-      var violation = detail(error, BadRequest.class).getFieldViolations(0);
+      var violations = detail(error, BadRequest.class).getFieldViolationsList();
+      var violation =
+          violations.isEmpty() ? FieldViolation.getDefaultInstance() : violations.get(0);
       return new Refused(
           Status.fromThrowable(error).getCode().name(),
           info.getReason(),

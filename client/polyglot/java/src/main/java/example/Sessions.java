@@ -82,7 +82,8 @@ final class Sessions {
     var issued = new LinkedHashMap<String, IssuedToken>();
     for (var product : entries.keySet()) {
       var answer = answers.get(issued.size());
-      if (answer.getToken().isEmpty() || !answer.hasExpireTime() || !answer.hasRenewTime()) {
+      var hasTimes = answer.hasIssueTime() && answer.hasExpireTime() && answer.hasRenewTime();
+      if (answer.getToken().isEmpty() || !hasTimes) {
         throw new IllegalStateException("the server's " + product + " token is incomplete");
       }
       issued.put(product, answer);
@@ -172,7 +173,8 @@ final class Sessions {
           path = detail.unpack(ErrorInfo.class).getMetadataOrDefault("entry", "");
         } else if (detail.is(BadRequest.class)) {
           // There is one for each wrong field.
-          path = detail.unpack(BadRequest.class).getFieldViolations(0).getField();
+          var violations = detail.unpack(BadRequest.class).getFieldViolationsList();
+          path = violations.isEmpty() ? "" : violations.get(0).getField();
         }
         var found = ENTRY.matcher(path);
         if (found.matches()) {
