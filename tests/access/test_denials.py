@@ -185,6 +185,38 @@ def test_a_denial_concerns_services_that_have_what_it_names(
     assert denied(denial, access) is expected
 
 
+DENIED_PEOPLE = (None, "account:al", "account:BO", "account:b*", "account:*l", "uid:7", "*")
+DENIED_ROOMS = ("R1", "4A50*", ROOM.replace("-", "").upper(), "*-0123456789AB", "r*", "*50C*", "*")
+# A user in a room is looked up by whichever of the two has fewer denials.
+PEOPLE_AND_ROOMS = [(DENIED_PEOPLE, DENIED_ROOMS[:3]), (DENIED_PEOPLE[:3], DENIED_ROOMS)]
+
+
+def accesses_of_rooms_and_people() -> Iterator[ServiceAccess]:
+    yield SDK
+    rooms = (ROOM, ROOM.replace("-", ""), ROOM.upper(), "r1", "R1")
+    yield from (WHITEBOARD._replace(room=room) for room in rooms)
+    for user in ("account:al", "account:bo", "account:BO", "account:zoe"):
+        yield from (CLASSROOM._replace(room=room, user=user) for room in rooms)
+        yield ServiceAccess("rtm", user=user)
+        yield ServiceAccess("chat.user", user=user)
+        yield ServiceAccess("chat.user", user="account:a", alias=user)
+
+
+@pytest.mark.parametrize(("people", "rooms"), PEOPLE_AND_ROOMS)
+def test_denials_of_rooms_are_found_as_by_comparing_each(
+    people: tuple[str | None, ...], rooms: tuple[str, ...]
+) -> None:
+    rows = list(product(people, rooms)) + [(user, None) for user in people if user is not None]
+    for first in range(len(rows)):
+        # Each in turn ends last.
+        ends = ((LATER - place, *row) for place, row in enumerate(rows[first:] + rows[:first]))
+        listed = [Denial("p", until, user, None, room) for until, user, room in ends]
+        denials, rules = Denials(listed), [DenialRule(denial) for denial in listed]
+        for access in accesses_of_rooms_and_people():
+            expected = next((rule.denial for rule in rules if rule.applies_to(access)), None)
+            assert denials.find("p", [access], NOW) == expected
+
+
 IN_006 = [
     # The denial, the channel, the user: "room1" with 23 has the signature of "room12" with 3.
     (Denial("p", LATER, channel="room12"), "room1", "uid:23", True),
