@@ -8,148 +8,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from token_authority_server.access.denial import (
-    ACCOUNT,
-    EVERY_ROOM,
-    UID,
-    WHITEBOARD,
-    Denial,
-    DenialRule,
-    canonical_room,
-    is_uuid,
-    readings_of_006,
-    users_of,
-)
-from token_authority_server.access.denial_index import KeyChooser, NameIndex, OverlapIndex
+from token_authority_server.access.denial import WHITEBOARD, Denial, readings_of_006
+from token_authority_server.access.scope_denials import ScopeDenials
 from token_authority_server.audit import rfc_3339
 from token_authority_server.errors import denied
 from token_authority_server.families import ServiceAccess
 
 _NO_SCOPES: Final[Mapping[str, "Scopes"]] = MappingProxyType({})
-
-
-def _user_patterns(denial: Denial) -> Collection[str]:
-    user = (denial.user or "").lower()
-    return {user, user.replace(ACCOUNT, UID, 1)}
-
-
-def _place_patterns(denial: Denial) -> Collection[str]:
-    if denial.room is not None:
-        return {denial.room, canonical_room(denial.room)}
-    return {denial.channel or ""}
-
-
-class _ScopeDenials:
-    """The denials of one scope and the same types of tokens."""
-
-    def __init__(self, denials: Iterable[Denial]) -> None:
-        rules = sorted(map(DenialRule, denials), key=lambda rule: -rule.denial.until_ms)
-        users = [rule for rule in rules if not _has_place(rule.denial)]
-        places = [rule for rule in rules if rule.denial.user is None]
-        both = [rule for rule in rules if rule.denial.user is not None and _has_place(rule.denial)]
-        users_first = [rule.denial for rule in (*users, *both)]
-        places_first = [rule.denial for rule in (*places, *both)]
-        by_user = KeyChooser(users_first, _user_patterns)
-        by_place = KeyChooser(places_first, _place_patterns)
-        # A user in a place is found by the rarer of the two.
-        by_rarer: dict[bool, list[DenialRule]] = {True: [], False: []}
-        for rule in both:
-            is_user = by_user.shared_by(rule.denial) < by_place.shared_by(rule.denial)
-            by_rarer[is_user].append(rule)
-        found_by_place = sorted([*places, *by_rarer[False]], key=lambda rule: -rule.denial.until_ms)
-        self._all = rules
-        self._users = users
-        self._channels = [rule for rule in places if rule.denial.channel is not None]
-        self._rooms = [rule for rule in places if rule.denial.room is not None]
-        self._by_user = NameIndex(users, by_user)
-        self._by_place = NameIndex(found_by_place, by_place)
-        self._by_rarer_user = NameIndex(by_rarer[True], by_user)
-        self._by_overlap = OverlapIndex(found_by_place)
-        # For requests that name one of the two, and have a wildcard for the other.
-        self._both_by_user = NameIndex(both, by_user)
-        self._both_by_place = NameIndex(both, by_place)
-
-    def find(self, access: ServiceAccess, after_ms: int) -> Denial | None:
-        """Returns the denial with the latest end that applies to a service.
-
-        Args:
-            access: The service.
-            after_ms: Denials that end by then are left out; milliseconds since 1970.
-        """
-        return _latest(self._candidates(access), access, after_ms)
-
-    def find_in_channel(self, access: ServiceAccess, after_ms: int) -> Denial | None:
-        """Returns what `find` returns, of the denials that are for a channel."""
-        return _latest(self._place_candidates(access), access, after_ms)
-
-    def _candidates(self, access: ServiceAccess) -> Iterator[Iterable[DenialRule]]:
-        """Yields the rules that can apply; of each iterable, the latest end first."""
-        if access.any_user:
-            yield self._users
-        else:
-            for user in users_of(access):
-                yield from self._by_user.candidates(user.lower())
-        yield from self._place_candidates(access)
-
-    def _place_candidates(self, access: ServiceAccess) -> Iterator[Iterable[DenialRule]]:
-        """Yields those of `_candidates` that are for a channel or room."""
-        if access.any_user and (access.any_channel or access.channel_pattern is not None):
-            # Refused before (families.channel_user).
-            yield self._all
-            return
-        users = [user.lower() for user in users_of(access)]
-        if access.any_channel:
-            yield self._channels
-            for user in users:
-                yield from self._both_by_user.candidates(user)
-            return
-        if access.token_type == EVERY_ROOM:
-            yield self._rooms
-        if access.channel_pattern is not None:
-            yield from self._by_overlap.candidates(access.channel_pattern)
-        for place in _places_of(access):
-            yield from self._by_place.candidates(place)
-            if access.any_user:
-                yield from self._both_by_place.candidates(place)
-        if access.has_channel or access.room is not None:
-            for user in users:
-                yield from self._by_rarer_user.candidates(user)
-
-
-def _places_of(access: ServiceAccess) -> Iterator[str]:
-    """Yields the names of the channel or room that a service of a token is for."""
-    if access.channel is not None:
-        yield access.channel
-    if access.room is not None:
-        yield access.room
-        if is_uuid(access.room):
-            yield canonical_room(access.room)
-
-
-def _has_place(denial: Denial) -> bool:
-    return denial.channel is not None or denial.room is not None
-
-
-def _latest(
-    candidates: Iterable[Iterable[DenialRule]], access: ServiceAccess, after_ms: int
-) -> Denial | None:
-    """Returns the denial that applies with the latest end, if it ends after a time.
-
-    Args:
-        candidates: The rules; of each iterable, the latest end first.
-        access: The service.
-        after_ms: Milliseconds since 1970.
-    """
-    found = None
-    for rules in candidates:
-        for rule in rules:
-            if rule.denial.until_ms <= after_ms:
-                break
-            if rule.applies_to(access):
-                found = rule.denial
-                after_ms = found.until_ms
-                break
-    return found
 
 
 def _of_types(accesses: Iterable[ServiceAccess], types: Collection[str]) -> Iterator[ServiceAccess]:
@@ -186,7 +51,7 @@ class Denials:
                 by_types = by_scope.setdefault(scope, {})
                 by_types.setdefault(denial.token_types, []).append(denial)
         self._denials = {
-            scope: [(types, _ScopeDenials(rows)) for types, rows in by_types.items()]
+            scope: [(types, ScopeDenials(rows)) for types, rows in by_types.items()]
             for scope, by_types in by_scope.items()
         }
 
