@@ -86,18 +86,22 @@ def at(minutes: int) -> str:
 
 REPLACED = "'b' replaced 'a' at this reload: replicas derive different keys until all have"
 SWITCHES = {
-    "as documented": ("", secret("a") + secret("b", not_before=at(15)), ""),
+    "as documented": (secret("a"), secret("a") + secret("b", not_before=at(15)), ""),
     "after its time": (secret("b", not_before=at(-5)), secret("b", "active", at(-5)), ""),
     "old one retired": (
         secret("b", not_before=at(-5)),
         secret("a", "verify_only") + secret("b", not_before=at(-5)),
         "",
     ),
-    "in the past": ("", secret("a") + secret("b", not_before=at(-1)), REPLACED),
-    "old one disabled": ("", secret("a", "disabled") + secret("b"), REPLACED),
-    "old one removed": ("", secret("b"), REPLACED),
-    "the first": (MINIMAL, secret("b"), ""),
-    "another value": ("", secret("a", name="T"), "secret 'a' has another value since this reload"),
+    "in the past": (secret("a"), secret("a") + secret("b", not_before=at(-1)), REPLACED),
+    "old one disabled": (secret("a"), secret("a", "disabled") + secret("b"), REPLACED),
+    "old one removed": (secret("a"), secret("b"), REPLACED),
+    "the first": ("", secret("b"), ""),
+    "another value": (
+        secret("a"),
+        secret("a", name="T"),
+        "secret 'a' has another value since this reload",
+    ),
 }
 
 
@@ -106,7 +110,6 @@ def test_a_reload_that_replaces_the_current_secret_is_warned_about(
     tmp_path: Path, name: str
 ) -> None:
     old, new, expected = SWITCHES[name]
-    old = "" if old == MINIMAL else old or secret("a")
     environment = {"S": SECRET, "T": SECRET[::-1]}
     before, after = (load(tmp_path, MINIMAL + text, environment) for text in (old, new))
     found = list(switch_warnings(before, after, round(datetime.now(UTC).timestamp() * 1000)))
