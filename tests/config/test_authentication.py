@@ -48,6 +48,7 @@ def loaded(folder: Path, text: str) -> Settings:
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
     )
     der = ssl.PEM_cert_to_DER_cert(CERTIFICATE)
+    # Certificates of an unknown curve and version.
     for name, good, odd in (
         ("curve", P_256, P_256[:-1] + b"\x7f"),
         ("version", V3, V3[:-1] + b"\5"),
@@ -89,26 +90,20 @@ MISTAKES: Final = {
         TLS.replace("tls.key", "locked.key") + BY_KEY,
         "has a passphrase: remove the passphrase",
     ),
-    "a key for a certificate": (
-        TLS.replace("tls.pem", "tls.key") + BY_KEY,
-        "certificate contains no readable PEM certificate",
-    ),
-    "a certificate of an unknown curve": (
-        TLS.replace("tls.pem", "curve.pem") + BY_KEY,
-        "certificate contains no readable PEM certificate",
-    ),
-    "a certificate of an unknown version": (
-        TLS.replace("tls.pem", "version.pem") + BY_KEY,
-        "certificate contains no readable PEM certificate",
-    ),
-    "a CA of an unknown version": (
-        MUTUAL + TLS + CLIENT_CA.replace("ca.pem", "version.pem") + SPIFFE,
-        "client_ca contains no readable PEM certificate",
-    ),
-    "no CA in the file": (
-        MUTUAL + TLS + CLIENT_CA.replace("ca.pem", "tls.key") + SPIFFE,
-        "client_ca contains no readable PEM certificate",
-    ),
+    **{
+        f"{file} as the certificate": (
+            TLS.replace("tls.pem", file) + BY_KEY,
+            "certificate contains no readable PEM certificate",
+        )
+        for file in ("tls.key", "curve.pem", "version.pem")
+    },
+    **{
+        f"{file} as the client CA": (
+            MUTUAL + TLS + CLIENT_CA.replace("ca.pem", file) + SPIFFE,
+            "client_ca contains no readable PEM certificate",
+        )
+        for file in ("tls.key", "version.pem")
+    },
     "a file that is not there": (TLS.replace("tls.key", "gone") + BY_KEY, "No such file"),
     "local for all": (PUBLIC + TLS + BY_PLACE, "'local' would admit every client that reaches"),
     "local behind a mesh": (
