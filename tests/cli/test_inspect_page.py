@@ -25,7 +25,12 @@ from support.serving import running
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority_cli import inspect_page as page_module
 from token_authority_cli.inspect import _PRODUCTS, _Form
-from token_authority_cli.inspect_page import MAX_BODY_BYTES, MAX_CONNECTIONS, PageServer
+from token_authority_cli.inspect_page import (
+    MAX_BODY_BYTES,
+    MAX_CONNECTIONS,
+    REQUEST_SECONDS,
+    PageServer,
+)
 from token_authority_cli.inspection_report import Report
 from token_authority_cli.option_names import options_of
 
@@ -338,15 +343,16 @@ async def test_a_client_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_idle_connections_do_not_keep_the_page_out() -> None:
     async with inspect_page("--offline") as page:
+        began = time.monotonic()
         idle = [
             await asyncio.open_connection("127.0.0.1", page.port)
             for _ in range(MAX_CONNECTIONS + 8)
         ]
-        began = time.monotonic()
         assert "report" in await page.inspect(token=TOKEN)
-        assert time.monotonic() - began < 5
-        # The oldest were closed.
-        assert await asyncio.wait_for(idle[0][0].read(), 5) == b""
+        # The oldest was closed.
+        assert await idle[0][0].read() == b""
+        # And not for being slow: no connection has had the time that it may take.
+        assert time.monotonic() - began < REQUEST_SECONDS
         for _, writer in idle:
             writer.close()
 
