@@ -211,7 +211,7 @@ def _audit(commands: _Commands, path: Path, data: bytes) -> str:
     kick = ["audit", "find", "--user", "uid:7", "--unexpired", "--config", config, str(path)]
     codes += [
         commands.run(*kick)[0],
-        commands.run("keys", "--config", config, *_SEARCHES[4][1:], str(path))[0],
+        commands.run("keys", "--config", config, "--audit", str(path))[0],
     ]
     assert 2 not in codes
     return "verified" if codes[0] == 0 else "not verified"

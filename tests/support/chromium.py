@@ -22,7 +22,6 @@ from support.waiting import until_await
 _KEYS: Final = {
     "Tab": ("Tab", 9, ""),
     "Enter": ("Enter", 13, "\r"),
-    "ArrowDown": ("ArrowDown", 40, ""),
 }
 _SHIFT: Final = 8
 _CONTROL: Final = 2
