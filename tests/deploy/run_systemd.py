@@ -192,7 +192,9 @@ class Machine:
         finally:
             outputs = [load.communicate("", 60)[0] for load in loads]
         assert all(load.returncode == 0 for load in loads), outputs
-        print(f"  {sum(map(int, outputs))} calls, 0 failed")
+        counts = [int(output) for output in outputs]
+        assert min(counts) > 0, f"calls of each client: {counts}"
+        print(f"  {sum(counts)} calls, 0 failed")
 
 
 def test(machine: Machine) -> None:
@@ -215,7 +217,7 @@ def test(machine: Machine) -> None:
     machine.until(f"ls {STATE}", lambda text: text == "audit.jsonl\naudit.jsonl.1\n")
     tokens.append(machine.run(ISSUE).split()[0])
     machine.run(f"token-authority audit verify {STATE}/audit.jsonl.1 {STATE}/audit.jsonl")
-    print("reload: the audit file is reopened, and the chain goes on")
+    print("reload: the audit file is reopened, and the chain continues")
     encrypted_credential(machine)
     killed(machine, "token-authority", 9464)
 
