@@ -74,7 +74,8 @@ try {
     ]), IssueRtcTokenResponse::class);
     fail('uid 0 was not refused');
 } catch (GrpcError $error) {
-    $violation = $error->badRequest()?->getFieldViolations()[0];
+    $violations = $error->badRequest()?->getFieldViolations() ?? [];
+    $violation = count($violations) > 0 ? $violations[0] : null;
     $refused = [
         'code' => $error->getCode() === GrpcError::INVALID_ARGUMENT
             ? 'INVALID_ARGUMENT' : $error->getCode(),
