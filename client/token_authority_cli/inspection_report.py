@@ -58,16 +58,16 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the token is usable, and what to do."""
+    """Whether the token is usable, with an instruction."""
 
     label: str
     """NOT USABLE or USABLE."""
     level: str
     """error, warning or ok."""
     problem: str
-    """What is wrong, or what was checked."""
+    """The problem, or the result of the checks."""
     advice: str
-    """What to do; "" if there is nothing to do."""
+    """The instruction; "" if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FindingText:
-    """A finding, without what the verdict already says."""
+    """A finding, without the texts that are in the verdict."""
 
     severity: str
     reason: str
@@ -126,7 +126,7 @@ def report(inspection: Inspection, client: Client) -> Report:
 
     Args:
         inspection: The answer.
-        client: What was given about the token's use.
+        client: The values that were given about the token's use.
     """
     omitted = inspection.omitted_field_count
     return Report(
@@ -214,11 +214,11 @@ def _token_value(inspection: Inspection, row: str) -> str:
 def _findings(inspection: Inspection) -> Iterator[FindingText]:
     for number, finding in enumerate(inspection.findings):
         # The verdict has the first finding's advice, and its problem if that is an error.
-        is_told = number == 0 and finding.severity == "error"
+        is_in_verdict = number == 0 and finding.severity == "error"
         yield FindingText(
             visible(finding.severity),
             visible(finding.reason),
-            "see above." if is_told else visible(finding.problem),
+            "see above." if is_in_verdict else visible(finding.problem),
             visible(finding.advice) if number else "",
         )
 
