@@ -5,12 +5,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Final, NoReturn, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
-from token_authority_cli.arguments import integer, moment, piped_text
+from token_authority_cli.arguments import integer, piped_text
 from token_authority_cli.commands import HELP
-from token_authority_cli.inspection_report import Client, Report, report
+from token_authority_cli.inspection_options import Form, add_use, client_of, inspect_token
+from token_authority_cli.inspection_report import Report, report
 from token_authority_cli.inspection_view import View
 from token_authority_cli.option_names import options_of
 from token_authority_cli.output import complain
@@ -30,7 +31,6 @@ examples:
   pbpaste | token-authority inspect - --offline
   token-authority inspect --web
 """
-_PRODUCTS: Final = ("rtc", "rtm", "chat", "education", "whiteboard")
 ResultT = TypeVar("ResultT")
 
 
@@ -52,7 +52,7 @@ def add_commands(commands: Any) -> None:
         metavar="TOKEN",
         help="the token or a text that contains it; -: read standard input",
     )
-    _add_use(parser)
+    add_use(parser)
     parser.add_argument("--verbose", action="store_true", help="also show every value in the token")
     parser.add_argument(
         "--offline",
@@ -71,68 +71,12 @@ def add_commands(commands: Any) -> None:
     parser.set_defaults(run=_run, parser=parser)
 
 
-def _add_use(parser: argparse.ArgumentParser) -> None:
-    used = parser.add_argument_group("how it was used")
-    used.add_argument("--app-id", metavar="ID", help="the App ID the SDK was initialised with")
-    used.add_argument("--channel", metavar="NAME", help="the channel that was joined")
-    user = used.add_mutually_exclusive_group()
-    user.add_argument(
-        "--uid", type=integer, metavar="N", help="the integer uid the client joined with"
-    )
-    user.add_argument("--user-account", metavar="NAME", help="or the string account or user ID")
-    used.add_argument(
-        "--room", dest="room_uuid", metavar="UUID", help="the whiteboard or classroom room"
-    )
-    used.add_argument(
-        "--at",
-        dest="at_time",
-        type=moment,
-        metavar="WHEN",
-        help="when it was used; by default now",
-    )
-    used.add_argument(
-        "--error",
-        metavar="ERROR",
-        help="what the SDK reported: a number (110), a name (ERR_INVALID_TOKEN) or a message text",
-    )
-    used.add_argument("--product", choices=_PRODUCTS, help="the product it was used with")
-
-
 def _port(text: str) -> int:
     """Parses a port."""
     port = integer(text)
     if not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r}: write a port from 1 to 65535")
     return port
-
-
-class _Form(argparse.ArgumentParser):
-    """Parses the page's form as the options that describe a token's use."""
-
-    def __init__(self) -> None:
-        super().__init__(add_help=False, allow_abbrev=False)
-        _add_use(self)
-
-    def error(self, message: str) -> NoReturn:
-        """Raises an error where a command line would be ended.
-
-        Raises:
-            InvalidRequest: Always.
-        """
-        raise InvalidRequest(message.removeprefix("argument --"))
-
-    def read(self, form: Mapping[str, str]) -> argparse.Namespace:
-        """Returns the arguments that the page's form stands for.
-
-        Args:
-            form: An option without its dashes, or `token` -> its text.
-
-        Raises:
-            InvalidRequest: A text cannot be parsed, or two exclude each other.
-        """
-        options = [f"--{name}={text}" for name, text in form.items() if name != "token"]
-        token = form.get("token", "")
-        return self.parse_args(options, argparse.Namespace(token=token))
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -150,7 +94,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
             arguments.parser.error("--port requires --web")
         return
     options = options_of(arguments.parser)
-    for name in ("token", "verbose", "json", *vars(_Form().read({}))):
+    for name in ("token", "verbose", "json", *vars(Form().read({}))):
         given = getattr(arguments, name)
         if given is not None and given is not False:
             arguments.parser.error(
@@ -160,63 +104,45 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _serve_page(
-    arguments: argparse.Namespace, inspector: TokenAuthorityClient | LocalInspector, asked: str
+    arguments: argparse.Namespace, inspector: TokenAuthorityClient | LocalInspector, notice: str
 ) -> int:
     """Serves the page until Ctrl-C."""
-    from token_authority_cli.inspect_page import HOST, PageServer  # noqa: PLC0415  # imports http
+    from token_authority_cli.inspect_page import PageServer  # noqa: PLC0415  # imports http
+    from token_authority_cli.loopback_server import HOST  # noqa: PLC0415  # as above
 
     def explain(form: Mapping[str, str]) -> Report:
-        use = _Form().read(form)
-        return report(_question(use, inspector, use.token), _client(use))
+        use = Form().read(form)
+        return report(inspect_token(use, inspector, use.token), client_of(use))
 
     try:
-        server = PageServer(explain, asked, arguments.port or 0)
+        server = PageServer(explain, notice, arguments.port or 0)
     except OSError as error:
         complain(f"cannot listen on {HOST}:{arguments.port}: {error.strerror}: omit --port")
         return USAGE
-    with server:
-        try:
-            # Not opened: other users of the machine can read the arguments of a browser.
-            print(
-                f"Inspect tokens at {server.url}\n{asked}\n"
-                "Keep the address to yourself: it works with your credential. Stop it with Ctrl-C.",
-                flush=True,
-            )
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return 0
+    with server, suppress(KeyboardInterrupt):
+        # Not opened: other users of the machine can read the arguments of a browser.
+        print(
+            f"Inspect tokens at {server.url}\n{notice}\n"
+            "Keep the address to yourself: it works with your credential. Stop it with Ctrl-C.",
+            flush=True,
+        )
+        server.serve_forever()
     return 0
-
-
-def _question(
-    arguments: argparse.Namespace, client: TokenAuthorityClient | LocalInspector, token: str
-) -> Inspection:
-    return client.inspect_token(
-        token,
-        app_id=arguments.app_id,
-        channel=arguments.channel,
-        uid=arguments.uid,
-        user_account=arguments.user_account,
-        room_uuid=arguments.room_uuid,
-        at_time=arguments.at_time,
-        error=arguments.error,
-        product=arguments.product,
-    )
 
 
 def _online(arguments: argparse.Namespace) -> int:
     if arguments.web:
-        asked = f"Each token is sent to {arguments.target} and verified with its keys."
+        notice = f"Each token is sent to {arguments.target} and verified with its keys."
         try:
             with client(arguments) as inspector:
-                return _serve_page(arguments, inspector, asked)
+                return _serve_page(arguments, inspector, notice)
         except TokenAuthorityError as error:
             complain(str(error))
             return exit_code(error)
     inspections: list[Inspection] = []
 
     def question(client: TokenAuthorityClient) -> Inspection:
-        inspections.append(_question(arguments, client, _token(arguments)))
+        inspections.append(inspect_token(arguments, client, _token(arguments)))
         return inspections[0]
 
     return _exit_code(ask(arguments, question, _shower(arguments)), inspections)
@@ -242,12 +168,12 @@ def _inspect_without_keys(request: bytes) -> bytes:
 def _offline(arguments: argparse.Namespace) -> int:
     inspector = LocalInspector(_inspect_without_keys)
     if arguments.web:
-        asked = "Tokens are inspected on this machine, without keys."
-        return _serve_page(arguments, inspector, asked)
+        notice = "Tokens are inspected on this machine, without keys."
+        return _serve_page(arguments, inspector, notice)
     inspections: list[Inspection] = []
 
     def question() -> Inspection:
-        inspections.append(_question(arguments, inspector, _token(arguments)))
+        inspections.append(inspect_token(arguments, inspector, _token(arguments)))
         return inspections[0]
 
     return _exit_code(answer(arguments, question, _shower(arguments)), inspections)
@@ -267,20 +193,8 @@ def _shower(arguments: argparse.Namespace) -> Callable[[Inspection], None]:
         # https://no-color.org
         in_colour = is_terminal and not os.environ.get("NO_COLOR")
         view = View(width, in_colour and os.environ.get("TERM") != "dumb")
-        shown = report(inspection, _client(arguments))
+        shown = report(inspection, client_of(arguments))
         for line in view.lines(shown, verbose=arguments.verbose):
             print(line)
 
     return show
-
-
-def _client(arguments: argparse.Namespace) -> Client:
-    user = arguments.user_account if arguments.uid is None else str(arguments.uid)
-    values = {
-        "App ID": arguments.app_id,
-        "channel": arguments.channel,
-        "user": user,
-        "room": arguments.room_uuid,
-        "product": arguments.product,
-    }
-    return Client(values, arguments.at_time or datetime.now(UTC), arguments.at_time is None)

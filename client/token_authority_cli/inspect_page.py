@@ -13,90 +13,53 @@ import io
 import json
 import re
 import secrets
-import socket
-import socketserver
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
 from typing import Any, Final, cast
 
 from token_authority_cli.inspection_report import Report
+from token_authority_cli.loopback_server import (
+    HOST,
+    REQUEST_SECONDS,
+    LoopbackServer,
+    TimedReader,
+)
 from token_authority_cli.output import complain
 from token_authority_client import TokenAuthorityError
 
-HOST: Final = "127.0.0.1"
 MAX_BODY_BYTES: Final = 1_048_576
 """A token and a message text of 64 KiB each, as JSON with every character escaped, fit in."""
-MAX_CONNECTIONS: Final = 32
-"""Open connections. One more closes the oldest, so that idle ones do not keep the page out."""
-REQUEST_SECONDS: Final = 10.0
-"""How long a request may take to arrive, and an answer to be read."""
 
 Explain = Callable[[Mapping[str, str]], Report]
-"""Takes the form (an option without dashes -> its text, and `token`), and returns the report.
+"""Returns the report for a form (an option without dashes -> its text, and `token`).
 
 Raises TokenAuthorityError if there is none."""
 
 
-class PageServer(ThreadingHTTPServer):
-    """Serves the page on 127.0.0.1.
+class PageServer(LoopbackServer):
+    """Serves the page.
 
     Args:
         explain: Answers a form; called in several threads.
-        asked: What the page says about who inspects the tokens.
+        notice: A sentence of the page: where tokens are inspected.
         port: 1 to 65535; 0: any that is free.
 
     Raises:
         OSError: The port cannot be listened on.
     """
 
-    # A second process must not get a share of the requests.
-    allow_reuse_port = False
-    daemon_threads = True
-
-    def __init__(self, explain: Explain, asked: str, port: int = 0) -> None:
+    def __init__(self, explain: Explain, notice: str, port: int = 0) -> None:
         self.explain = explain
-        self.page, self.policy = _page(asked)
-        self._open: dict[socket.socket, None] = {}
-        self._lock = threading.Lock()
-        super().__init__((HOST, port), _Handler)
+        self.page, self.policy = _page(notice)
+        super().__init__(port, _Handler)
         self.authority = f"{HOST}:{self.server_port}"
         self.path = f"/{secrets.token_urlsafe(32)}"
         self.url = f"http://{self.authority}{self.path}"
-
-    def server_bind(self) -> None:
-        """Binds, without http.server's lookup of this host's name, which may take long."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = HOST, self.server_address[1]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread; closes the oldest connection if there are too many."""
-        with self._lock:
-            if len(self._open) >= MAX_CONNECTIONS:
-                self._cut(next(iter(self._open)))
-            self._open[request] = None
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Closes a connection."""
-        with self._lock:
-            self._open.pop(request, None)
-        super().shutdown_request(request)
-
-    def _cut(self, request: socket.socket) -> None:
-        del self._open[request]
-        try:
-            # Its thread reads the end of the stream, and closes it.
-            request.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # The client was faster.
-            return
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002  # socketserver's
         """Reports a defect by its type and place: its text may contain a token."""
@@ -109,24 +72,6 @@ class PageServer(ThreadingHTTPServer):
             place = place.tb_next
         line = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "unknown"
         complain(f"the page got no answer: internal error {type(error).__name__} at {line}")
-
-
-class _Timed(io.RawIOBase):
-    """Reads from a socket until a deadline; a timeout per read would let a client drip bytes."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._end = time.monotonic() + REQUEST_SECONDS
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._connection.settimeout(left)
-        return self._connection.recv_into(buffer)
 
 
 class _Refused(Exception):
@@ -146,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
-        self.rfile = io.BufferedReader(_Timed(self.connection))
+        self.rfile = io.BufferedReader(TimedReader(self.connection))
 
     def do_GET(self) -> None:  # http.server's name
         if self._is_for_page():
@@ -241,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Logs nothing: lines would have the path."""
 
 
-def _page(asked: str) -> tuple[bytes, str]:
+def _page(notice: str) -> tuple[bytes, str]:
     """Returns the page, and the policy that allows only its own style and script."""
     text = files("token_authority_cli").joinpath("inspect_page.html").read_text("utf-8")
     policy = [
@@ -256,7 +201,7 @@ def _page(asked: str) -> tuple[bytes, str]:
         "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     ]
-    return text.replace("{asked}", html.escape(asked)).encode(), "; ".join(policy)
+    return text.replace("{notice}", html.escape(notice)).encode(), "; ".join(policy)
 
 
 def _hash_of(tag: str, text: str) -> str:

@@ -23,15 +23,11 @@ from support.inspecting import Page, inspect_page, raw_request
 from support.ports import free_port
 from support.serving import running
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
-from token_authority_cli import inspect_page as page_module
-from token_authority_cli.inspect import _PRODUCTS, _Form
-from token_authority_cli.inspect_page import (
-    MAX_BODY_BYTES,
-    MAX_CONNECTIONS,
-    REQUEST_SECONDS,
-    PageServer,
-)
+from token_authority_cli import loopback_server
+from token_authority_cli.inspect_page import MAX_BODY_BYTES, Explain, PageServer
+from token_authority_cli.inspection_options import PRODUCTS, Form
 from token_authority_cli.inspection_report import Report
+from token_authority_cli.loopback_server import MAX_CONNECTIONS, REQUEST_SECONDS
 from token_authority_cli.option_names import options_of
 
 AT = "2023-11-14T22:20:00Z"
@@ -296,10 +292,10 @@ async def test_the_form_has_every_option_that_describes_the_use() -> None:
         text = (await page.request()).body.decode()
     found = Tags(text)
     names = {attrs["name"] for tag, attrs in found.tags if "name" in attrs and tag != "meta"}
-    options = {option.removeprefix("--") for option in options_of(_Form()).values()} | {"token"}
+    options = {option.removeprefix("--") for option in options_of(Form()).values()} | {"token"}
     assert names == options
     products = re.findall(r"<option>(\w+)", text)
-    assert products == list(_PRODUCTS)
+    assert products == list(PRODUCTS)
 
 
 def refuse(form: Mapping[str, str]) -> Report:
@@ -307,9 +303,9 @@ def refuse(form: Mapping[str, str]) -> Report:
 
 
 @contextmanager
-def served(explain: page_module.Explain, asked: str = "") -> Generator[PageServer]:
+def served(explain: Explain, notice: str = "") -> Generator[PageServer]:
     """Serves a page in this process."""
-    with PageServer(explain, asked) as server:
+    with PageServer(explain, notice) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
@@ -320,7 +316,7 @@ def served(explain: page_module.Explain, asked: str = "") -> Generator[PageServe
 
 
 async def test_a_client_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_module, "REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr(loopback_server, "REQUEST_SECONDS", 0.5)
     with served(refuse) as server:
         head = (
             f"POST {server.path} HTTP/1.1\r\nHost: {server.authority}\r\n"
@@ -405,4 +401,4 @@ async def test_contradictory_options_are_refused(arguments: tuple[str, ...], tex
 
 
 def test_the_clock_of_the_form_is_that_of_the_options() -> None:
-    assert _Form().read({"at": AT}).at_time == datetime(2023, 11, 14, 22, 20, tzinfo=UTC)
+    assert Form().read({"at": AT}).at_time == datetime(2023, 11, 14, 22, 20, tzinfo=UTC)
