@@ -5,10 +5,11 @@ room. It does not revoke issued tokens.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from token_authority_server.access.denial import WHITEBOARD, Denial, readings_of_006
+from token_authority_server.access.denial import WHITEBOARD, Denial, DenialRule, readings_of_006
 from token_authority_server.access.scope_denials import ScopeDenials
 from token_authority_server.audit import rfc_3339
 from token_authority_server.errors import denied
@@ -54,6 +55,13 @@ class Denials:
             scope: [(types, ScopeDenials(rows)) for types, rows in by_types.items()]
             for scope, by_types in by_scope.items()
         }
+
+    @property
+    def rules(self) -> Iterable[DenialRule]:
+        """The rules of all scopes, which are most of its memory."""
+        return chain.from_iterable(
+            denials.rules for by_types in self._denials.values() for _, denials in by_types
+        )
 
     def _scopes(self, project: str) -> Scopes:
         return self._scopes_of.get(project) or Scopes(project)

@@ -45,7 +45,8 @@ class ScopeDenials:
         }
         found_by_place = [rule for rule in with_place if rule not in rarer_users]
         places = [rule for rule in rules if rule.denial.user is None]
-        self._all = rules
+        self.rules = rules
+        """All rules, the latest end first."""
         self._users = [rule for rule in with_user if not _has_place(rule.denial)]
         self._channels = [rule for rule in places if rule.denial.channel is not None]
         self._rooms = [rule for rule in places if rule.denial.room is not None]
@@ -83,7 +84,7 @@ class ScopeDenials:
         """Yields those of `_candidates` that are for a channel or room."""
         if access.any_user and (access.any_channel or access.channel_pattern is not None):
             # Refused before (families.channel_user).
-            yield self._all
+            yield self.rules
             return
         users = [user.lower() for user in users_of(access)]
         if access.any_channel:

@@ -222,6 +222,7 @@ def _pieces(settings: Settings, policy: PolicySnapshot) -> list[Any]:
         *(grant for row in settings.callers for grant in row.grants),
         *callers,
         *(grant for caller in callers for grant in caller.grants),
+        *policy.denials.rules,
         policy.known_secrets,
         policy.denials,
     ]
