@@ -245,18 +245,23 @@ async def test_a_stalled_disk_shows_as_lag_and_queue_and_lost_records_are_counte
 async def test_the_lag_is_never_0_while_a_record_waits(new_trail: NewTrail, path: Path) -> None:
     """A record is queued before each line that the writer executes, one line after another."""
     visited: list[str] = []
-    queued_at = 0
+    goal = 0, 0
+    """A number of visited lines, and the number of the record that is queued then."""
+    queued = 0
     missed: list[str] = []
 
     def visit(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal queued
         if frame.f_code.co_filename != trail_module.__file__:
             return None
         if event == "line":
             visited.append(frame.f_code.co_name)
-            if len(visited) == queued_at:
+            # Read once: the writer's thread does not wait for the test's.
+            line, number = goal
+            if queued < number and len(visited) >= line:
+                queued = number
                 trail.record_soon([issued(2)])
-            is_queued = queued_at and len(visited) >= queued_at
-            if is_queued and path.read_bytes().count(b"uid:2") < number and not trail.lag_seconds:
+            if path.read_bytes().count(b"uid:2") < queued and not trail.lag_seconds:
                 missed.append(f"{frame.f_code.co_name}, line {frame.f_lineno}")
         return visit
 
@@ -267,7 +272,7 @@ async def test_the_lag_is_never_0_while_a_record_waits(new_trail: NewTrail, path
         threading.settrace(None)
     for number in range(1, 31):
         await until(lambda: trail.lag_seconds == 0)
-        queued_at = len(visited) + number
+        goal = len(visited) + number, number
         trail.record_soon([issued(1)])
         await until(lambda: users(read(path)).count("uid:2") == number)  # noqa: B023  # awaited
     assert "_gather" in visited
@@ -376,6 +381,16 @@ async def test_a_stream_whose_reader_is_gone(
     assert users(read(path)) == ["uid:1", "uid:2"]
     assert verify([path]).problem is None
     assert len(reports.failures) == 1
+
+
+def test_a_dropped_record_is_lost_in_each_sink(
+    new_trail: NewTrail, pipe: tuple[int, int], path: Path
+) -> None:
+    stream = StreamSink("standard output", pipe[1], CHAIN_ID)
+    trail = new_trail(FileSink(path, "never", "f" * 32), stream, required=False)
+    trail.close()
+    trail.record_soon([issued(1)])
+    assert trail.lost == 2
 
 
 async def test_a_stream_that_nobody_reads_is_not_waited_for_for_ever(

@@ -106,7 +106,7 @@ class AuditTrail:
     @property
     def lost(self) -> int:
         """Records that could not be written, summed over the sinks."""
-        return self._dropped + self._writer.unwritten
+        return self._dropped * len(self._sinks) + self._writer.unwritten
 
     async def record(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Returns once every sink has written the records according to its policy.
