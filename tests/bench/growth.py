@@ -36,6 +36,8 @@ from support.live import PROJECT, SERVER, caller
 from support.serving import no_trail, write_config
 from token_authority.v1.inspection_pb2 import InspectTokenRequest
 from token_authority_server.access.callers import Caller
+from token_authority_server.access.denial import Denial
+from token_authority_server.access.denials import Denials
 from token_authority_server.config import ConfigFile
 from token_authority_server.families.rtc import Rtc
 from token_authority_server.identity.directory import API_KEY, Callers
@@ -45,6 +47,7 @@ HERE: Final = Path(__file__).parent
 # Above 1, because what no longer fits the processor's caches costs up to twice as much.
 MAX_EXPONENT: Final = 1.3
 ROUNDS: Final = 5
+LATER_MS: Final = NOW_MS + 3_600_000
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,21 @@ def callers(count: int) -> float:
     directory = Callers(by_name, keys)
     last = f"{count - 1:064x}"
     return cpu_us(lambda: directory.of_api_key(last, 0.0), 5000)
+
+
+def denials(count: int) -> float:
+    """Finds none of so many denials that applies to a request: users, channels, both, patterns."""
+    rows = [
+        (
+            Denial("classroom", LATER_MS, f"uid:{number + 10}"),
+            Denial("classroom", LATER_MS, channel=f"hall-{number}-*"),
+            Denial("classroom", LATER_MS, channel=f"*-{number + 10}"),
+            Denial("classroom", LATER_MS, f"account:al-{number}", f"lesson-{number % 100 + 10}"),
+        )[number % 4]
+        for number in range(count)
+    ]
+    known, wanted = Denials(rows), Rtc().read(RTC, NOW_MS).accesses
+    return cpu_us(lambda: known.find("classroom", wanted, NOW_MS), 2000)
 
 
 def loading(count: int) -> float:
@@ -139,6 +157,7 @@ def batch_size(count: int) -> float:
 GROWTHS: Final[Mapping[str, Growth]] = {
     "grants per caller": Growth("µs per decision", (1, 10, 100, 1000, 10_000), grants_per_caller),
     "callers": Growth("µs to find one", (10, 1000, 10_000, 100_000), callers, slack=20),
+    "denials": Growth("µs per decision", (10, 1000, 10_000, 100_000), denials, slack=50),
     "callers, loading": Growth("CPU seconds", (100, 1000, 10_000, 100_000), loading),
     "projects": Growth("µs per inspection", (1, 10, 100, 1000, 10_000), projects),
     "keys per project": Growth("µs per inspection", (1, 10, 100, 1000), keys_per_project),
