@@ -379,7 +379,7 @@ def test_a_right_must_not_outlive_the_default_life() -> None:
     assert (violation.field, violation.reason) == ("rtm.ttl", "PRIVILEGE_OUTLIVES_TOKEN")
 
 
-def test_a_longer_life_is_cut_down_where_the_grant_says_so() -> None:
+def test_a_longer_lifetime_is_clamped_where_the_grant_clamps() -> None:
     clamping = grant(max_ttl="10m", above_max_ttl="clamp")
     own = {"privileges.join_channel_ttl": HOUR_MS}
     wanted = terms(HOUR_MS, privilege_ttls_ms=own, entries=frozenset(own))

@@ -70,7 +70,7 @@ def test_a_crash_at_any_byte_leaves_a_trail_that_goes_on_and_verifies(
         assert path.read_bytes().endswith(b"}\n")
 
 
-def test_what_a_crash_left_is_told_by_a_record_and_protected_like_one(path: Path) -> None:
+def test_an_unfinished_line_of_a_crash_is_recorded_and_protected_by_the_chain(path: Path) -> None:
     path.write_bytes(WHOLE[:-40])
     go_on(path, 4)
     torn, recovered, _ = path.read_bytes().splitlines(keepends=True)[3:]

@@ -212,7 +212,7 @@ async def test_nothing_is_stored() -> None:
         assert await tab.value("verdict.textContent") == ""
 
 
-async def test_clear_forgets_and_an_ended_command_is_said() -> None:
+async def test_clear_forgets_and_an_ended_command_is_reported() -> None:
     async with opened() as (tab, page, token, _):
         await fill(tab, token=token, at=USED)
         await tab.value("form.reset()")

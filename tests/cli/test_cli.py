@@ -264,7 +264,7 @@ async def test_a_reader_that_goes_away_is_no_traceback(arguments: list[str]) -> 
     assert process.returncode in (0, 1)
 
 
-async def test_an_answer_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+async def test_an_answer_that_cannot_be_written_is_reported_in_one_line(tmp_path: Path) -> None:
     path = write_config(tmp_path)
     with open("/dev/full", "w") as full:  # noqa: ASYNC230, PTH123
         process = await asyncio.create_subprocess_exec(

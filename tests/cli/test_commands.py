@@ -20,7 +20,7 @@ async def test_the_overview_has_every_command_and_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize("name", HELP)
-async def test_every_command_is_where_it_is_said_to_be(name: str) -> None:
+async def test_every_command_prints_its_own_help(name: str) -> None:
     ran = await run(name, "--help")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith(f"usage: token-authority {name} ")

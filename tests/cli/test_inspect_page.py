@@ -112,7 +112,7 @@ async def test_errors_are_the_texts_of_the_terminal() -> None:
     assert (await run("inspect", TOKEN, *target)).err == f"token-authority: {error}\n"
 
 
-async def test_a_refused_credential_is_said_and_not_shown(tmp_path: Path) -> None:
+async def test_a_refused_credential_is_reported_and_not_shown(tmp_path: Path) -> None:
     wrong = tmp_path / "key"
     wrong.write_text(API_KEY[:-1] + "x")
     async with running() as server:

@@ -65,7 +65,7 @@ def refusing(code: str) -> Any:
 
 
 @pytest.mark.parametrize("code", [code for code in CODES if code != "UNAVAILABLE"])
-async def test_a_refusal_is_told_to_people_and_to_programs(code: str) -> None:
+async def test_a_refusal_is_printed_for_people_and_for_programs(code: str) -> None:
     async with answering(refusing(code)) as target:
         ran = await run(*RTC, "--target", target)
         assert (ran.code, ran.out) == (CODES[code], "")

@@ -232,7 +232,7 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
-def test_a_token_cut_off_anywhere_says_so_and_keeps_what_was_read(token: str) -> None:
+def test_a_token_cut_off_anywhere_is_reported_with_the_part_that_was_read(token: str) -> None:
     whole = decode(token)
     for length in range(len("NETLESSSDK_") if token.startswith("N") else 3, len(token)):
         decoded = decode(token[:length])

@@ -38,7 +38,7 @@ def test_every_moment_can_be_written(ms: int, text: str) -> None:
     assert wording.moment(ms) == text
 
 
-def test_an_end_is_told_from_the_time_of_issue() -> None:
+def test_an_end_is_stated_relative_to_the_time_of_issue() -> None:
     assert wording.end(5000, None) == "until 1970-01-01 00:00:05 UTC"
     assert wording.end(5000, 2000) == "until 1970-01-01 00:00:05 UTC (3 s after issue)"
     assert wording.end(2000, 5000) == "until 1970-01-01 00:00:02 UTC (3 s before issue)"

@@ -186,7 +186,7 @@ async def test_the_wait_is_that_of_the_slowest_rate() -> None:
     await limits.spend("web", quota, 1)
 
 
-async def test_a_batch_that_never_passes_is_told_the_maximum() -> None:
+async def test_a_batch_that_can_never_pass_is_refused_with_the_maximum() -> None:
     clock = Clock()
     limits = limiter(clock)
     quota = Quota.parse("200/second; 150/hour")

@@ -192,7 +192,7 @@ async def test_redis_has_a_tenth_of_a_second(redis: RedisProcess) -> None:
     await limits.close()
 
 
-async def test_a_wrong_password_is_said_without_it(redis: RedisProcess) -> None:
+async def test_a_wrong_password_is_reported_without_it(redis: RedisProcess) -> None:
     replica = Replica(redis.url.replace(PASSWORD, "swordfish"))
     assert await replica.got(15) == 10
     assert replica.said == [f"Redis at 127.0.0.1:{redis.port} refuses the credentials"]

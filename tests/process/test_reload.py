@@ -125,7 +125,7 @@ BAD: Final = {
 
 
 @pytest.mark.parametrize("what", BAD)
-async def test_a_bad_certificate_keeps_the_old_one_and_is_said_everywhere(
+async def test_a_bad_certificate_keeps_the_old_one_and_is_reported_everywhere(
     tmp_path: Path, what: str
 ) -> None:
     name, data, problem = BAD[what]
@@ -349,7 +349,7 @@ async def test_a_secret_that_replaces_the_current_one_at_once_is_logged(tmp_path
         assert server.output.count("at this reload") == 1
 
 
-async def test_what_needs_a_restart_is_said_and_put_on_record(tmp_path: Path) -> None:
+async def test_a_change_that_needs_a_restart_is_logged_and_audited(tmp_path: Path) -> None:
     write_tls(tmp_path, CA)
     (tmp_path / "redis").write_text("redis://127.0.0.1:1")
     (tmp_path / "other-redis").write_text("redis://127.0.0.1:2")

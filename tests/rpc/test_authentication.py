@@ -119,7 +119,7 @@ POLICY: Final = JwtPolicy(ISSUER, AUDIENCE, 0)
         ),
     ],
 )
-async def test_no_credential_is_told_what_is_taken(
+async def test_a_call_without_a_credential_is_refused_with_the_accepted_schemes(
     identities: list[str], jwt: JwtVerifier | None, accepted: str
 ) -> None:
     callers = granting.callers(granting.caller(granting.grant(), identities=identities))
@@ -371,7 +371,7 @@ async def test_an_expiry_that_is_text_is_refused_alike_from_memory(jwts: Running
     assert await who(jwts, bearer(token)) == await who(jwts, bearer(token))
 
 
-async def test_an_expired_jwt_says_so_and_only_if_it_was_good_once(jwts: Running) -> None:
+async def test_an_expired_jwt_is_named_so_only_if_its_signature_is_valid(jwts: Running) -> None:
     token = SIGNER.sign(exp=NOW - 60)
     await detail(jwts, bearer(token), "CREDENTIAL_EXPIRED")
     await detail(jwts, bearer(STRANGER.sign(exp=NOW - 60)))
@@ -520,7 +520,7 @@ async def test_no_call_waits_for_a_slow_provider_while_there_are_keys() -> None:
         over.set()
 
 
-async def test_a_provider_that_is_down_at_first_is_said_and_tried_again() -> None:
+async def test_a_provider_that_is_down_at_first_is_logged_and_retried() -> None:
     async with provider(SIGNER) as one:
         one.keys.answer = lambda handler: send(handler, b"", 503)
         call = one.server.stub.IssueRtcToken(VALID, metadata=bearer(SIGNER.sign()))

@@ -78,7 +78,7 @@ def named(answer: ListSigningKeysResponse) -> list[tuple[str, str]]:
     return [(key.project, key.key_id) for key in answer.signing_keys]
 
 
-async def test_whoever_asks_is_told_what_they_may_ask_for() -> None:
+async def test_a_caller_can_read_its_own_grants() -> None:
     first = everything(
         "rtc-only",
         name="lessons",

@@ -235,7 +235,7 @@ async def test_a_refusal_says_until_when_and_not_who_or_why() -> None:
         assert line["reason"] == "DENIED"
 
 
-async def test_the_latest_end_of_several_denials_is_told() -> None:
+async def test_the_latest_end_of_several_denials_is_reported() -> None:
     rows = [
         Denial("classroom", UNTIL_MS - 2000, user="uid:7"),
         Denial("classroom", UNTIL_MS, channel="c"),

@@ -151,7 +151,7 @@ async def test_a_life_above_the_largest_is_refused(kind: str) -> None:
 
 
 @each_kind
-async def test_a_life_above_the_largest_is_cut_down_where_the_grant_says_so(kind: str) -> None:
+async def test_a_lifetime_above_the_maximum_is_clamped_where_the_grant_clamps(kind: str) -> None:
     sample, unit_ms = KIND_SAMPLES[kind], KIND_OF[kind].unit.ms
     entry = sample.entry(ttl=HOUR)
     end = NOW_MS // unit_ms * unit_ms + MAX_S * 1000

@@ -66,13 +66,13 @@ PROVOKED: Final[dict[Reason, tuple[Any, str, Any]]] = {
 }
 ELSEWHERE: Final = {
     Reason.CREDENTIAL_MISSING: "tests/rpc/test_authentication.py::"
-    "test_no_credential_is_told_what_is_taken",
+    "test_a_call_without_a_credential_is_refused_with_the_accepted_schemes",
     Reason.CREDENTIAL_INVALID: "tests/rpc/test_authentication.py::"
     "test_wrong_keys_are_refused_in_the_same_words",
     Reason.CREDENTIAL_EXPIRED: "tests/rpc/test_authentication.py::"
-    "test_an_expired_jwt_says_so_and_only_if_it_was_good_once",
+    "test_an_expired_jwt_is_named_so_only_if_its_signature_is_valid",
     Reason.CREDENTIAL_UNVERIFIABLE: "tests/rpc/test_authentication.py::"
-    "test_a_provider_that_is_down_at_first_is_said_and_tried_again",
+    "test_a_provider_that_is_down_at_first_is_logged_and_retried",
     Reason.BATCH_EXCEEDS_LIMIT: "tests/rpc/test_limits.py::"
     "test_a_batch_that_can_never_pass_is_not_to_be_retried",
     Reason.DENIED: "tests/rpc/test_denials.py::test_denied_tokens_are_refused_and_others_issued",
