@@ -110,8 +110,8 @@ def ask(
     """Calls the server that the options select, prints the result, and returns the exit code."""
 
     def from_server() -> AnswerT:
-        with client(arguments) as asked:
-            return question(asked)
+        with client(arguments) as connected:
+            return question(connected)
 
     return answer(arguments, from_server, show)
 

@@ -96,7 +96,7 @@ class GrantedTtls:
     def longest_ms(self, project: str, key: SigningKey) -> int | None:
         """Returns the longest lifetime that a grant allows for a token of a key.
 
-        None: tokens may never expire. 0: no grant is for its tokens, so nothing tells what it
+        None: tokens may never expire. 0: no grant is for its tokens, so it is unknown what it
         signed.
         """
         return self._longest_ms.get((project, type(key)), 0)

@@ -52,7 +52,7 @@ class Case:
 
     @property
     def product(self) -> Product | None:
-        """The product it was used with; None where nothing tells it.
+        """The product it was used with; None if unknown.
 
         A channel does not tell RTC from RTM, which has channels too.
         """
@@ -118,7 +118,7 @@ class Case:
 
     @property
     def used(self) -> list[DecodedService]:
-        """The services that it was used for; all of them where nothing tells it."""
+        """The services that it was used for; all of them if unknown."""
         product = self.product
         if product is None or product is Product.WHITEBOARD:
             return [*self.decoded.services]

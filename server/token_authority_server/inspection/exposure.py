@@ -62,7 +62,7 @@ class ExposedSecret:
 def digest(text: str) -> bytes:
     """Returns the hash by which secrets are compared.
 
-    How long a comparison of hashes takes tells nothing about the secret.
+    The duration of a comparison of hashes reveals nothing about the secret.
     """
     return sha256(text.encode(errors="surrogatepass")).digest()
 

@@ -48,7 +48,7 @@ _OPTIONS: Final = (
     # Else a connection that is written to quickly gets a buffer of megabytes.
     ("grpc.experimental.tcp_max_read_chunk_size", _READ_CHUNK_BYTES),
     # Else flow-control windows grow with the connection's speed, up to megabytes of bodies that no
-    # handler has asked for. Fixed ones allow 64 KiB in flight for each connection.
+    # handler has requested. Fixed ones allow 64 KiB in flight for each connection.
     ("grpc.http2.bdp_probe", 0),
 )
 
