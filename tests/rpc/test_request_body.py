@@ -15,16 +15,23 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from support import granting
 from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_server, send
+from support.keys import keyring
 from support.serving import PATH, Running, refused, running
 from support.waiting import until
+from token_authority.v1.authority_pb2 import ListSigningKeysRequest
+from token_authority.v1.batch_pb2 import BatchIssueTokensRequest, IssueTokenRequest
+from token_authority.v1.inspection_pb2 import InspectTokenRequest
 from token_authority.v1.rtc_pb2 import (
     RTC_ROLE_PUBLISHER,
     IssueRtcTokenRequest,
     IssueRtcTokenResponse,
 )
+from token_authority_server.authorization import PolicySnapshot
+from token_authority_server.config.callers import CallerSettings
 from token_authority_server.identity.jwks_fetch import Location
 from token_authority_server.identity.jwt_bearer import JwtPolicy, JwtVerifier
 from token_authority_server.identity.key_sources import RemoteKeys
+from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.contract import SERVICES
 from token_authority_server.rpc.public_services import (
     MAX_READS_PER_CONNECTION,
@@ -38,6 +45,7 @@ PADDED: Final = b"\x0a\x09classroom" * 500 + VALID.SerializeToString()
 KEYED: Final = granting.callers(
     granting.caller(granting.grant(), identities=[granting.API_KEY_IDENTITY])
 )
+OTHER_KEY: Final = f"api-key:sha256:{'0' * 64}"
 BEARER: Final = (("authorization", f"Bearer {granting.API_KEY}"),)
 CHECK: Final = "/grpc.health.v1.Health/Check"
 WATCH: Final = "/grpc.health.v1.Health/Watch"
@@ -97,6 +105,51 @@ async def test_a_body_that_does_not_come_is_refused_and_frees_its_place() -> Non
         assert server.handlers.in_flight.total == 0
         # The next deadline counts from its own call.
         assert (await refused(silent(server))).metadata["seconds"] == "0.2"
+
+
+LATER: Final = {
+    "without the credential": (
+        granting.caller(granting.grant(), identities=[OTHER_KEY]),
+        "CREDENTIAL_INVALID",
+    ),
+    "without the grants": (
+        granting.caller(
+            granting.everything("other", allow=()), identities=[granting.API_KEY_IDENTITY]
+        ),
+        "GRANT_MISSING",
+    ),
+}
+REQUESTS: Final = {
+    PATH + "IssueRtcToken": VALID,
+    PATH + "BatchIssueTokens": BatchIssueTokensRequest(requests=[IssueTokenRequest(rtc=VALID)]),
+    "/token_authority.v1.InspectionService/InspectToken": InspectTokenRequest(token="007"),
+    "/token_authority.v1.AuthorityService/ListSigningKeys": ListSigningKeysRequest(
+        project="classroom"
+    ),
+}
+
+
+@pytest.mark.parametrize(("caller", "reason"), LATER.values(), ids=LATER)
+@pytest.mark.parametrize("path", REQUESTS)
+async def test_a_reload_while_a_body_is_awaited_decides_on_the_call(
+    path: str, caller: CallerSettings, reason: str
+) -> None:
+    """Calls that were begun with a credential must not outlive it, whatever they ask for."""
+    reloaded = asyncio.Event()
+
+    async def requests() -> AsyncIterator[bytes]:
+        await reloaded.wait()
+        yield REQUESTS[path].SerializeToString()
+
+    async with running(who=KEYED) as server:
+        call = server.channel.stream_unary(path)(requests(), metadata=BEARER)
+        await until(lambda: server.handlers.in_flight.total == 1)
+        later = granting.callers(caller)
+        server.authority.apply(PolicySnapshot(keyring(), later))
+        server.handlers.authenticate_with(Authenticator(later, None))
+        reloaded.set()
+        assert (await refused(call)).reason == reason
+        assert server.handlers.in_flight.total == 0
 
 
 async def test_a_call_that_is_cancelled_while_its_body_is_awaited_frees_its_place() -> None:

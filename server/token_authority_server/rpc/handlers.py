@@ -157,8 +157,8 @@ class Handlers(grpc.GenericRpcHandler):
     async def _answer(self, call: Call, path: str, method: Method, context: Context) -> Answer:
         presented = presented_credentials(context)
         call.request_id = presented.request_id
-        authentication = self._authenticator.authenticate(presented)
-        authenticated = await self._waits.run(authentication, call.peer)
+        authenticator = self._authenticator
+        authenticated = await self._waits.run(authenticator.authenticate(presented), call.peer)
         caller = authenticated.caller
         trace_id = ""
         if self.observer.tracer:
@@ -168,6 +168,11 @@ class Handlers(grpc.GenericRpcHandler):
         )
         with self.in_flight.enter(caller.name, caller.quota):
             data = await self._bodies.read(context)
+            while authenticator is not self._authenticator:
+                # A reload may have removed the credential or changed the grants meanwhile.
+                authenticator = self._authenticator
+                again = await self._waits.run(authenticator.authenticate(presented), call.peer)
+                call.context = call.context._replace(caller=again.caller, identity=again.identity)
             return await method(data, call.context)
 
 
