@@ -14,9 +14,9 @@ from token_authority_cli.server_options import add_options, ask
 from token_authority_client import AuthorityInfo, Grant, SigningKey, TokenAuthorityClient
 
 _PRESENT_GRANTS: Final = (
-    "this rests on present grants and on what one instance signed since it started: before you "
-    "delete a key, run `token-authority keys --audit FILE...` over the audit trails of all "
-    "instances"
+    "this is computed from the current grants and the tokens that one instance signed since it "
+    "started: before you delete a key, run `token-authority keys --audit FILE...` over the audit "
+    "trails of all instances"
 )
 
 
@@ -36,7 +36,7 @@ def _add_keys(commands: Any) -> None:
         commands,
         "keys",
         "List the signing keys of your projects: their states, and how long each is needed by "
-        "present grants. Requires a grant that allows list_keys. With --audit: read the audit "
+        "current grants. Requires a grant that allows list_keys. With --audit: read the audit "
         "trails of all instances instead, without a server, and show when the last token of each "
         "key expires and whether the key is safe to delete. Exits with 1 if a trail is broken, or "
         "has no record of a token.",
@@ -145,5 +145,5 @@ def _deletion(key: SigningKey) -> str:
     if key.state == "active":
         return "in use"
     if key.safe_to_delete_time is not None:
-        return f"not needed by present grants since {at(key.safe_to_delete_time)}"
+        return f"not needed by current grants since {at(key.safe_to_delete_time)}"
     return "unknown how long it is needed"

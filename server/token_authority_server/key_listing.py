@@ -14,7 +14,7 @@ def list_keys(
 ) -> list[KeyReport]:
     """Returns one page of reports on the keys of a project, or of all projects ("").
 
-    The reports are based on present grants and on what this instance signed since it started.
+    The reports are based on current grants and on what this instance signed since it started.
 
     Args:
         authority: Provides the policy, the time and the use of each key.

@@ -126,15 +126,15 @@ def warnings(key: SigningKey, *grants: Grant, uses: KeyUses | None = None) -> tu
 
 def test_it_warns_that_earlier_grants_may_have_allowed_more() -> None:
     assert warnings(CERTIFICATE, grant(max_ttl="1h")) == (
-        "present grants allow tokens of at most 3600 s; earlier grants may have allowed tokens of "
+        "current grants allow tokens of at most 3600 s; earlier grants may have allowed tokens of "
         "up to 86400 s",
     )
     assert warnings(ACCESS_KEY, grant(max_ttl="3650d", **ROOM)) == (
-        "present grants allow tokens of at most 315360000 s; earlier grants may have allowed "
+        "current grants allow tokens of at most 315360000 s; earlier grants may have allowed "
         "tokens that never expire",
     )
     assert warnings(CERTIFICATE) == (
-        "present grants allow no tokens of this key; earlier grants may have allowed tokens of up "
+        "current grants allow no tokens of this key; earlier grants may have allowed tokens of up "
         "to 86400 s",
     )
     # No grant can allow more.
@@ -150,7 +150,7 @@ def test_a_non_expiring_token_counts_though_no_grant_allows_one_any_more() -> No
     report = key_report("classroom", ACCESS_KEY, GrantedTtls([grant(**ROOM)]), NOW_MS + 10**12, use)
     assert (report.deletion, report.safe_ms) == (Deletion.NEVER_SAFE, None)
     assert report.warnings == (
-        "this instance signed a token with the key that never expires, which present grants do "
+        "this instance signed a token with the key that never expires, which current grants do "
         "not allow",
     )
 
@@ -166,7 +166,7 @@ def test_a_longer_token_counts_though_no_grant_allows_one_any_more() -> None:
         assert (report.deletion, report.safe_ms) == (Deletion.WAIT, NOW_MS + DAY_MS)
         assert report.warnings[0] == (
             "this instance signed a token with the key that expires at 2023-11-15T22:13:20.123Z, "
-            "which is later than present grants allow"
+            "which is later than current grants allow"
         )
 
 
@@ -177,8 +177,8 @@ def test_a_token_signed_after_retired_at_counts() -> None:
     report = key_report("classroom", CERTIFICATE, GrantedTtls([grant(max_ttl="24h")]), NOW_MS, use)
     assert (report.deletion, report.safe_ms) == (Deletion.WAIT, NOW_MS + HOUR_MS + DAY_MS)
     assert report.warnings == (
-        "retired_at (2023-11-14T22:13:20.123Z) is earlier than a token that this instance signed "
-        "with the key (2023-11-14T23:13:20.123Z): the later time counts",
+        "retired_at (2023-11-14T22:13:20.123Z) is earlier than the last token that this instance "
+        "signed with the key (2023-11-14T23:13:20.123Z): the later time is used",
     )
 
 

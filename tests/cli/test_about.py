@@ -108,13 +108,13 @@ async def test_the_keys() -> None:
             "classroom: agora key old: verify_only, needed until 2023-11-14 23:13:20 UTC or "
             "longer\n"
             "  warning: retired_at is in the future: correct it\n"
-            "p: whiteboard key a: verify_only, not needed by present grants since 2023-11-14 "
+            "p: whiteboard key a: verify_only, not needed by current grants since 2023-11-14 "
             "23:13:20 UTC\n"
             "p: whiteboard key b: disabled, never to be deleted: tokens that never expire need it\n"
             "p: whiteboard key c: disabled, unknown how long it is needed\n"
-            "note: this rests on present grants and on what one instance signed since it started: "
-            "before you delete a key, run `token-authority keys --audit FILE...` over the audit "
-            "trails of all instances\n"
+            "note: this is computed from the current grants and the tokens that one instance "
+            "signed since it started: before you delete a key, run `token-authority keys --audit "
+            "FILE...` over the audit trails of all instances\n"
         )
         ran = await run("keys", "--project", "classroom", "--target", target, "--json")
     assert [key["key_id"] for key in json.loads(ran.out)["signing_keys"]] == ["new", "old", *"abc"]

@@ -345,7 +345,7 @@ async def test_a_key_tells_its_state_and_how_long_present_grants_need_it() -> No
     assert wait.safe_to_delete_time.ToMilliseconds() == NOW_MS + HOUR_MS
     assert (over.state, over.deletion) == (KEY_STATE_DISABLED, KEY_DELETION_UNKNOWN)
     assert list(over.warnings) == [
-        "present grants allow tokens of at most 7200 s; earlier grants may have allowed tokens of "
+        "current grants allow tokens of at most 7200 s; earlier grants may have allowed tokens of "
         "up to 86400 s"
     ]
     assert over.safe_to_delete_time.ToMilliseconds() == NOW_MS
@@ -379,9 +379,9 @@ async def test_a_retired_key_is_never_safe_after_it_signed_a_non_expiring_token(
         (key,) = (await keys_of(server)).signing_keys
     assert key.deletion == KEY_DELETION_NEVER_SAFE
     assert list(key.warnings) == [
-        "retired_at (2023-11-14T21:13:20.123Z) is earlier than a token that this instance signed "
-        "with the key (2023-11-14T22:13:20.123Z): the later time counts",
-        "this instance signed a token with the key that never expires, which present grants do "
+        "retired_at (2023-11-14T21:13:20.123Z) is earlier than the last token that this instance "
+        "signed with the key (2023-11-14T22:13:20.123Z): the later time is used",
+        "this instance signed a token with the key that never expires, which current grants do "
         "not allow",
     ]
 

@@ -37,7 +37,7 @@ class _KeyDeletionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyDeleti
     KEY_DELETION_WAIT: _KeyDeletion.ValueType  # 2
     """Tokens that it signed may be valid until `safe_to_delete_time` or longer."""
     KEY_DELETION_NEVER_SAFE: _KeyDeletion.ValueType  # 3
-    """A present grant allows non-expiring tokens, or this instance signed one with the key. They stop
+    """A current grant allows non-expiring tokens, or this instance signed one with the key. They stop
     working whenever the key is removed.
     """
     KEY_DELETION_UNKNOWN: _KeyDeletion.ValueType  # 4
@@ -47,9 +47,10 @@ class _KeyDeletionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyDeleti
     """
 
 class KeyDeletion(_KeyDeletion, metaclass=_KeyDeletionEnumTypeWrapper):
-    """Whether a key can be removed from the configuration. The server answers by present grants and by
-    what this instance signed since it started: it knows neither what other instances signed nor what
-    earlier grants allowed. `token-authority keys --audit` answers from the audit trails.
+    """Whether a key can be removed from the configuration. The server computes this from the current
+    grants and the tokens that this instance signed since it started: it does not know what other
+    instances signed or what earlier grants allowed. `token-authority keys --audit` computes it from
+    the audit trails.
     """
 
 KEY_DELETION_UNSPECIFIED: KeyDeletion.ValueType  # 0
@@ -61,7 +62,7 @@ all instances show it.
 KEY_DELETION_WAIT: KeyDeletion.ValueType  # 2
 """Tokens that it signed may be valid until `safe_to_delete_time` or longer."""
 KEY_DELETION_NEVER_SAFE: KeyDeletion.ValueType  # 3
-"""A present grant allows non-expiring tokens, or this instance signed one with the key. They stop
+"""A current grant allows non-expiring tokens, or this instance signed one with the key. They stop
 working whenever the key is removed.
 """
 KEY_DELETION_UNKNOWN: KeyDeletion.ValueType  # 4
@@ -199,8 +200,8 @@ class CallerLimits(_message.Message):
 
     @_builtins.property
     def inspect_rates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """InspectToken calls and `validate_only` requests in a time, e.g. `20 per 1 second`; a batch
-        counts its entries. Empty: any number.
+        """Rate limits of InspectToken calls and `validate_only` requests, e.g. `20 per 1 second`; each
+        entry of a batch counts. Empty: no rate limit.
         """
 
     def __init__(
@@ -341,8 +342,8 @@ class SigningKey(_message.Message):
 
     @_builtins.property
     def safe_to_delete_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last token that it can have signed expires, by present grants: `retire_time` plus the
-        longest lifetime that any grant for the project allows now; later if this instance signed a
+        """When the last token that it can have signed expires under the current grants: `retire_time`
+        plus the longest lifetime that any grant for the project allows now; later if this instance signed a
         later token. Earlier grants may have allowed longer lifetimes. Unset: unknown or never.
         """
 

@@ -61,9 +61,9 @@ class AuthorityServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListSigningKeys(self, request, context):
-        """Lists signing keys with their states, and how long each is needed by present grants. Never reports
-        that a key is safe to remove: only the audit trails of all instances show that. Secrets are
-        never returned.
+        """Lists signing keys with their states, and how long each is needed under the current grants.
+        Never reports that a key is safe to remove: only the audit trails of all instances show that.
+        Secrets are never returned.
 
         Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
         have it.

@@ -39,9 +39,9 @@ class AuthorityServiceStub:
     Who may call it: every caller that the configuration names.
     """
     ListSigningKeys: _grpc.UnaryUnaryMultiCallable[_authority_pb2.ListSigningKeysRequest, _authority_pb2.ListSigningKeysResponse]
-    """Lists signing keys with their states, and how long each is needed by present grants. Never reports
-    that a key is safe to remove: only the audit trails of all instances show that. Secrets are
-    never returned.
+    """Lists signing keys with their states, and how long each is needed under the current grants.
+    Never reports that a key is safe to remove: only the audit trails of all instances show that.
+    Secrets are never returned.
 
     Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
     have it.
@@ -58,9 +58,9 @@ class AuthorityServiceAsyncStub(AuthorityServiceStub):
     Who may call it: every caller that the configuration names.
     """
     ListSigningKeys: _aio.UnaryUnaryMultiCallable[_authority_pb2.ListSigningKeysRequest, _authority_pb2.ListSigningKeysResponse]  # type: ignore[assignment]
-    """Lists signing keys with their states, and how long each is needed by present grants. Never reports
-    that a key is safe to remove: only the audit trails of all instances show that. Secrets are
-    never returned.
+    """Lists signing keys with their states, and how long each is needed under the current grants.
+    Never reports that a key is safe to remove: only the audit trails of all instances show that.
+    Secrets are never returned.
 
     Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
     have it.
@@ -86,9 +86,9 @@ class AuthorityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authority_pb2.ListSigningKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authority_pb2.ListSigningKeysResponse, _abc.Awaitable[_authority_pb2.ListSigningKeysResponse]]:
-        """Lists signing keys with their states, and how long each is needed by present grants. Never reports
-        that a key is safe to remove: only the audit trails of all instances show that. Secrets are
-        never returned.
+        """Lists signing keys with their states, and how long each is needed under the current grants.
+        Never reports that a key is safe to remove: only the audit trails of all instances show that.
+        Secrets are never returned.
 
         Who may call it: callers with the allowance `list_keys`, for the projects of the grants that
         have it.

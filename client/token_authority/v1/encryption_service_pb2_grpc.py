@@ -50,8 +50,8 @@ class EncryptionServiceServicer(object):
         """Derives the key and salt of a meeting. Equal requests give equal keys for as long as the secret
         is configured; nothing is stored.
 
-        Who may call it: callers with a grant for `channel_key` and the channel. Projects without an
-        encryption secret answer FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
+        Who may call it: callers with a grant for `channel_key` and the channel. For a project
+        without an encryption secret, the call fails: FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,8 +37,8 @@ class EncryptionServiceStub:
     """Derives the key and salt of a meeting. Equal requests give equal keys for as long as the secret
     is configured; nothing is stored.
 
-    Who may call it: callers with a grant for `channel_key` and the channel. Projects without an
-    encryption secret answer FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
+    Who may call it: callers with a grant for `channel_key` and the channel. For a project
+    without an encryption secret, the call fails: FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
     """
 
 @_typing.type_check_only
@@ -50,8 +50,8 @@ class EncryptionServiceAsyncStub(EncryptionServiceStub):
     """Derives the key and salt of a meeting. Equal requests give equal keys for as long as the secret
     is configured; nothing is stored.
 
-    Who may call it: callers with a grant for `channel_key` and the channel. Projects without an
-    encryption secret answer FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
+    Who may call it: callers with a grant for `channel_key` and the channel. For a project
+    without an encryption secret, the call fails: FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
     """
 
 class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -66,8 +66,8 @@ class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Derives the key and salt of a meeting. Equal requests give equal keys for as long as the secret
         is configured; nothing is stored.
 
-        Who may call it: callers with a grant for `channel_key` and the channel. Projects without an
-        encryption secret answer FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
+        Who may call it: callers with a grant for `channel_key` and the channel. For a project
+        without an encryption secret, the call fails: FAILED_PRECONDITION, PROJECT_LACKS_PRODUCT.
         """
 
 def add_EncryptionServiceServicer_to_server(servicer: EncryptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

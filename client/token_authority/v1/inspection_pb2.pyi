@@ -133,7 +133,7 @@ class _ProductEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Product.Value
     """Interactive Whiteboard."""
 
 class Product(_Product, metaclass=_ProductEnumTypeWrapper):
-    """A product whose SDK takes tokens."""
+    """A product whose SDK accepts tokens."""
 
 PRODUCT_UNSPECIFIED: Product.ValueType  # 0
 """Derived from `error`, `error_code` or `uid`, or not known."""
@@ -309,7 +309,7 @@ Global___Signature: _TypeAlias = Signature  # noqa: Y015
 
 @_typing.final
 class Finding(_message.Message):
-    """A reason for a refusal, or something that will surprise."""
+    """A cause of a rejection, or a warning."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -469,7 +469,7 @@ class InspectTokenResponse(_message.Message):
 
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Finding]:
-        """The findings, errors first; the first one is the cause to begin with. Empty if there are none."""
+        """The findings, errors first. Begin with the first one. Empty if there are none."""
 
     @_builtins.property
     def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___OtherToken]:

@@ -81,7 +81,7 @@ class IssuedToken(_message.Message):
     @_builtins.property
     def issue_time(self) -> _timestamp_pb2.Timestamp:
         """When the token was issued, on the server's clock: whole seconds for 006 and 007, whole
-        milliseconds for whiteboard tokens, as it is written in (or counted from) the token.
+        milliseconds for whiteboard tokens, as the token contains them or implies them.
         """
 
     @_builtins.property
@@ -130,7 +130,7 @@ class Advisory(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """Stable, in UPPER_SNAKE_CASE; new reasons may appear. Now:
+    """Stable, in UPPER_SNAKE_CASE; new reasons may appear. Currently:
     SUBSCRIBER_NOT_ENFORCED, LEGACY_FORMAT_006, SDK_TOKEN_SERVER_SIDE_ONLY,
     JOIN_ENDS_BEFORE_PUBLISH, APP_TOKEN_SERVER_SIDE_ONLY, NO_JOIN_PRIVILEGE, TTL_CLAMPED,
     CHAT_USER_ID_UPPER_CASE, WILDCARD_CHANNEL, WILDCARD_PATTERN, ANY_USER, UID_ZERO_AS_TEXT,

@@ -3,7 +3,7 @@
 isort:skip_file
 The contract of agora-token-authority.
 
-Constraints on single fields are protovalidate standard rules beside the field; the server
+Constraints on single fields are protovalidate standard rules next to the field; the server
 enforces exactly these, and clients in any language can check them before they send a request.
 Rules that involve several fields or the clock are described in the field comments.
 

@@ -140,8 +140,8 @@ def _warnings(use: _Use, gaps: Sequence[tuple[int, str]]) -> Iterator[str]:
     records = use.records
     if records and use.retired_ms is not None and records.last_issue_ms > use.retired_ms:
         yield (
-            f"retired_at ({rfc_3339(use.retired_ms)}) is earlier than a token that the key signed "
-            f"({rfc_3339(records.last_issue_ms)}): the later time counts"
+            f"retired_at ({rfc_3339(use.retired_ms)}) is earlier than the last token that the key "
+            f"signed ({rfc_3339(records.last_issue_ms)}): the later time is used"
         )
     for gap_ms, gap in gaps:
         if _hides_tokens(use, gap_ms):

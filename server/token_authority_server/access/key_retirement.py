@@ -1,4 +1,4 @@
-"""Key rotation: how long a retired key is needed, by present grants and this instance's signing.
+"""Key rotation: how long a retired key is needed, by current grants and this instance's signing.
 
 No instance knows what the others signed or what earlier grants allowed, so none can tell that a key
 is safe to remove. `access.key_audit` can, from the audit trails of all instances.
@@ -121,7 +121,7 @@ class KeyReport:
     deletion: Deletion
     """Never `SAFE`."""
     safe_ms: int | None
-    """When the last token expires that the key can have signed by present grants, in milliseconds
+    """When the last token expires that the key can have signed by current grants, in milliseconds
     since 1970; None if unknown or never."""
     warnings: tuple[str, ...] = ()
     """Sentences: why the report may be wrong."""
@@ -130,12 +130,12 @@ class KeyReport:
 def key_report(
     project: str, key: SigningKey, granted: GrantedTtls, now_ms: int, use: KeyUse = UNUSED
 ) -> KeyReport:
-    """Reports when a key is no longer needed, by present grants.
+    """Reports when a key is no longer needed, by current grants.
 
     Args:
         project: The name of its project.
         key: The key.
-        granted: What present grants allow.
+        granted: What current grants allow.
         now_ms: Milliseconds since 1970.
         use: What this instance signed with it.
     """
@@ -160,21 +160,21 @@ def _warnings(
         yield f"retired_at is in the future ({rfc_3339(retired_ms)}): correct it"
     if use.issue_ms > retired_ms:
         yield (
-            f"retired_at ({rfc_3339(retired_ms)}) is earlier than a token that this instance "
-            f"signed with the key ({rfc_3339(use.issue_ms)}): the later time counts"
+            f"retired_at ({rfc_3339(retired_ms)}) is earlier than the last token that this "
+            f"instance signed with the key ({rfc_3339(use.issue_ms)}): the later time is used"
         )
     if longest_ms is None:
         return
     if use.never_expires:
         yield (
-            "this instance signed a token with the key that never expires, which present grants do "
+            "this instance signed a token with the key that never expires, which current grants do "
             "not allow"
         )
         return
     if use.end_ms > max(retired_ms, use.issue_ms) + longest_ms:
         yield (
             f"this instance signed a token with the key that expires at {rfc_3339(use.end_ms)}, "
-            "which is later than present grants allow"
+            "which is later than current grants allow"
         )
     if isinstance(key, AccessKey):
         earlier = "tokens that never expire"
@@ -185,7 +185,7 @@ def _warnings(
     present = (
         f"tokens of at most {-(-longest_ms // 1000)} s" if longest_ms else "no tokens of this key"
     )
-    yield f"present grants allow {present}; earlier grants may have allowed {earlier}"
+    yield f"current grants allow {present}; earlier grants may have allowed {earlier}"
 
 
 def _max_ttls_ms(key_type: type[SigningKey]) -> dict[str, int]:

@@ -17,7 +17,7 @@ def changes_between(before: Settings, after: Settings, started: Settings) -> dic
 
     Args:
         before: The previous settings.
-        after: The present settings.
+        after: The current settings.
         started: The settings at start, of which some cannot change.
     """
     changes = {
@@ -38,7 +38,7 @@ def switch_warnings(before: Settings, after: Settings, now_ms: int) -> Iterator[
 
     Args:
         before: The previous settings.
-        after: The present settings.
+        after: The current settings.
         now_ms: Milliseconds since 1970.
     """
     for name in before.projects.keys() & after.projects.keys():
