@@ -13,7 +13,7 @@ from token_authority_cli.server import needs_server
 
 _NAME: Final = "token-authority.toml"
 _SCHEMA_EPILOG: Final = """\
-In editors with taplo ("Even Better TOML"), a first line completes and checks the keys of a file:
+In editors with taplo ("Even Better TOML"), this first line enables completion and validation:
   token-authority config schema > token-authority.schema.json
   #:schema ./token-authority.schema.json
 """
@@ -64,7 +64,9 @@ def _init(arguments: argparse.Namespace) -> int:
     try:
         _write(Path(arguments.output), sample, replace=arguments.force)
     except FileExistsError as error:
-        complain(f"{error.filename}: exists: choose another --output, or replace it with --force")
+        complain(
+            f"{error.filename}: already exists: choose another --output, or replace it with --force"
+        )
         return 2
     except OSError as error:
         complain(f"{arguments.output}: cannot be created: {error.strerror}")

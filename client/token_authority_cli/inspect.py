@@ -98,7 +98,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
         given = getattr(arguments, name)
         if given is not None and given is not False:
             arguments.parser.error(
-                f"--web excludes {options.get(name, name.upper())}: "
+                f"--web cannot be combined with {options.get(name, name.upper())}: "
                 "the page has its own form, and shows everything"
             )
 

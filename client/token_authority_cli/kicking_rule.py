@@ -62,7 +62,7 @@ class KickingRules:
         if not self._seconds:
             return
         if not self._user.startswith(_UID):
-            _note("Agora's kicking-rule names integer uids only: it cannot remove this user")
+            _note("Agora's kicking-rule accepts integer uids only: it cannot remove this user")
             return
         known = {name: seconds for name, seconds in self._seconds.items() if name in self._app_ids}
         for name in sorted(self._seconds.keys() - known.keys()):

@@ -118,7 +118,7 @@ def no_grpc(endpoint: Endpoint, *, is_tls: bool = False) -> Diagnosed:
         )
     return Diagnosed(
         "NO_GRPC",
-        f"{endpoint} does not speak HTTP/2, so not gRPC either",
+        f"{endpoint} does not speak HTTP/2, which gRPC needs",
         "check the port and any proxy",
     )
 

@@ -150,7 +150,7 @@ def _family(text: str, endpoints: tuple[Endpoint, ...]) -> str:
     families = {isinstance(address, IPv4Address) for address in addresses}
     if len(families) != 1:
         raise unusable(
-            f"the target {text!r} lists other things than IPv4 addresses or IPv6 addresses",
+            f"the target {text!r} must list either IPv4 addresses or IPv6 addresses",
             "list addresses of one family, or write dns:///NAME:PORT for all addresses of a name",
         )
     return "ipv4" if families.pop() else "ipv6"

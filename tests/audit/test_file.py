@@ -102,7 +102,7 @@ def test_a_last_record_that_was_altered_is_not_taken_for_a_crash(path: Path) -> 
 )
 def test_a_file_that_is_no_trail_is_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(AuditError, match="does not end in records of an audit trail: move it away"):
+    with pytest.raises(AuditError, match="does not end with audit records: move it away"):
         FileSink(path, "never", LATER)
     assert path.read_bytes() == content
 

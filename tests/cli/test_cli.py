@@ -296,7 +296,7 @@ async def test_a_second_server_on_the_port_is_refused_in_one_line() -> None:
         ran = await run("serve", "--dev", "--listen", server.address)
         assert ran.code == 2
         assert ran.err.count("\n") == 1
-        assert f"cannot listen on {server.address}: another process does" in ran.err
+        assert f"cannot listen on {server.address}: another process listens there" in ran.err
 
 
 async def test_calls_under_way_are_answered_while_the_process_drains(tmp_path: Path) -> None:
@@ -354,8 +354,8 @@ async def test_a_bad_file_is_code_2_and_one_line(tmp_path: Path, arguments: list
     ran = await run(*arguments, path)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        f"token-authority: {path}:{line}: projects.classroom.agora.app_id: has white space around "
-        "it: remove it\n"
+        f"token-authority: {path}:{line}: projects.classroom.agora.app_id: has leading or trailing "
+        "white space: remove it\n"
     )
 
 

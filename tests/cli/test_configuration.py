@@ -30,7 +30,7 @@ async def test_init_replaces_a_file_only_if_it_is_told_to(tmp_path: Path) -> Non
     path.write_text("precious")
     ran = await run("config", "init", "--output", str(path))
     assert ran.code == 2
-    assert f"{path}: exists: choose another --output, or replace it with --force" in ran.err
+    assert f"{path}: already exists: choose another --output, or replace it with --force" in ran.err
     assert path.read_text() == "precious"
     ran = await run("config", "init", "--output", str(path), "--force")
     assert ran.code == 0

@@ -97,7 +97,7 @@ async def test_agora_removes_integer_uids_only(folder: Path) -> None:
     assert ran.code == 0
     assert "{" not in ran.out
     assert ran.err == (
-        "token-authority: note: Agora's kicking-rule names integer uids only: it cannot remove "
+        "token-authority: note: Agora's kicking-rule accepts integer uids only: it cannot remove "
         "this user\n"
     )
 

@@ -90,7 +90,7 @@ MISTAKES = {
     ),
     "two callers of one name": (
         CALLER + identified(API_KEY_IDENTITY),
-        f"{AT_CALLER}: another caller has this name: give each its own",
+        f"{AT_CALLER}: another caller has this name: rename one",
     ),
     "two callers with one identity": (
         CALLER + OTHER_CALLER,
@@ -125,7 +125,7 @@ MISTAKES = {
     ),
     "two grants of one name": (
         CALLER + GRANT,
-        f"{AT_CALLER}: two grants have the name 'lessons': give each its own",
+        f"{AT_CALLER}: two grants have the name 'lessons': rename one",
     ),
     "a default project that is not granted": (
         "[projects.office.agora]"

@@ -265,7 +265,7 @@ MISTAKES = {
     "a project's name": (MINIMAL.replace("classroom", "Class"), "projects.Class"),
     "a leading space": (
         MINIMAL.replace(APP_ID, " " + APP_ID),
-        f"{AGORA}.app_id: has white space around it: remove it",
+        f"{AGORA}.app_id: has leading or trailing white space: remove it",
     ),
     "an App ID too short": (
         MINIMAL.replace(APP_ID, APP_ID[1:]),
@@ -297,7 +297,7 @@ MISTAKES = {
     ),
     "a secret with a space": (
         MINIMAL.replace('file = "cert"', 'file = "spaced"'),
-        "spaced has white space around it: remove it",
+        "spaced has leading or trailing white space: remove it",
     ),
     "a secret in two lines": (
         MINIMAL.replace('file = "cert"', 'file = "lines"'),
@@ -305,11 +305,11 @@ MISTAKES = {
     ),
     "a secret that is none": (
         MINIMAL.replace('file = "cert"', 'file = "long"'),
-        "long is too long: more than 4096 bytes",
+        "long is too large: more than 4096 bytes",
     ),
     "an access key with a space": (
         FULL.replace('access_key = "AK"\n', 'access_key = " AK"\n'),
-        f"{AT_ACCESS_KEY}: access_key: has white space around it: remove it",
+        f"{AT_ACCESS_KEY}: access_key: has leading or trailing white space: remove it",
     ),
     "an empty access key": (
         FULL.replace('access_key = "AK"\n', 'access_key = ""\n'),
@@ -329,7 +329,7 @@ MISTAKES = {
     ),
     "an id twice": (
         FULL.replace('id = "ak-1"\n', 'id = "cert-1"\n'),
-        "projects.classroom: two keys have the id 'cert-1': give each its own",
+        "projects.classroom: two keys have the id 'cert-1': rename one",
     ),
     "two active keys": (
         FULL.replace('"verify_only"', '"active"'),

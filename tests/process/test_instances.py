@@ -101,7 +101,7 @@ async def test_instances_share_a_port_and_their_audit_files_are_read_together(
 @pytest.mark.parametrize("first", [True, False])
 async def test_a_port_is_shared_only_if_both_instances_allow_it(first: bool) -> None:
     async with running(reuse_port=first) as server:
-        with pytest.raises(ListenError, match="another process does"):
+        with pytest.raises(ListenError, match="another process listens there"):
             async with running(listen=server.address, reuse_port=not first):
                 pass
         response = await server.stub.IssueRtcToken(CALL)

@@ -28,7 +28,7 @@ STOPS: Final = {
     "no folder for the audit file": (auditing("gone/audit.jsonl"), "No such file or directory"),
     "a folder for the audit file": (auditing("folder"), "Is a directory"),
     "a FIFO for the audit file": (auditing("fifo"), "is not a regular file"),
-    "another file for the audit file": (auditing("cert"), "does not end in records"),
+    "another file for the audit file": (auditing("cert"), "does not end with audit records"),
     "a file for the audit folder": (auditing("cert/audit.jsonl"), "Not a directory"),
     "a secret that is missing": (CONFIG.replace('"cert" }', '"gone" }'), "cannot read "),
     "a secret that is a folder": (CONFIG.replace('"cert" }', '"folder" }'), "Is a directory"),

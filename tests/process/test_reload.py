@@ -120,7 +120,7 @@ BAD: Final = {
         "private_key does not match certificate",
     ),
     "nothing": ("tls.key", b"", "private_key contains no readable PEM key"),
-    "a huge file": ("tls.pem", b"x" * 2_000_000, "tls.pem is too long"),
+    "a huge file": ("tls.pem", b"x" * 2_000_000, "tls.pem is too large"),
 }
 
 

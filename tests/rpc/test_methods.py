@@ -106,8 +106,8 @@ async def test_a_defect_shows_an_id_and_nothing_else() -> None:
         assert (answer.code, answer.reason) == (StatusCode.INTERNAL, "INTERNAL_ERROR")
         error_id = answer.metadata["error_id"]
         assert answer.message == (
-            f"internal error {error_id}: report this id to the server's operator: its log "
-            "has the details"
+            f"internal error {error_id}: report this id to the server's operator: the "
+            "server's log has the details"
         )
         (line,) = server.log
         assert line["error_id"] == error_id

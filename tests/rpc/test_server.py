@@ -101,7 +101,7 @@ async def test_reflection_lists_the_services() -> None:
 
 
 async def test_a_port_in_use_is_refused(server: Running) -> None:
-    with pytest.raises(ListenError, match="another process does"):
+    with pytest.raises(ListenError, match="another process listens there"):
         async with running(listen=server.address):
             pass
     await server.stub.IssueRtcToken(VALID)
@@ -119,7 +119,7 @@ async def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:
 async def test_a_unix_socket_in_use_is_refused_and_keeps_serving(tmp_path: Path) -> None:
     address = f"unix:{tmp_path / 'ta.sock'}"
     async with running(listen=address) as server:
-        with pytest.raises(ListenError, match="another server does"):
+        with pytest.raises(ListenError, match="another server listens there"):
             async with running(listen=address):
                 pass
         await server.stub.IssueRtcToken(VALID)
@@ -130,7 +130,7 @@ async def test_a_unix_socket_of_another_program_is_not_taken(tmp_path: Path) -> 
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen()
-        with pytest.raises(ListenError, match="another server does"):
+        with pytest.raises(ListenError, match="another server listens there"):
             async with running(listen=f"unix:{path}"):
                 pass
         assert path.is_socket()

@@ -23,9 +23,7 @@ def end_of_file(fd: int, path: Path) -> tuple[bytes, Chain | None, bytes]:
     tail = os.pread(fd, _TAIL_BYTES, max(size - _TAIL_BYTES, 0))
     chain, torn = _end_of(tail)
     if not chain and (len(tail) < size or not all(map(_may_be_torn, tail.split(b"\n")))):
-        raise AuditError(
-            f"audit file {path}: does not end in records of an audit trail: move it away"
-        )
+        raise AuditError(f"audit file {path}: does not end with audit records: move it away")
     return tail, chain, torn
 
 

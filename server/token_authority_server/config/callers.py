@@ -57,7 +57,7 @@ class CallerSettings(Section):
     @model_validator(mode="after")
     def _check(self) -> "CallerSettings":
         if repeated := repeated_in(grant.name for grant in self.grants):
-            raise ValueError(f"two grants have the name {repeated[0]!r}: give each its own")
+            raise ValueError(f"two grants have the name {repeated[0]!r}: rename one")
         if self.default_project and self.default_project not in {
             grant.project for grant in self.grants
         }:
@@ -99,10 +99,10 @@ def check_callers(callers: tuple[CallerSettings, ...]) -> Iterator[tuple[Keys, s
     owners: dict[str, str] = {}
     for row, caller in enumerate(callers):
         if caller.name in names:
-            yield ("callers", row), "another caller has this name: give each its own"
+            yield ("callers", row), "another caller has this name: rename one"
         names.add(caller.name)
         for index, identity in enumerate(caller.identity_texts):
             owner = owners.setdefault(identity, caller.name)
             if owner != caller.name:
-                problem = f"caller {owner!r} has the same identity: each belongs to one caller"
+                problem = f"caller {owner!r} has the same identity: remove it from one of them"
                 yield ("callers", row, "identities", index), problem

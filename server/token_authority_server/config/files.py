@@ -114,7 +114,7 @@ class Sources:
         if isinstance(data, str):
             raise ValueError(f"cannot read {path}: {data}")  # noqa: TRY004  # pydantic's way
         if len(data) > max_bytes:
-            raise ValueError(f"{path} is too long: more than {max_bytes} bytes")
+            raise ValueError(f"{path} is too large: more than {max_bytes} bytes")
         return data
 
     def content(self, path: Path, max_bytes: int) -> bytes | str:

@@ -128,7 +128,7 @@ def _read_text(path: Path, sources: Sources) -> str:
     if isinstance(data, str):
         raise ConfigError(f"{path}: cannot be read: {data}")
     if len(data) > _MAX_CONFIG_BYTES:
-        raise ConfigError(f"{path}: is too long: more than {_MAX_CONFIG_BYTES} bytes")
+        raise ConfigError(f"{path}: is too large: more than {_MAX_CONFIG_BYTES} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

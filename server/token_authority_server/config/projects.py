@@ -112,7 +112,7 @@ class ProjectSettings(Section):
         ids = [row.id for row in self.encryption.secrets]
         ids += [key.key_id for key in self.signing_keys()]
         if repeated := repeated_in(ids):
-            raise ValueError(f"two keys have the id {repeated[0]!r}: give each its own")
+            raise ValueError(f"two keys have the id {repeated[0]!r}: rename one")
         return self
 
     @model_validator(mode="after")
@@ -128,7 +128,7 @@ class ProjectSettings(Section):
             if key.state is KeyState.ACTIVE and key.retired_ms is not None:
                 raise ValueError(f"{key.key_id} is active and has retired_at: remove one of them")
         if repeated := repeated_in(key.key_id for key in keys):
-            raise ValueError(f"two keys have the id {repeated[0]!r}: give each its own")
+            raise ValueError(f"two keys have the id {repeated[0]!r}: rename one")
         for product in ("agora", "whiteboard"):
             active = [
                 key.key_id

@@ -73,7 +73,7 @@ class Settings(Section):
         if identity == LOCAL and not self.server.is_local:
             return (
                 "'local' would admit every client that reaches the server, and other machines "
-                "can: use an API key, a JWT or mTLS"
+                "can reach it: use an API key, a JWT or mTLS"
             )
         if identity.startswith(CLAIM) and not self.authentication.jwt:
             return f"{identity} needs [authentication.jwt]"

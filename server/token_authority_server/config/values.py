@@ -122,7 +122,7 @@ def repeated_in(values: Iterable[str]) -> list[str]:
 
 def _hex32(value: str) -> str:
     if value != value.strip():
-        raise ValueError("has white space around it: remove it")
+        raise ValueError("has leading or trailing white space: remove it")
     if not _HEX32.fullmatch(value):
         raise ValueError(
             f"must be 32 hex digits, but has {len(value)} characters"
@@ -135,7 +135,7 @@ def _hex32(value: str) -> str:
 def _token_text(value: str) -> str:
     """Rejects spaces and line breaks, which would make it a different key."""
     if value != value.strip():
-        raise ValueError("has white space around it: remove it")
+        raise ValueError("has leading or trailing white space: remove it")
     if not value or not value.isprintable() or " " in value:
         raise ValueError("must be text without spaces and line breaks, and not empty")
     return value

@@ -32,7 +32,7 @@ def credential_expired(detail: str = "") -> Refusal:
     return Refusal(
         Reason.CREDENTIAL_EXPIRED,
         "the credential has expired",
-        "obtain a new one, and read it again for every call",
+        "obtain a new one; if it comes from a file or a service, read it for every call",
         detail=detail,
     )
 
@@ -42,6 +42,6 @@ def credential_unverifiable() -> Refusal:
     return Refusal(
         Reason.CREDENTIAL_UNVERIFIABLE,
         "the JWT cannot be verified: the identity provider's keys cannot be fetched",
-        "retry; if the error persists, see the server's log",
+        "retry; if the error persists, ask the server's operator: the server's log has the cause",
         retry_after_seconds=5.0,
     )

@@ -8,7 +8,7 @@ def audit_unavailable() -> Refusal:
     return Refusal(
         Reason.AUDIT_UNAVAILABLE,
         "the audit trail cannot be written, and it is required",
-        "retry; if the error persists, ask the server's operator: its log has the cause",
+        "retry; if the error persists, ask the server's operator: the server's log has the cause",
         retry_after_seconds=1.0,
     )
 
@@ -28,6 +28,6 @@ def internal_error(error_id: str) -> Refusal:
     return Refusal(
         Reason.INTERNAL_ERROR,
         f"internal error {error_id}",
-        "report this id to the server's operator: its log has the details",
+        "report this id to the server's operator: the server's log has the details",
         metadata={"error_id": error_id},
     )

@@ -42,7 +42,7 @@ def unknown_fields(message_name: str) -> Refusal:
     return Refusal(
         Reason.INVALID_REQUEST,
         f"unknown fields in {message_name}",
-        "update the server, or leave fields unset that only the client's contract defines",
+        "update the server, or unset the fields that its version of the contract does not define",
         metadata={"message": message_name},
     )
 
@@ -61,8 +61,8 @@ def oversized_request(max_bytes: int) -> Refusal:
     return _oversized(
         "the request",
         max_bytes,
-        "send fewer entries per batch, or only the token to InspectToken, or raise the server's "
-        "max_request_bytes",
+        "send fewer entries per batch; for InspectToken, send the token alone; or raise "
+        "max_request_bytes on the server",
     )
 
 

@@ -83,5 +83,5 @@ def _rate(text: str) -> Rate:
     if not 1 <= item.amount <= _MAX_AMOUNT:
         raise ValueError(f"{text[:40]!r}: a rate is 1 to {_MAX_AMOUNT} tokens: {_ADVICE}")
     if seconds > _MAX_SECONDS or re.search(r"[/r]\s*0+\s*[a-z]", text, re.IGNORECASE):
-        raise ValueError(f"{text[:40]!r}: the time of a rate is 1 second to 31 days: {_ADVICE}")
+        raise ValueError(f"{text[:40]!r}: the window of a rate is 1 second to 31 days: {_ADVICE}")
     return Rate(item.amount, seconds, repr(item))

@@ -14,7 +14,7 @@ _MAX_CONNECTIONS: Final = 32
 """Further calls wait for a connection, within their deadline."""
 _ADVICE: Final = (
     "write memory, redis://HOST:PORT or rediss://HOST:PORT, with USER:PASSWORD@ before the host "
-    "if need be (percent-encoded) and /NUMBER after it for a database"
+    "if needed (percent-encoded), and /NUMBER after it for a database"
 )
 
 

@@ -245,5 +245,6 @@ def _check_listeners(started: Settings, settings: Settings) -> None:
         if LOCAL in caller.identity_texts:
             raise ConfigError(
                 f"[[callers]] caller {caller.name!r}: identities: 'local' would admit every "
-                "client that reaches the server, and other machines can until it is restarted"
+                "client that reaches the server, and other machines can reach it: restart the "
+                "server to apply the new listeners"
             )

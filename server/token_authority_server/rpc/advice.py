@@ -1,4 +1,4 @@
-"""Descriptions of violations that tell more than protovalidate's: one table. Values only."""
+"""Descriptions of violations that are more helpful than protovalidate's: one table. Values only."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,8 +10,9 @@ ADVICE: Final[Mapping[tuple[str, str], str]] = {
     "letter, as the server's configuration spells it",
     ("channel_name", "STRING_PATTERN"): "must consist of the characters Agora allows: a-z A-Z 0-9 "
     "space and !#$%&()+-:;<=.>?@[]^_{}|~, (for every channel, set any_channel)",
-    ("channel_pattern", "STRING_PATTERN"): "must consist of a-z A-Z 0-9 '-' '_' and at least one "
-    "'*', with one of the others at least, and no '**' (for every channel, set any_channel)",
+    ("channel_pattern", "STRING_PATTERN"): "must consist of a-z A-Z 0-9 '-' '_' and '*', with "
+    "at least one '*', at least one other character, and no '**' (for every channel, set "
+    "any_channel)",
     ("key_context", "STRING_PATTERN"): "must be printable ASCII characters",
     ("key_id", "STRING_PATTERN"): "must be letters, digits, '.', '_' and '-': the key_id of an "
     "earlier response, or unset",

@@ -201,7 +201,7 @@ def _any_authorization(presented: PresentedCredentials) -> list[str] | None:
 
 
 async def _refuse_authorization(_: list[str]) -> NoReturn:
-    raise credential_invalid("authorization is of an unknown scheme")
+    raise credential_invalid("the authorization header has an unknown scheme")
 
 
 def _certificate(presented: PresentedCredentials) -> bytes | None:

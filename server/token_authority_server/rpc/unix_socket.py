@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 ELSEWHERE: Final = (
-    "stop what is there, or listen elsewhere (serve --dev --listen, or server.listen in a file)"
+    "free the address, or listen elsewhere (serve --dev --listen, or server.listen in a file)"
 )
 
 _UNPRIVILEGED: Final = 1024
@@ -35,7 +35,9 @@ def held(path: Path) -> Generator[None]:
         raise _cannot_lock(path, error.errno) from None
     with os.fdopen(lock):
         if not _is_free(lock, path):
-            raise ListenError(f"cannot listen on unix:{path}: another server does; {ELSEWHERE}")
+            raise ListenError(
+                f"cannot listen on unix:{path}: another server listens there; {ELSEWHERE}"
+            )
         try:
             yield
         finally:
@@ -81,8 +83,8 @@ def probe_address(address: str) -> OSError | None:
 def cannot_listen(address: str) -> ListenError:
     """Returns the error for an address and port that cannot be bound."""
     return ListenError(
-        f"cannot listen on {address}: another process does, or the address is not this "
-        f"machine's; {ELSEWHERE}"
+        f"cannot listen on {address}: another process listens there, or the address is not one "
+        f"of this machine; {ELSEWHERE}"
     )
 
 
