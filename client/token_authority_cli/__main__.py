@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from token_authority_cli.commands import HELP, MODULES, exit_codes_text
+from token_authority_server.process.standard_streams import open_standard_streams
 
 _DESCRIPTION = """\
 Issues Agora tokens over gRPC: one process holds the secrets and signs for its callers.
@@ -42,6 +43,7 @@ def main() -> None:
 
     Errors are printed to standard error.
     """
+    open_standard_streams()
     parser = argparse.ArgumentParser(
         prog="token-authority",
         description=_DESCRIPTION,

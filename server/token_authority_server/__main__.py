@@ -4,11 +4,13 @@ import os
 import sys
 
 from token_authority_server.process.signals import end_while_starting
+from token_authority_server.process.standard_streams import open_standard_streams
 
 
 def main() -> None:
     """Serves a configuration file (`--config FILE`) or the development server (`--dev`)."""
     end_while_starting()
+    open_standard_streams()
     # Silences an ERROR line for each call that fails in grpc's core. Read when grpc is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import argparse  # noqa: PLC0415  # imports take time: first the signal handlers

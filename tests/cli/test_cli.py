@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,7 @@ from support.decoding import decode
 from support.keys import APP_ID, CERTIFICATE, SECRET_KEY
 from support.ports import free_port
 from support.serving import CONFIG, command, refused, serving, write_config
+from support.waiting import until
 from token_authority.v1.rtc_pb2 import RTC_ROLE_PUBLISHER, IssueRtcTokenRequest
 from token_authority.v1.token_service_pb2_grpc import TokenServiceStub
 from token_authority.v1.whiteboard_pb2 import WHITEBOARD_ROLE_READER, IssueWhiteboardTokenRequest
@@ -273,6 +275,67 @@ async def test_an_answer_that_cannot_be_written_is_reported_in_one_line(tmp_path
     _, stderr = await asyncio.wait_for(process.communicate(), 30)
     assert stderr == b"token-authority: cannot write the output: No space left on device\n"
     assert process.returncode == 1
+
+
+async def _run_without(stream: str, *arguments: str) -> tuple[int | None, bytes, bytes]:
+    """Runs a command with a standard stream closed, by a shell's redirection like `2>&-`."""
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", f'exec "$@" {stream}', "sh", *command(), *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["api-key", "new"]], ids=" ".join)
+async def test_an_answer_to_a_closed_output_is_reported(arguments: list[str]) -> None:
+    code, _, err = await _run_without("1>&-", *arguments)
+    assert b"Traceback" not in err
+    assert err.endswith(b"token-authority: cannot write the output: Bad file descriptor\n")
+    assert code == 1
+
+
+async def test_with_closed_errors_the_output_is_the_answer_alone() -> None:
+    code, out, _ = await _run_without("2>&-", "api-key", "new")
+    assert code == 0
+    assert re.fullmatch(rb"tak_[\w-]{43}\n", out)
+    code, out, _ = await _run_without("2>&-", "issue")
+    assert (code, out) == (2, b"")
+
+
+async def test_a_closed_input_is_empty() -> None:
+    code, _, err = await _run_without("<&-", "inspect", "--offline", "-")
+    assert code == 2
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("module", ["token_authority_cli", "token_authority_server"])
+async def test_a_server_without_standard_streams_serves(module: str, tmp_path: Path) -> None:
+    path = write_config(tmp_path, CONFIG + '\n[audit]\nfile = "audit.jsonl"\n')
+    serve = ["serve"] if module == "token_authority_cli" else []
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", module),
+        *serve,
+        "--config",
+        str(path),
+    )
+    try:
+        audit = tmp_path / "audit.jsonl"
+        await until(lambda: process.returncode is not None or b'"started"' in _read(audit), 30)
+        assert process.returncode is None
+        streams = [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)]
+        assert streams == [Path(os.devnull)] * 3
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
 
 
 async def test_json_writes_lifetimes_exactly() -> None:
