@@ -161,5 +161,5 @@ def _explained() -> Generator[None]:
         yield
     except Diagnosed as found:
         raise _grpc_errors.caused(found.diagnosis, Unavailable) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise Unavailable(str(error)) from None

@@ -79,8 +79,8 @@ def diagnose(target: Target, security: Security) -> Diagnosis | None:
                 greet(route, security)
             except Diagnosed as diagnosed:
                 found.append(diagnosed.diagnosis)
-            except OSError:
-                # A cause without a diagnosis.
+            except (OSError, ValueError):
+                # A cause without a diagnosis; ValueError: a name that TLS cannot send.
                 found.append(None)
             else:
                 found[:] = [None]
@@ -108,7 +108,10 @@ def greet(route: Route, security: Security) -> TlsSession | None:
         if security.is_plaintext:
             _greet_in_plaintext(connection, route)
             return None
-        name = security.server_name or endpoint.host
+        # gRPC verifies this name for a unix socket.
+        name = security.server_name or endpoint.host or "localhost"
+        # Fails like wrap_socket, which would leave the connection open.
+        name.encode("idna")
         context = tls_context(security.material)
         try:
             with context.wrap_socket(connection, server_hostname=name) as wrapped:

@@ -1,6 +1,7 @@
 """How to connect: TLS settings, credentials, and the environment variables that name them."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from os import PathLike
@@ -10,6 +11,8 @@ from token_authority_client._errors import unusable
 
 DEFAULT_TARGET: Final = "127.0.0.1:50051"
 """Where `token-authority serve --dev` listens."""
+# Without ports: an IPv6 address has several colons.
+_NAME: Final = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _YES: Final = frozenset({"1", "true", "yes"})
 _NO: Final = frozenset({"0", "false", "no", ""})
 
@@ -24,7 +27,8 @@ class Tls:
     most once a second while calls are made; new connections use the new content, open ones stay.
 
     Raises:
-        ConfigurationError: Only one of `certificate` and `private_key` is set.
+        ConfigurationError: Only one of `certificate` and `private_key` is set, or `server_name` is
+            not a name.
     """
 
     ca: PemSource | None = None
@@ -37,11 +41,17 @@ class Tls:
     """The name that the server's certificate must contain; None: the target's host."""
 
     def __post_init__(self) -> None:
-        """Validates that certificate and key are given together."""
+        """Validates that certificate and key are given together, and that the name is one."""
         if (self.certificate is None) != (self.private_key is None):
             raise unusable(
                 "a client certificate needs its private key",
                 "set both certificate and private_key (--cert and --key), or neither",
+            )
+        if self.server_name is not None and not _is_name(self.server_name):
+            raise unusable(
+                f"server_name (--server-name) must be a host name or IP address; got "
+                f"{self.server_name!r}",
+                "write a name that the server's certificate contains, without a port",
             )
 
 
@@ -114,7 +124,7 @@ class ServerSettings:
         """Returns the TLS settings; None: plaintext.
 
         Raises:
-            ConfigurationError: Only one of `cert` and `key` is set.
+            ConfigurationError: Only one of `cert` and `key` is set, or `server_name` is not a name.
         """
         if not (self.tls or self.ca or self.cert or self.key or self.server_name):
             return None
@@ -125,6 +135,14 @@ class ServerSettings:
     def credential(self) -> ApiKeyFile | None:
         """Returns the credential file. API keys and JWTs are sent alike, so either may be in it."""
         return None if self.token_file is None else ApiKeyFile(self.token_file)
+
+
+def _is_name(text: str) -> bool:
+    """Whether TLS can send and verify a text as a server's name."""
+    try:
+        return bool(_NAME.fullmatch(text)) and bool(text.encode("idna"))
+    except (TypeError, UnicodeError):
+        return False
 
 
 def _is_yes(variable: str, environment: Mapping[str, str]) -> bool:

@@ -12,6 +12,7 @@ from token_authority_client._errors import unusable
 _HOST_AND_PORT: Final = re.compile(
     r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/,\[\]]+):(?P<port>\d{1,5})"
 )
+_UNSENDABLE: Final = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
 _HOST: Final = re.compile(r"[\w.-]+")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+-]*):(.*)", re.DOTALL)
 _DNS: Final = re.compile(r"(?://([^/]*)/)?(.*)", re.DOTALL)
@@ -85,6 +86,10 @@ def parse(text: str) -> Target:
 def _split(text: str) -> tuple[str, str]:
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users' code
         raise unusable(f"the target must be a str; got {type(text).__name__}", _SHAPE)
+    if _UNSENDABLE.search(text):
+        raise unusable(
+            f"the target {text!r} contains control characters or bytes that are not UTF-8", _SHAPE
+        )
     found = _SCHEME.fullmatch(text)
     if found is None or _HOST_AND_PORT.fullmatch(text):
         return "", text

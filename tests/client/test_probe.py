@@ -179,6 +179,26 @@ async def test_nobody_serves_the_socket(
     assert problem in str(error)
 
 
+async def test_tls_to_a_socket_without(client_type: Any, tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65536)
+        writer.close()
+
+    path = tmp_path / "ta.sock"
+    async with await asyncio.start_unix_server(serve, path):
+        error = await failure(client_type, f"unix:{path}", tls=Tls())
+    assert error.reason == "TLS_NOT_SPOKEN"
+
+
+async def test_a_name_that_tls_cannot_send_is_not_diagnosed(
+    client_type: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(b"HTTP/1.1 200 OK\r\n\r\n") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy}")
+        error = await failure(client_type, "a..b:1", tls=Tls())
+    assert (type(error), error.reason) == (Unavailable, "")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_firewall_drops_packets(client_type: Any, host: str) -> None:
     with dropping() as port:

@@ -182,6 +182,20 @@ def test_settings_that_do_not_go_together_are_refused(client_type: Any) -> None:
         client_type("10.0.0.1:1,10.0.0.2:1", tls=Tls())
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", ".a", "a..b", "a" * 64, "a\0b", "a\n", "\u202e", "\udcff", "a b", "a:1", "[::1]", 7],
+)
+def test_a_server_name_that_tls_cannot_send_is_refused(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"server_name \(--server-name\) must be a host"):
+        Tls(server_name=name)
+
+
+@pytest.mark.parametrize("name", ["ta.internal", "localhost", "10.0.0.1", "fd00::1", "a.", "a_b.c"])
+def test_a_server_name_may_be_a_name_or_an_address(name: str) -> None:
+    assert Tls(server_name=name).server_name == name
+
+
 def test_tls_settings_do_not_show_the_key() -> None:
     assert "secret" not in repr(Tls(certificate=b"c", private_key=b"secret"))
 

@@ -57,6 +57,12 @@ def test_targets(text: str, for_grpc: str, endpoints: list[str] | None, is_local
         ("127.0.0.1:1,[::1]:1", r"IPv4 addresses or IPv6 addresses"),
         ("unix:", "write unix:/PATH"),
         ("dns:///ta.example.com", "has no port: for example, write dns:///ta.example.com:50051"),
+        ("\udcff:1", "bytes that are not UTF-8: write HOST:PORT"),
+        ("unix:/\udcff", "bytes that are not UTF-8"),
+        ("dns:///\ud800:1", "bytes that are not UTF-8"),
+        ("xds:///\udcff", "bytes that are not UTF-8"),
+        ("a\0b:1", "control characters"),
+        ("unix:/a\nb", "control characters"),
         (50051, "must be a str; got int: write HOST:PORT"),
     ],
 )
