@@ -343,6 +343,34 @@ async def test_a_callback_that_fails_does_not_stop_the_writer(
     await asyncio.to_thread(trail.close)
 
 
+async def test_a_recovery_is_reported_after_the_failure_that_it_ends(
+    disk: Disk, path: Path, reports: Reports
+) -> None:
+    """The disk responds while another thread reports that it does not."""
+    recovered = threading.Event()
+
+    def fail(problem: str) -> None:
+        disk.moves.set()
+        recovered.wait(1)
+        reports.failures.append(problem)
+
+    def recover() -> None:
+        reports.failures.append("")
+        recovered.set()
+
+    sink = await asyncio.to_thread(FileSink, path, "always", CHAIN_ID)
+    trail = AuditTrail(
+        [sink], required=True, clock=reports.clock, on_failure=fail, on_recovery=recover
+    )
+    disk.moves.clear()
+    trail.record_soon([issued()])
+    await asyncio.sleep(1.2)
+    await asyncio.to_thread(trail.report_stall)
+    await until(lambda: len(reports.failures) == 2)
+    assert reports.failures == ["the audit trail has not responded for 1 s", ""]
+    await asyncio.to_thread(trail.close)
+
+
 @pytest.fixture
 def pipe() -> Generator[tuple[int, int]]:
     """The two ends of a pipe."""

@@ -64,6 +64,7 @@ class AuditTrail:
         self._patience_seconds = patience_seconds
         self._queue: SimpleQueue[RecordBatch | _Order] = SimpleQueue()
         self._failing = self._stalled = self._closed = False
+        self._reporting = threading.Lock()
         # The first is written by callers only, the second by the writer only.
         self._dropped = self._dropped_reported = 0
         self._busy_since: float | None = None
@@ -204,15 +205,17 @@ class AuditTrail:
 
     def _report(self, problem: str) -> None:
         """Reports a change from working to failing, or back."""
-        if bool(problem) == self._failing:
-            return
-        self._failing = bool(problem)
-        # The writer must survive any exception of the callbacks.
-        with contextlib.suppress(Exception):
-            if problem:
-                self._on_failure(problem)
-            else:
-                self._on_recovery()
+        # A recovery must not overtake the failure that it ends, which would be reported for good.
+        with self._reporting:
+            if bool(problem) == self._failing:
+                return
+            self._failing = bool(problem)
+            # The writer must survive any exception of the callbacks.
+            with contextlib.suppress(Exception):
+                if problem:
+                    self._on_failure(problem)
+                else:
+                    self._on_recovery()
 
     def _run(self) -> None:
         """Runs the writer's thread."""
