@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -228,6 +229,30 @@ async def test_a_new_file_that_cannot_be_used_leaves_the_old_one_in_use(
     await until(lambda: reports.failures[1:] == [""])
     await trail.record([issued(3)])
     assert users(read(path)) == ["uid:3"]
+    assert verify([old, path]).problem is None
+
+
+async def test_a_rotated_file_that_cannot_be_closed_is_left(
+    trail: AuditTrail, path: Path, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS: close reports that earlier writes failed, and the descriptor is gone."""
+    await trail.record([issued(1)])
+    old = path.rename(tmp_path / "old")
+    close = os.close
+
+    def fail(fd: int) -> None:
+        is_old = os.fstat(fd).st_ino == old.stat().st_ino
+        close(fd)
+        if is_old:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("os.close", fail)
+    trail.reopen()
+    await until(lambda: reports.failures)
+    assert reports.failures[0] == f"audit file {path}: Input/output error"
+    await trail.record([issued(2)])
+    await until(lambda: reports.failures[1:] == [""])
+    assert users(read(path)) == ["uid:2"]
     assert verify([old, path]).problem is None
 
 

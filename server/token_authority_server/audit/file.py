@@ -103,6 +103,7 @@ class FileSink(Sink):
 
         Raises:
             AuditError: That file cannot be used; the old one stays in use.
+            OSError: The old file reports an error when it is closed; the new one is in use.
         """
         fd = self._open()
         try:
@@ -116,8 +117,10 @@ class FileSink(Sink):
         except BaseException:
             os.close(fd)
             raise
-        os.close(self._fd)
-        self._fd, self._unsynced, self._cut_to = fd, False, None
+        old, self._fd = self._fd, fd
+        self._unsynced, self._cut_to = False, None
+        # Last: if it fails, the descriptor is free all the same, and another file may get it.
+        os.close(old)
 
     def close(self) -> None:
         """Synchronizes if the policy is `interval`, and closes the file.
