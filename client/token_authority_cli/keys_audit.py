@@ -31,8 +31,8 @@ def audit_keys(arguments: argparse.Namespace) -> int:
     """Runs the command.
 
     Returns:
-        1 if a trail is broken or has no record, no key is found, or the one of `--key-id` is not
-        safe to delete; 2 if a file cannot be read; else 0.
+        1 if a trail is broken, has no record or cannot be read, no key is found, or the one of
+        `--key-id` is not safe to delete; 2 if the configuration is invalid; else 0.
     """
     return report_unreadable(lambda: _audit_keys(arguments))
 

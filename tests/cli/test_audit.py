@@ -257,6 +257,18 @@ async def test_a_file_that_cannot_be_read_is_code_1(tmp_path: Path, command: lis
 
 
 @pytest.mark.parametrize(
+    "command",
+    [["audit", "verify"], ["audit", "find", "--key", "k"], ["keys", "--audit"]],
+    ids=" ".join,
+)
+async def test_a_read_that_fails_is_not_called_a_write(command: list[str]) -> None:
+    # It can be opened, and its first page cannot be read.
+    ran = await run(*command, "/proc/self/mem")
+    assert ran.code == 1
+    assert ran.err == "token-authority: /proc/self/mem: cannot be read: Input/output error\n"
+
+
+@pytest.mark.parametrize(
     ("arguments", "advice"),
     [
         (["find", TOKEN_ID], "give a token or its id, and the files to search"),

@@ -26,14 +26,19 @@ def read_lines(paths: Iterable[Path]) -> Generator[Line]:
     """Yields the lines of all files in order.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: A file cannot be read; `filename` is its name.
     """
     for path in paths:
         number = 1
-        with path.open("rb") as file:
-            while data := file.readline(MAX_RECORD_BYTES):
-                yield Line(path, number, data)
-                number += data.endswith(b"\n")
+        try:
+            with path.open("rb") as file:
+                while data := file.readline(MAX_RECORD_BYTES):
+                    yield Line(path, number, data)
+                    number += data.endswith(b"\n")
+        except OSError as error:
+            # Only open() sets it; a failing disk is noticed by a read.
+            error.filename = str(path)
+            raise
 
 
 def fields_of(data: bytes) -> dict[str, Any]:
