@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_PARTS: Final = re.compile(r"(\d+)(ms|s|m|h|d)")
+_PARTS: Final = re.compile(r"([0-9]+)(ms|s|m|h|d)")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS: Final = {
     "ms": timedelta(milliseconds=1),

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from token_authority_client._errors import unusable
 
 _HOST_AND_PORT: Final = re.compile(
-    r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/,\[\]]+):(?P<port>\d{1,5})"
+    r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/,\[\]]+):(?P<port>[0-9]{1,5})"
 )
 _UNSENDABLE: Final = re.compile("[\\x00-\\x1f\\x7f\\ud800-\\udfff]")
 _HOST: Final = re.compile(r"[\w.-]+")

@@ -124,6 +124,7 @@ async def test_no_server_is_code_7_in_one_line() -> None:
     ("option", "value", "advice"),
     [
         ("--ttl", "60", "write numbers with units"),
+        ("--ttl", "\u0662h", "write numbers with units"),
         ("--ttl", "-1s", "expected one argument"),
         ("--ttl", "9" * 30 + "d", "is too long"),
         ("--expire-time", "2030-01-31T18:00:00", "write a time with its zone"),

@@ -49,6 +49,7 @@ def test_targets(text: str, for_grpc: str, endpoints: list[str] | None, is_local
         ("localhost:", "write HOST:PORT"),
         ("localhost:0", "write HOST:PORT"),
         ("localhost:65536", "write HOST:PORT"),
+        ("localhost:\u0663", "write HOST:PORT"),
         ("local host:1", "write HOST:PORT"),
         (":50051", "write HOST:PORT"),
         ("", "write HOST:PORT"),

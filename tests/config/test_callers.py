@@ -146,6 +146,10 @@ MISTAKES = {
         CALLER.replace('"classroom"', '"office"'),
         f"{AT_GRANT}: project: there is no project 'office'",
     ),
+    "no name of a project": (
+        CALLER.replace('"classroom"', '""'),
+        f"{AT_GRANT}: project: there is no project ''",
+    ),
     "a pattern for a project": (
         CALLER.replace('"classroom"', '"*"'),
         f"{AT_GRANT}: project: there is no project '*'",
@@ -215,6 +219,7 @@ MISTAKES = {
         f"{AT_GRANT}: users.0: is not a uid, 1 to 4294967295; for a wildcard token, add "
         '"any_user" to allow',
     ),
+    "a uid of 33 bits": (with_grant('users = ["uid:4294967296"]', "users"), "0: is not a uid, "),
     "a uid with a zero in front": (with_grant('users = ["uid:07"]', "users"), "0: is not a uid, "),
     "a uid that is too long": (
         with_grant('users = ["uid:10000000000"]', "users"),

@@ -232,6 +232,34 @@ MISTAKES = {
         with_server('listen = ["127.0.0.1:1", "127.0.0.1:1"]'),
         "server.listen: 127.0.0.1:1 is listed twice: remove one",
     ),
+    "an address for two purposes": (
+        with_server('listen = ["127.0.0.1:1"]\nadmin_listen = "127.0.0.1:01"'),
+        "server: 127.0.0.1:1 and 127.0.0.1:01 share a port, so that only one of them can be",
+    ),
+    "an address among all": (
+        with_server('listen = ["127.0.0.1:1"]\nhealth_listen = "0.0.0.0:1"'),
+        "server: 127.0.0.1:1 and 0.0.0.0:1 share a port",
+    ),
+    "an address among all of both versions": (
+        with_server('listen = ["127.0.0.1:1"]\nadmin_listen = "[::]:1"'),
+        "server: 127.0.0.1:1 and [::]:1 share a port",
+    ),
+    "an address in two spellings": (
+        with_server('listen = ["[::1]:1", "[0::1]:1"]'),
+        "server: [::1]:1 and [0::1]:1 share a port",
+    ),
+    "an address mapped to IPv6": (
+        with_server('listen = ["127.0.0.1:1", "[::ffff:127.0.0.1]:1"]'),
+        "server: 127.0.0.1:1 and [::ffff:127.0.0.1]:1 share a port",
+    ),
+    "a socket in two spellings": (
+        with_server('listen = ["unix:/a/s", "unix:/a/../a//s"]'),
+        "server: unix:/a/s and unix:/a/../a//s share a port",
+    ),
+    "digits that are not ASCII": (
+        with_server('drain = "\u0662s"'),
+        "server.drain: must be a number and a unit",
+    ),
     "an address alone": (
         with_server('listen = "127.0.0.1:1"'),
         "server.listen: must be a list: write [ … ] around it",

@@ -32,6 +32,7 @@ _FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     for family in {name.partition(".")[0] for name in TOKEN_TYPES}
 }
 _NAMES: Final = sorted({*GRANTABLE, *(name for name, members in _FAMILIES.items() if members)})
+_MAX_UID: Final = 2**32 - 1
 _DAY: Final = timedelta(days=1)
 
 
@@ -56,7 +57,8 @@ def _user_pattern(value: str) -> str:
         raise ValueError(
             'must be "uid:7", "uid:*", "account:al*", or "*" for all uids and accounts'
         )
-    if re.fullmatch(r"uid:(0[0-9]*|[0-9]{11,})", value):
+    uid = re.fullmatch(r"uid:([0-9]+)", value)
+    if uid and not (re.fullmatch(r"[1-9][0-9]{0,9}", uid[1]) and int(uid[1]) <= _MAX_UID):
         raise ValueError(
             'is not a uid, 1 to 4294967295; for a wildcard token, add "any_user" to allow'
         )

@@ -29,14 +29,15 @@ def unknown_names(document: Mapping[str, Any]) -> Iterator[Mistake]:
 def _unknown_projects(callers: list[dict[str, Any]], known: Mapping[str, Any]) -> Iterator[Mistake]:
     for row, caller in enumerate(callers):
         named: list[tuple[Keys, Any]] = [
-            (("callers", row, "default_project"), caller.get("default_project"))
+            # "" is the default: none.
+            (("callers", row, "default_project"), caller.get("default_project") or None)
         ]
         named += [
             (("callers", row, "grants", index, "project"), grant.get("project"))
             for index, grant in enumerate(_rows(caller, "grants"))
         ]
         for keys, name in named:
-            if isinstance(name, str) and name and name not in known:
+            if isinstance(name, str) and name not in known:
                 yield Mistake(keys, f"there is no project {name!r}{suggestion(name, known)}")
 
 

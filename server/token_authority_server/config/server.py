@@ -15,6 +15,7 @@ from token_authority_server.config.values import (
     FilePath,
     SecretText,
     is_local,
+    sharing_a_port,
     up_to,
 )
 from token_authority_server.keyring import Secret
@@ -85,6 +86,12 @@ class GrpcServerSettings(Section):
         for name in ("admin_listen", "health_listen"):
             if (getattr(self, name) or "").startswith("unix:"):
                 raise ValueError(f"{name} must be an ADDRESS:PORT")
+        http = [address for address in (self.admin_listen, self.health_listen) if address]
+        if shared := sharing_a_port([*self.listen, *self.mtls_listen, *http]):
+            raise ValueError(
+                f"{shared[0]} and {shared[1]} share a port, so that only one of them can be "
+                "listened on: remove one, or give it another port"
+            )
         for address in self.listen:
             if not (self.tls or self.allow_plaintext or is_local(address)):
                 raise ValueError(

@@ -4,11 +4,12 @@ Each error message contains what to do, and never a secret.
 """
 
 import difflib
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
@@ -18,7 +19,7 @@ from token_authority_server.config.files import Sources
 from token_authority_server.keyring import Secret
 
 _HEX32: Final = re.compile(r"[0-9A-Fa-f]{32}")
-_DURATION: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)")
+_DURATION: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 # A host without colons, or an IPv6 address in brackets.
 _HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]{1,5})")
 # The size of sun_path in struct sockaddr_un, without the terminating NUL.
@@ -97,6 +98,36 @@ def _host(address: str) -> str:
 def is_local(address: str) -> bool:
     """Whether only this machine can reach a listen address."""
     return address.startswith("unix:") or ip_address(_host(address)).is_loopback
+
+
+def sharing_a_port(addresses: Sequence[str]) -> tuple[str, str] | None:
+    """Returns the first two listen addresses of which only one could be listened on, or None.
+
+    `0.0.0.0` includes every IPv4 address, and `[::]` every address.
+    """
+    for index, address in enumerate(addresses):
+        for other in addresses[:index]:
+            if _overlap(other, address):
+                return other, address
+    return None
+
+
+def _overlap(one: str, other: str) -> bool:
+    if one.startswith("unix:") or other.startswith("unix:"):
+        return os.path.normpath(one) == os.path.normpath(other)
+    port = one.rpartition(":")[2]
+    if int(port) == 0 or int(port) != int(other.rpartition(":")[2]):
+        return False
+    hosts = {_plain_host(one), _plain_host(other)}
+    versions = {host.version for host in hosts}
+    return len(hosts) == 1 or any(
+        host.is_unspecified and (host.version == 6 or versions == {4}) for host in hosts
+    )
+
+
+def _plain_host(address: str) -> IPv4Address | IPv6Address:
+    host = ip_address(_host(address))
+    return getattr(host, "ipv4_mapped", None) or host
 
 
 def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
