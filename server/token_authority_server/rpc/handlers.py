@@ -1,9 +1,9 @@
 """The steps that every method shares: authenticate, read the body, answer bytes or a status.
 
 They are the server's middleware, called directly instead of through a grpc interceptor.
-Authentication comes first, from the headers alone: a stranger is answered before the body is read.
-Methods take and return bytes and parse requests themselves, because an exception in grpc's own
-deserialiser reaches the client verbatim.
+Authentication comes first, from the headers alone: an unauthenticated client is refused before the
+body is read. Methods take and return bytes and parse requests themselves, because an exception in
+grpc's own deserialiser reaches the client verbatim.
 """
 
 import asyncio
@@ -92,7 +92,7 @@ class Handlers(grpc.GenericRpcHandler):
         self._tarpits.clear()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "Handler | None":
-        """Returns the handler of a method; grpc asks when the headers of a call are there."""
+        """Returns the handler of a method; grpc calls this when the headers have arrived."""
         return self._handlers.get(handler_call_details.method)
 
     async def idle(self, seconds: float) -> None:
@@ -111,7 +111,7 @@ class Handlers(grpc.GenericRpcHandler):
         return refusal
 
     async def _delay(self, caller: str) -> None:
-        """Slows a caller, or strangers (""), whose calls are refused in great numbers."""
+        """Slows a caller, or unauthenticated clients (""), of whom many calls are refused."""
         tarpit = self._tarpits.get(caller)
         if tarpit is None:
             tarpit = self._tarpits[caller] = Tarpit.of(caller)

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import Final
 
-# Neither strangers nor a caller in a loop may fill the disk with lines about calls that issue
-# nothing.
-_MAX_STRANGERS_PER_SECOND: Final = 10
+# Neither unauthenticated clients nor a caller in a loop may fill the disk with lines about calls
+# that issue nothing.
+_MAX_UNAUTHENTICATED_PER_SECOND: Final = 10
 _MAX_LINES_PER_SECOND: Final = 20
 
 
 class LineLimit:
-    """Allows each caller, and all strangers together, a number of lines per second.
+    """Allows each caller, and all unauthenticated clients together, some lines per second.
 
     Args:
-        on_suppressed: Called for each caller ("": strangers) with the number of suppressed lines of
-            a second, once that is over and another line is due.
+        on_suppressed: Called for each caller ("": unauthenticated clients) with the number of
+            suppressed lines of a second, when the next line is due after it.
         clock: Seconds, monotonic.
     """
 
@@ -39,4 +39,4 @@ class LineLimit:
 
 
 def _max_lines(caller: str) -> int:
-    return _MAX_LINES_PER_SECOND if caller else _MAX_STRANGERS_PER_SECOND
+    return _MAX_LINES_PER_SECOND if caller else _MAX_UNAUTHENTICATED_PER_SECOND

@@ -25,7 +25,7 @@ _NOT_ON_RECORD: Final = frozenset(
 # The violations of a batch may be thousands.
 _MAX_LOGGED: Final = 10
 _ISSUED: Final = "issued"
-# Strangers choose it.
+# Unauthenticated clients choose it.
 _MAX_PATH: Final = 128
 
 
@@ -56,9 +56,9 @@ class Call:
 class Observer:
     """Logs, counts and records the end of every call.
 
-    Every issued token has its line. Of other calls, the log gets 20 a second from each caller, and
-    ten from all strangers together, with the number of those left out. Metrics count all calls, and
-    all refusals of callers are recorded.
+    Every issued token has a line. Of other calls, the log gets 20 a second from each caller, and
+    ten from all unauthenticated clients together, with the number of those left out. Metrics count
+    all calls, and all refusals of callers are recorded.
 
     Args:
         logger: Gets a line for each call.
@@ -90,7 +90,7 @@ class Observer:
     def trace(self, call: Call, path: str, metadata: Iterable[tuple[str, str | bytes]]) -> str:
         """Starts the span of an authenticated call; returns its trace id, "" without tracing.
 
-        Strangers get no span: they could flood the collector.
+        Unauthenticated calls get no span: they could flood the collector.
         """
         if not self.tracer:
             return ""

@@ -1,4 +1,4 @@
-"""Bounds the calls that wait before their caller is known, and slows strangers that flood."""
+"""Bounds the calls that wait for authentication, and slows floods of refused calls."""
 
 import asyncio
 import math
@@ -13,9 +13,10 @@ from token_authority_server.errors import credential_unverifiable
 MAX_WAITING: Final = 16
 """Calls that may wait at once for the keys of an identity provider, one for each connection."""
 
-_STRANGERS_PER_SECOND: Final = 500
+_UNAUTHENTICATED_PER_SECOND: Final = 500
 _REFUSALS_PER_SECOND: Final = 1000
-"""Refusals of strangers, and of one caller, that are answered; each costs 0.2 to 0.3 ms of CPU."""
+"""Refusals per second of unauthenticated clients together, and of each caller; each costs 0.2 to
+0.3 ms of CPU."""
 _BURST: Final = 50
 """Refusals that are answered at once before the pace counts."""
 _MAX_DELAYED: Final = 2000
@@ -40,7 +41,7 @@ class Tarpit:
     def __init__(
         self,
         *,
-        per_second: float = _STRANGERS_PER_SECOND,
+        per_second: float = _UNAUTHENTICATED_PER_SECOND,
         burst: int = _BURST,
         max_delayed: int = _MAX_DELAYED,
         clock: Callable[[], float] = time.monotonic,
@@ -54,8 +55,8 @@ class Tarpit:
 
     @classmethod
     def of(cls, caller: str) -> "Tarpit":
-        """Returns the pace of refusals of a caller; "": of strangers."""
-        return cls(per_second=_REFUSALS_PER_SECOND if caller else _STRANGERS_PER_SECOND)
+        """Returns the pace of refusals of a caller; "": of unauthenticated clients."""
+        return cls(per_second=_REFUSALS_PER_SECOND if caller else _UNAUTHENTICATED_PER_SECOND)
 
     async def delay(self) -> None:
         """Waits before a refusal, if there are many and there is room to wait."""
@@ -81,7 +82,7 @@ class AuthenticationWaits:
 
     @types.coroutine
     def run(self, authentication: Coroutine[Any, Any, T], peer: str) -> Generator[Any, Any, T]:
-        """Awaits an authentication; only if it has to wait, it needs a place.
+        """Awaits an authentication, which occupies a slot only if it has to wait.
 
         Args:
             authentication: What to await.
