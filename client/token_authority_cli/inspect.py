@@ -149,7 +149,7 @@ def _online(arguments: argparse.Namespace) -> int:
 
 
 def _exit_code(code: int, inspections: list[Inspection]) -> int:
-    """Returns 1 where there is an answer, and the token is not usable."""
+    """Returns 1 if there is an answer, and the token is not usable."""
     return code or int(not all(inspection.usable for inspection in inspections))
 
 

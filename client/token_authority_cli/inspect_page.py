@@ -1,6 +1,6 @@
 """The page of `token-authority inspect --web`: an HTTP server on loopback for one person.
 
-The page posts a form to its own address and shows the report that comes back. Who knows the
+The page posts a form to its own address and shows the report that comes back. Anyone who knows the
 address can inspect tokens with this person's credential, so it has a random path, and everything
 else gets the same 404. Neither requests nor paths are logged, and nothing is stored.
 """

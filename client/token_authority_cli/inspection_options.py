@@ -54,7 +54,7 @@ class Form(argparse.ArgumentParser):
         add_use(self)
 
     def error(self, message: str) -> NoReturn:
-        """Raises an error where a command line would be ended.
+        """Raises an error instead of exiting, as a command line would.
 
         Raises:
             InvalidRequest: Always.

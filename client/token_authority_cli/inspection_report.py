@@ -47,7 +47,7 @@ _USABLE_UNCHECKED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client's values, as the command line has them; None where they are not given."""
+    """The client's values, as the command line has them; None if they are not given."""
 
     values: Mapping[str, str | None]
     """A row of the table -> the value."""

@@ -64,7 +64,7 @@ class View:
         """Draws the token's life, and when it was used."""
         length = _BAR if self.width is None else max(12, min(_BAR, self.width - 2 * _MARGIN))
         share, used = life.share, life.used
-        # Before and behind the bar there is room for a word.
+        # Before and after the bar there is room for a word.
         place = round(max(-0.1, min(1.1, share)) * length)
         if share < 0:
             place = min(place, -2)

@@ -221,7 +221,7 @@ def test_of_several_tokens_the_one_of_the_product_comes_first() -> None:
         assert [for_rtm.kind, for_rtm.others[0].kind] == ["rtm", "rtc"]
         (finding,) = [one for one in for_rtm.findings if one.reason == "SEVERAL_TOKENS"]
         assert finding.problem.startswith(
-            "The text has 2 tokens: rtc, rtm. This answer is about rtm"
+            "The text contains 2 tokens: rtc, rtm. These findings are about rtm"
         )
 
 

@@ -1203,8 +1203,8 @@ SAYINGS: list[tuple[FindingReason, Trial, str]] = [
     (
         FindingReason.CODE_NOT_ABOUT_TOKENS,
         of(GOOD, error_code=-10006),
-        "The error (code -10006) is not about the token: it means that the user id is not one that "
-        "RTM allows.",
+        "The error (code -10006) is not about the token: it means that RTM does not allow the "
+        "user id.",
     ),
     (
         FindingReason.TOKEN_NOT_SENT,

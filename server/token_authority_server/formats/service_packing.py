@@ -94,7 +94,7 @@ def fcdn(channel_name: str, account: str, privileges: Mapping[int, int]) -> Pack
 def education(
     room_uuid: str, user_uuid: str, role: int, privileges: Mapping[int, int]
 ) -> PackedService:
-    """Packs Education (aPaaS). The role is -1 where there is no room."""
+    """Packs Education (aPaaS). The role is -1 if there is no room."""
     return pack_service(EDUCATION, privileges, room_uuid, user_uuid, role)
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 
 class BodyField(NamedTuple):
-    """One value behind the privileges of a service."""
+    """One value after the privileges of a service."""
 
     name: str
     type: Literal["string", "i16", "permissions"] = "string"
@@ -28,7 +28,7 @@ class ServiceSpec:
     privileges: Mapping[str, int] = field(default_factory=dict[str, int])
     """Name -> Agora's number. The contract calls the lifetime of a privilege `NAME_ttl`."""
     body: tuple[BodyField, ...] = ()
-    """The values behind the privileges, in order."""
+    """The values after the privileges, in order."""
     user: str = ""
     """The body field that names the user; "" for none."""
     entries: tuple[str, ...] = ()

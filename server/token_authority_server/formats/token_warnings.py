@@ -1,4 +1,4 @@
-"""The warnings about a token that is valid and may surprise: one table. Values only.
+"""The warnings about a token that is valid but may not work as expected: one table. Values only.
 
 Issuing gives them as advisories, and inspection as findings with the same reason and advice.
 """
@@ -65,7 +65,7 @@ SDK_TOKEN_SERVER_SIDE_ONLY: Final = TokenWarning(
 WILDCARD_CHANNEL: Final = TokenWarning(
     "WILDCARD_CHANNEL",
     "The token is valid for every channel of the project.",
-    "Set USE_NEW_TOKEN in Web clients; where one channel is enough, make the token for it.",
+    "Set USE_NEW_TOKEN in Web clients; if one channel is enough, make the token for it.",
 )
 WILDCARD_PATTERN: Final = TokenWarning(
     "WILDCARD_PATTERN",
@@ -103,8 +103,8 @@ NON_EXPIRING: Final = TokenWarning(
 )
 SHORT_LIFE: Final = TokenWarning(
     "SHORT_LIFE",
-    "The token expires before the SDK's callback 30 s ahead can fetch another in time.",
-    "Request some minutes at least.",
+    "The lifetime is too short to renew the token: the SDK's callback runs 30 s before the end.",
+    "Request a lifetime of several minutes.",
 )
 CHAT_USER_ID_UPPER_CASE: Final = TokenWarning(
     "CHAT_USER_ID_UPPER_CASE",

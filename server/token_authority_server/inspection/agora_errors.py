@@ -183,13 +183,13 @@ ERRORS: Final[Sequence[AgoraError]] = (
         -10006,
         "RTM_ERROR_INVALID_USER_ID",
         "RTM2",
-        _other("the user id is not one that RTM allows"),
+        _other("RTM does not allow the user id"),
     ),
     _rtm(
         -10008,
         "RTM_ERROR_INVALID_CHANNEL_NAME",
         "RTM2",
-        _other("the channel name is not one that RTM allows"),
+        _other("RTM does not allow the channel name"),
     ),
     _rtm(-10009, "RTM_ERROR_TOKEN_EXPIRED", "RTM2", _EXPIRED),
     _rtm(-10011, "RTM_ERROR_LOGIN_TIMEOUT", "RTM2", _other("the login timed out")),
@@ -233,12 +233,12 @@ ERRORS: Final[Sequence[AgoraError]] = (
         "user authentication failed",
     ),
     _chat(204, "USER_NOT_FOUND", "CHAT", _other("the user is not registered with Chat")),
-    # Last: the Web SDK wraps every refusal to join in this, with the cause behind it.
+    # Last: the Web SDK wraps every refusal to join in this, followed by the cause.
     _rtc(
         4096,
         "CAN_NOT_GET_GATEWAY_SERVER",
         "WEB",
-        _invalid("Agora refused the App ID or the token; the text behind it names the cause"),
+        _invalid("Agora refused the App ID or the token; the text after it names the cause"),
         "flag 4096",
     ),
 )

@@ -141,7 +141,7 @@ class Case:
 
     @property
     def ends_ms(self) -> Mapping[str, int]:
-        """Product -> when it stops to admit, where those in use stop at different times."""
+        """Product -> when it stops admitting the user, if those in use stop at different times."""
         hard_end_ms = self.decoded.hard_end_ms
         if hard_end_ms is None:
             return {}
@@ -201,7 +201,7 @@ def explained(warning: TokenWarning) -> Explanation:
 
 
 class Check(NamedTuple):
-    """Checks for one reason; None where it does not apply."""
+    """Checks for one reason; None if it does not apply."""
 
     reason: FindingReason
     severity: Severity

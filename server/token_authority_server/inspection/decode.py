@@ -46,7 +46,7 @@ def decode(text: str) -> Decoded:
         if again.sealed is not None:
             return again
     if decoded.sealed is None and normalized.first:
-        # The text behind it is not part of it: a name, or another token.
+        # The text after it is not part of it: a name, or another token.
         first = _read(normalized.first, {**issues, FindingReason.SURROUNDED: ""})
         if first.sealed is not None:
             return first

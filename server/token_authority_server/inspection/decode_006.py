@@ -68,7 +68,7 @@ def decode_006(token: str, issues: DecodeIssues) -> Decoded:
 def _is_plausible(data: bytes) -> bool:
     """Tells whether the lengths agree with each other, as they do in a token that was cut off.
 
-    A lost or added character shifts everything behind it, lengths included.
+    A lost or added character shifts everything after it, lengths included.
     """
     lengths = [
         int.from_bytes(data[at : at + 2], "little") for at in _LENGTHS_AT if len(data) > at + 1

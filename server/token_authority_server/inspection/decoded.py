@@ -32,7 +32,7 @@ class Field(NamedTuple):
     value: str
     """As the token has it; numbers in decimal."""
     meaning: str = ""
-    """Explains the value where it is not clear by itself."""
+    """Explains the value if it is not clear by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Name:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether it has `*` beside literals.
+        """Whether it has both `*` and literals.
 
         Documented as extended wildcard matching for RTC in 007, e.g. `lesson-*` or `1*a*2`, by
         Shengwang alone.
@@ -131,7 +131,7 @@ class DecodedService(NamedTuple):
 
 
 def first_end_ms(services: Iterable[DecodedService], token_end_ms: int) -> int:
-    """Returns when the first of some services stops to admit; the token's end for none."""
+    """Returns when the first of some services stops admitting; the token's end for none."""
     return min([token_end_ms, *[service.end_ms(token_end_ms) for service in services]])
 
 
@@ -146,28 +146,28 @@ class Decoded:
     format: str = ""
     """"006", "007", "netless"; "" for a text without a token."""
     kind: str = ""
-    """As `InspectTokenResponse.kind`; "" where the token cannot be read to its end."""
+    """As `InspectTokenResponse.kind`; "" if the token cannot be read to its end."""
     app_id: str = ""
     """Of 006 and 007."""
     whiteboard: Mapping[str, str] | None = None
     """The fields of a netless token without its signature; None for another."""
     issue_ms: int | None = None
-    """Milliseconds since 1970; None where the token does not tell."""
+    """Milliseconds since 1970; None if the token does not contain it."""
     end_ms: int | None = None
-    """When the token ends with all of its services; None for never, or where it does not tell."""
+    """When the token ends with all of its services; None for never, or if unknown."""
     hard_end_ms: int | None = None
     """When the token ends whatever its privileges are; None as above."""
     expire_ms: int | None = None
-    """When the first of its services stops to admit; None for never, or where it does not tell."""
+    """When the first of its services stops admitting the user; None for never, or if unknown."""
     expire_seconds: int | None = None
     """The lifetime that a 007 token asks for."""
     services: tuple[DecodedService, ...] = ()
     """Of 006 and 007."""
     fields: tuple[Field, ...] = ()
     omitted_field_count: int = 0
-    """How many more values than `fields` it has, at least; exact where the number is small."""
+    """How many more values than `fields` it has, at least; exact if the number is small."""
     sealed: Sealed | None = field(default=None, repr=False)
-    """What the signature covers; None where the token cannot be read."""
+    """What the signature covers; None if the token cannot be read."""
 
     @property
     def key_name(self) -> str:

@@ -31,7 +31,7 @@ class Expected:
     error: str = ""
     """The name, number or message text that Agora's SDK reported; "" for none."""
     product: Product | None = None
-    """The product that was used; None where it is not said."""
+    """The product that was used; None if it was not provided."""
 
     @property
     def user(self) -> str | None:
@@ -40,7 +40,7 @@ class Expected:
 
     @property
     def is_uid_in_range(self) -> bool:
-        """Whether the client's uid, where it has one, fits 32 bits."""
+        """Whether the client's uid, if it has one, fits 32 bits."""
         return self.uid is None or 0 <= self.uid <= MAX_UID
 
     def subjects(self) -> Iterator[Subject]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class FindingReason(StrEnum):
-    """Why a token is refused, or will surprise. Programs branch on these; new ones may appear."""
+    """Causes of rejections, and warnings. Programs branch on these; new ones may appear."""
 
     # The pasted text.
     SECRET_EXPOSED = "SECRET_EXPOSED"  # noqa: S105  # not a secret
@@ -40,9 +40,9 @@ class FindingReason(StrEnum):
     FIELD_REPEATED = "FIELD_REPEATED"
     """A whiteboard token has a field twice."""
     UNKNOWN_SERVICE = "UNKNOWN_SERVICE"
-    """It has an unknown service type; nothing behind it can be read."""
+    """It has an unknown service type; nothing after it can be read."""
     UNREAD_BYTES = "UNREAD_BYTES"
-    """It has bytes behind its last value."""
+    """It has bytes after its last value."""
     TOO_MANY_VALUES = "TOO_MANY_VALUES"
     """It has more values than are read."""
     NOT_UTF8 = "NOT_UTF8"
@@ -92,7 +92,7 @@ class FindingReason(StrEnum):
     USER_SPELLING = "USER_SPELLING"
     """The user differs only in white space or case."""
     USER_EMPTY = "USER_EMPTY"
-    """Its RTM, Chat or Education user is empty; only RTC takes that as anyone."""
+    """Its RTM, Chat or Education user is empty; only RTC treats that as any user."""
     RTM_USER_MISPLACED = "RTM_USER_MISPLACED"
     """It is a 006 RTM token with the user in the uid's place."""
     CHAT_USER_ID_FORM = "CHAT_USER_ID_FORM"
@@ -146,11 +146,11 @@ class FindingReason(StrEnum):
     EXPIRED = "EXPIRED"
     """It had expired when it was used."""
     JOIN_ENDED = "JOIN_ENDED"
-    """The token is alive, but its privilege to join or log in has ended."""
+    """The token has not expired, but its privilege to join or log in has ended."""
     PUBLISH_ENDED = "PUBLISH_ENDED"
     """Its holder may join, but a privilege to publish has ended."""
     CLOCK_SKEW = "CLOCK_SKEW"
-    """It was issued in the future, or Agora calls it expired and it is not."""
+    """It was issued in the future, or Agora reports it as expired, but it is not."""
     EPOCH_AS_SECONDS = "EPOCH_AS_SECONDS"
     """It has a point in time where 007 expects seconds from issue."""
     SECONDS_AS_EPOCH = "SECONDS_AS_EPOCH"
@@ -176,7 +176,7 @@ class FindingReason(StrEnum):
     NON_EXPIRING = "NON_EXPIRING"
     """It never expires."""
 
-    # The error, where the token does not explain it.
+    # The error, if the token does not explain it.
     APP_ID_REFUSED = "APP_ID_REFUSED"
     """Agora does not know the App ID that the SDK was initialised with."""
     CERTIFICATE_NOT_ENABLED = "CERTIFICATE_NOT_ENABLED"
@@ -200,7 +200,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A reason for a refusal, or a surprise. Contains no token and no secret."""
+    """A cause of a rejection, or a warning. Contains no token and no secret."""
 
     reason: FindingReason
     severity: Severity

@@ -39,7 +39,7 @@ class Inspection:
     format: str
     """"006", "007", "netless"; "" for a text without a token."""
     kind: str
-    """As `InspectTokenResponse.kind`; "" where the token cannot be read to its end."""
+    """As `InspectTokenResponse.kind`; "" if the token cannot be read to its end."""
     token_id: str
     """The fingerprint of the token without its wrapping; "" for a text without a token."""
     fields: tuple[Field, ...]
@@ -47,9 +47,9 @@ class Inspection:
     omitted_field_count: int
     """How many more values it has, at least."""
     issue_ms: int | None
-    """Milliseconds since 1970; None where the token does not tell."""
+    """Milliseconds since 1970; None if the token does not contain it."""
     expire_ms: int | None
-    """When joining or logging in stops, in what it was used for; None for never, or where the token
+    """When joining or logging in stops, in what it was used for; None for never, or if the token
     does not tell."""
     expired: bool
     """Whether that was over when it was used."""
@@ -57,7 +57,7 @@ class Inspection:
     """The times as a sentence; "" if there are none."""
     signature: Signature
     findings: tuple[Finding, ...]
-    """Errors first; the first one is the cause to begin with."""
+    """Errors first. Begin with the first one."""
     exposed: tuple[ExposedSecret, ...] = ()
     """Credentials that were pasted, for log and audit trail; not for the caller."""
     others: tuple["Inspection", ...] = ()

@@ -110,7 +110,7 @@ class LeakFinder:
         Args:
             data: Some bytes around the range, which show what continues past it.
             first: The range's first offset.
-            end: The offset behind the range.
+            end: The offset after the range.
         """
         for match in _TOKEN.finditer(data):
             offset = match.start()

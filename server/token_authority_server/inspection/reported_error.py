@@ -20,15 +20,15 @@ class ReportedError(NamedTuple):
     """The error that a client reported, as far as it is known."""
 
     code: int
-    """0 where only a text was given that has no code."""
+    """0 if only a text was given that has no code."""
     text: str
     entry: AgoraError | None
     """None: not in the table."""
     product: Product | None
-    """None where the error does not tell it."""
+    """None if the error does not determine it."""
 
     def __str__(self) -> str:
-        """Names it for a sentence, without line breaks and cut where it is long."""
+        """Names it for a sentence, without line breaks and cut if it is long."""
         text = self.text.strip()
         if self.code and (not text or text == str(self.code)):
             return f"code {self.code}"
@@ -70,7 +70,7 @@ def find_error(
     Args:
         code: The number, or 0.
         text: A name, number or message text in any form, or "".
-        product: The product that was used, where it is known.
+        product: The product that was used, if it is known.
         token_products: What the token is for. The same number means different things in different
             SDKs: an entry of the token's product is preferred.
         joined_channel: Whether a channel or an integer uid was given, which only RTC's numbers of
@@ -104,7 +104,7 @@ def _by_text(
         return "", None
     normalized = _normalized(text)
     matches = [(phrase, entry) for phrase, entry in _PHRASES if phrase in normalized]
-    # The Web SDK's wrapper is in the text beside the cause.
+    # The Web SDK's wrapper is in the text next to the cause.
     matches = [match for match in matches if match[1] is not ERRORS[-1]] or matches
     if not matches:
         return "", None

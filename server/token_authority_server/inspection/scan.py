@@ -89,7 +89,7 @@ class _Stop(Exception):
 class Scan:
     """Reads little-endian values from the front of some bytes.
 
-    A `with` block ends without an exception where the bytes do; that is recorded as `cut`.
+    If the bytes end, a `with` block ends without an exception; that is recorded as `cut`.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Scan:
         self._awaited.pop()
 
     def keep(self, path: str, value: object, meaning: str = "") -> None:
-        """Adds a field; stops reading where there are too many."""
+        """Adds a field; stops reading if there are too many."""
         if len(self.fields) == MAX_FIELDS:
             self.leave()
         self.fields.append(Field(path, str(value), meaning))

@@ -23,7 +23,7 @@ class ServiceType(NamedTuple):
     rights: Mapping[int, str] = {}
     """Privilege -> its name."""
     body: tuple[BodyField, ...] = ()
-    """The values behind the privileges."""
+    """The values after the privileges."""
     user: str = ""
     """Which of them is the user; "" for none."""
     entries: tuple[int, ...] = ()

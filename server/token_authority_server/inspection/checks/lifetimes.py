@@ -48,7 +48,7 @@ def _epoch_as_seconds(case: Case) -> Explanation | None:
 
 
 def _seconds_as_epoch(case: Case) -> Explanation | None:
-    """Checks for a lifetime in 006. 0 is not one: Agora takes it as 24 hours."""
+    """Checks for a lifetime in 006. 0 is not one: Agora treats it as 24 hours."""
     if case.decoded.format != "006":
         return None
     smallest = min((number for number in _numbers(case) if number), default=_LONGEST_LIFE)
@@ -72,7 +72,7 @@ def _ends_before_issue(case: Case) -> Explanation | None:
     return Explanation(
         f"A privilege of the token ended at {moment(smallest * 1000)}, "
         f"{span(decoded.issue_ms - smallest * 1000)} before the token was issued.",
-        "Add the lifetime to the current time where the token is made, each time anew.",
+        "Where the token is made, read the current time for each token and add the lifetime to it.",
     )
 
 
@@ -90,7 +90,7 @@ def _expiry_in_seconds(case: Case) -> Explanation | None:
 
 
 def _lifespan_in_seconds(case: Case) -> Explanation | None:
-    """Checks for a whiteboard lifespan in seconds, where the nonce gives the issue time."""
+    """Checks for a whiteboard lifespan in seconds, if the nonce gives the issue time."""
     decoded = case.decoded
     if decoded.whiteboard is None or decoded.issue_ms is None or decoded.expire_ms is None:
         return None
@@ -146,13 +146,13 @@ def _life_over_24_hours(case: Case) -> Explanation | None:
 def _zero_life(case: Case) -> Explanation | None:
     if case.decoded.expire_seconds == 0:
         return Explanation(
-            "The token asks for a lifetime of 0 seconds, which Agora takes as 24 h.",
+            "The token asks for a lifetime of 0 seconds, which Agora treats as 24 h.",
             "Pass the lifetime in seconds; check whether a missing setting became 0.",
         )
     if case.decoded.format != "006" or 0 not in _numbers(case):
         return None
     return Explanation(
-        "The token has a privilege that ends at 0, which Agora takes as 24 h after issue.",
+        "The token has a privilege that ends at 0, which Agora treats as 24 h after issue.",
         "Pass the current time plus the lifetime; check whether a missing setting became 0.",
         Severity.ERROR if case.is_called_expired else None,
     )
@@ -166,7 +166,7 @@ def _short_life(case: Case) -> Explanation | None:
     if not token_warnings.is_short_life(life_ms):
         return None
     return Explanation(
-        f"The token lives for {span(life_ms)}; the SDK calls back for a new one "
+        f"The token is valid for {span(life_ms)}; the SDK requests a new one "
         f"({callback(case)}) 30 s before the end: too late, or not at all.",
         token_warnings.SHORT_LIFE.advice,
     )

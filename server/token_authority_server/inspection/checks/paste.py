@@ -8,15 +8,17 @@ from token_authority_server.inspection.exposure import Credential, ExposedSecret
 from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.wording import quoted
 
-_COPY_AGAIN: Final = "Copy the token again from where it was made, and find what shortens it."
+_COPY_AGAIN: Final = "Copy the token again from where it was made, and find out what truncates it."
 _MAKE_AGAIN: Final = "Make the token with one of Agora's current libraries or with this server."
 _ROTATE: Final = (
-    'Rotate it now: set state = "disabled" for that key in the configuration, put its successor in '
-    'use, then turn it off in Agora\'s console (SECURITY.md, "When a certificate has leaked").'
+    'Rotate it now: set state = "disabled" for that key in the configuration, activate its '
+    "successor, then disable the leaked key in Agora's console (SECURITY.md, \"When a certificate "
+    'has leaked").'
 )
 _ROTATE_ENCRYPTION: Final = (
     'Rotate it now: add another secret, set state = "disabled" for this one in the configuration, '
-    "and start running meetings again. It decrypts the media of every meeting that used it."
+    "and restart the meetings in progress. The leaked secret decrypts the media of every meeting "
+    "that used it."
 )
 _REPLACE_API_KEY: Final = (
     "Replace it now: make another with `token-authority api-key new`, and remove this one's "
@@ -76,8 +78,8 @@ def _several_tokens(case: Case) -> Explanation | None:
     if not types:
         return None
     return Explanation(
-        f"The text has {len(types)} tokens: {', '.join(types)}. This answer is about "
-        f"{case.decoded.kind}; the others follow it.",
+        f"The text contains {len(types)} tokens: {', '.join(types)}. These findings are about "
+        f"{case.decoded.kind}; the others follow.",
         "Pass to each SDK the token of its product, alone.",
     )
 
@@ -190,20 +192,20 @@ CHECKS: Final = (
     _check(
         FindingReason.FIELD_REPEATED,
         Severity.ERROR,
-        "The token has a field twice, and it is not defined which one counts. Here, the last one "
-        "does.",
+        "The token has a field twice, and it is not defined which one counts. The last one is used "
+        "here.",
         _MAKE_AGAIN,
     ),
     _check(
         FindingReason.UNKNOWN_SERVICE,
         Severity.WARNING,
-        "The token has a service of type {}, which is not known here; nothing behind it was read.",
+        "The token has a service of type {}, which is not known here; nothing after it was read.",
         "Look up that type in the current version of Agora's AccessToken2.",
     ),
     _check(
         FindingReason.UNREAD_BYTES,
         Severity.WARNING,
-        "The token has bytes behind its last value ({}).",
+        "The token has bytes after its last value ({}).",
         f"If Agora refuses it: {_MAKE_AGAIN[0].lower()}{_MAKE_AGAIN[1:]}",
     ),
     _check(

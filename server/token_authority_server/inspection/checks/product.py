@@ -167,7 +167,7 @@ def _rtm_permissions_inactive(case: Case) -> Explanation | None:
 
 
 def _has_room(case: Case) -> bool | None:
-    """Whether a whiteboard token is for a room or task; None where that is not known."""
+    """Whether a whiteboard token is for a room or task; None if that is not known."""
     whiteboard = case.decoded.whiteboard
     if whiteboard is None or case.decoded.sealed is None:
         return None
@@ -201,7 +201,7 @@ def _uuid_short(case: Case) -> Explanation | None:
     whiteboard = case.decoded.whiteboard
     if whiteboard is None or case.decoded.sealed is None:
         return None
-    # The uuid is last, behind the signature: only a key can tell whether some of it is missing.
+    # The uuid is last, after the signature: only a key can tell whether some of it is missing.
     uuid = whiteboard.get("uuid", "")
     if case.signature.verdict is Verdict.VALID or not _SHORT_UUID.fullmatch(uuid):
         return None

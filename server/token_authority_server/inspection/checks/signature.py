@@ -100,14 +100,14 @@ def _signature_unchecked(case: Case) -> Explanation | None:
         # They were given; a key is missing.
         return None
     return Explanation(
-        "The signature was not checked: it covers the channel and user, which a 006 token does "
-        "not contain, and the ones that it was made for were not given.",
+        "The signature was not checked: it covers the channel and user. A 006 token does not "
+        "contain them, and those that it was made for were not provided.",
         "Provide the channel and the user that the token was made for, or for RTM the user alone.",
     )
 
 
 def _app_ids(case: Case) -> tuple[str, str]:
-    """Returns the App IDs of the client and of the token; "" where there is none.
+    """Returns the App IDs of the client and of the token; "" if there is none.
 
     In a token that cannot be read, there may be any text in its place.
     """

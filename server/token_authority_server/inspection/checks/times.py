@@ -60,7 +60,7 @@ def _join_ended(case: Case) -> Explanation | None:
     where = f" ({', '.join(ended)})" if ended else ""
     return Explanation(
         f"The privilege to join or log in{where} had ended at {moment(expire_ms)}, "
-        f"{span(case.at_ms - expire_ms)} before it was used; the token itself is alive.",
+        f"{span(case.at_ms - expire_ms)} before it was used; the token itself has not expired.",
         "Give that privilege the lifetime of the token.",
     )
 
@@ -99,7 +99,7 @@ def _clock_skew(case: Case, found: Mapping[FindingReason, Severity]) -> Explanat
     if Severity.ERROR in found.values() or FindingReason.PUBLISH_ENDED in found:
         return None
     return Explanation(
-        f"Agora reports that the token had expired ({case.error}), and it had not: a clock was "
+        f"Agora reports that the token had expired ({case.error}), but it had not: a clock was "
         "probably wrong, or the client used an older token.",
         "Synchronize the clock of the machine that makes tokens with NTP; check that it reads the "
         "time for each token, and that the client passes the new token to renewToken.",

@@ -51,7 +51,7 @@ def _admits(service: DecodedService, user: str) -> bool:
 
 
 def _difference(case: Case) -> _Difference | None:
-    """Returns how they differ; None where the token admits the user, or none is known."""
+    """Returns how they differ; None if the token admits the user, or none is known."""
     used, names = case.expected.user, _names(case)
     if used is None or not names or any(name.matches(_ANYONE) for name in names):
         return None
@@ -167,7 +167,7 @@ def _uid_out_of_range(case: Case) -> Explanation | None:
     if not case.expected.is_uid_in_range:
         return Explanation(
             f"The client joined with the uid {case.expected.uid}; a uid is from 0 to {MAX_UID} "
-            "(32 bits), so Agora does not see this number.",
+            "(32 bits), so Agora does not receive this number.",
             "Use uids of 32 bits in the client and where the token is made, or string accounts.",
         )
     for service in case.rtc:
@@ -190,8 +190,8 @@ def _user_empty(case: Case) -> Explanation | None:
     for service in case.used:
         if _needs_user(service) and service.user and service.user.matches(_ANYONE):
             return Explanation(
-                f"The token's {SERVICES[service.type].name} user is empty: only RTC takes an empty "
-                "user as anyone.",
+                f"The token's {SERVICES[service.type].name} user is empty: only RTC treats an "
+                "empty user as any user.",
                 "Pass the user who logs in where the token is made; check that the request's field "
                 "has the name that the program reads.",
             )
