@@ -34,7 +34,7 @@ def add_commands(commands: Any) -> None:
     parser = commands.add_parser(
         "deny",
         help=HELP["deny"],
-        description="Edit the stop list: users, channels and rooms that get no new tokens. The "
+        description="Edit the deny list: users, channels and rooms that get no new tokens. The "
         "file is replaced at once and keeps its mode and owner; servers reload it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -110,7 +110,7 @@ class PermissionDenied(TokenAuthorityError):
 
 
 class Denied(PermissionDenied):
-    """The user, channel or room is on the server's stop list until `denied_until`.
+    """The user, channel or room is on the server's deny list until `denied_until`.
 
     A token source raises it from its next renewal on, and no longer returns its last token.
     """

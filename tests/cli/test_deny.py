@@ -12,7 +12,7 @@ import pytest
 from support.commands import Ran, run
 
 HAND_WRITTEN = """\
-# The stop list of our school.
+# The deny list of our school.
 
 # A complaint.
 [[denials]]
@@ -85,7 +85,7 @@ async def test_a_denial_of_the_same_is_replaced(path: Path) -> None:
     assert exam["channel"] == "exam-*"
     end = datetime.fromisoformat(str(seven["until"]))
     assert timedelta(minutes=89) < end - before < timedelta(minutes=91)
-    assert path.read_text().startswith("# The stop list of our school.\n\n# Until the exam")
+    assert path.read_text().startswith("# The deny list of our school.\n\n# Until the exam")
 
 
 async def test_denials_are_listed(path: Path) -> None:
@@ -106,7 +106,7 @@ async def test_a_denial_is_removed_and_the_rest_stays(path: Path) -> None:
     ran = await deny("remove", path, "--project", "classroom", "--user", "uid:7")
     assert (ran.code, ran.err) == (1, f"token-authority: {path}: has no such denial\n")
     assert (await deny("remove", path, "--past")).code == 0
-    assert path.read_text() == "# The stop list of our school.\n\n"
+    assert path.read_text() == "# The deny list of our school.\n\n"
     assert (await deny("remove", path, "--past")).code == 1
 
 

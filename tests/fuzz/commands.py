@@ -25,7 +25,7 @@ from token_authority_server.config.denials import parse_denials
 from token_authority_server.inspection.leaks import LONGEST, LeakFinder
 
 _DENIED: Final = b"""\
-# The stop list of our school.
+# The deny list of our school.
 
 # A complaint.
 [[denials]]

@@ -1,4 +1,4 @@
-"""Denials (the stop list): refuse new tokens to denied users, channels and rooms. Pure.
+"""Denials (the deny list): refuse new tokens to denied users, channels and rooms. Pure.
 
 A denial applies to every token that a denied user could use, or that works in a denied channel or
 room. It does not revoke issued tokens.
@@ -19,7 +19,7 @@ _NO_SCOPES: Final[Mapping[str, "Scopes"]] = MappingProxyType({})
 
 
 def _of_types(accesses: Iterable[ServiceAccess], types: Collection[str]) -> Iterator[ServiceAccess]:
-    """Yields the services of some types of tokens; no types: of all."""
+    """Yields the services of some types of tokens; of all types if `types` is empty."""
     return (access for access in accesses if not types or access.token_type in types)
 
 
@@ -121,4 +121,4 @@ class Denials:
 
 
 NO_DENIALS: Final = Denials()
-"""An empty stop list."""
+"""An empty deny list."""
