@@ -145,5 +145,5 @@ def _deletion(key: SigningKey) -> str:
     if key.state == "active":
         return "in use"
     if key.safe_to_delete_time is not None:
-        return f"not needed by current grants since {at(key.safe_to_delete_time)}"
+        return f"not needed under current grants since {at(key.safe_to_delete_time)}"
     return "unknown how long it is needed"

@@ -123,7 +123,7 @@ def _locked(folder: Path) -> Generator[None]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Writes a file aside, with the mode and owner of the one that it replaces, and renames it."""
+    """Writes a temporary file with the mode and owner of the one that it replaces; renames it."""
     fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:

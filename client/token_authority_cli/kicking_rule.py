@@ -36,7 +36,7 @@ class KickingRules:
         self._user = user
         self._now = now
         self._seconds: dict[str, int] = {}
-        """How long the user's tokens still live, by project."""
+        """Seconds until the user's tokens have expired, by project."""
 
     def reading(self, records: Iterable["Found"]) -> Generator["Found"]:
         """Yields records, and remembers those of tokens for channels."""

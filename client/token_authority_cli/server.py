@@ -83,8 +83,8 @@ def _add_check_config(commands: Any) -> None:
         help=HELP["check-config"],
         description="Read a configuration file and its secrets as `serve` would, check its callers "
         "and grants against its [[tests]], check that its audit file and addresses can be used, "
-        "and print a summary. Exits with 2 if `serve` would not start. Can run beside a server: "
-        "addresses and files in use are not an error.",
+        "and print a summary. Exits with 2 if `serve` would not start. Addresses and files in use "
+        "by a running server are not an error.",
         allow_abbrev=False,
     )
     check.add_argument("file", type=Path, metavar="FILE", help="a TOML file")

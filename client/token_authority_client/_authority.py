@@ -106,13 +106,13 @@ class SigningKey:
     retire_time: datetime | None
     """When it stopped signing; None if the configuration has no time."""
     deletion: KeyDeletion
-    """Whether it can be deleted, by current grants and what one instance signed: "wait" until
-    `safe_to_delete_time` or longer; "never_safe" if that would invalidate tokens that never expire;
-    "unknown" otherwise. No server answers "safe": only the audit trails of all instances show that
-    (`token-authority keys --audit`)."""
+    """Whether it can be deleted, judging by the current grants and the tokens that one instance
+    signed: "wait" until `safe_to_delete_time` or longer; "never_safe" if that would invalidate
+    tokens that never expire; "unknown" otherwise. No server answers "safe": only the audit trails
+    of all instances show that (`token-authority keys --audit`)."""
     safe_to_delete_time: datetime | None
-    """When the last token that it can have signed expires, by current grants; earlier grants may
-    have allowed longer lifetimes. None if unknown or never."""
+    """When the last token that it can have signed expires under the current grants; earlier ones
+    may have allowed longer lifetimes. None if unknown or never."""
     warnings: tuple[str, ...] = ()
     """Why `deletion` and `safe_to_delete_time` may be wrong: sentences for operators."""
 
@@ -139,9 +139,9 @@ class AuthorityMethods(ConcreteMethods, ABC, Generic[InfoT_co, KeysT_co]):
     def list_signing_keys(self, *, project: str = "") -> KeysT_co:
         """Lists signing keys: their states, and how long each is needed. Never the secrets.
 
-        The answers rest on current grants: before you delete a key, run `token-authority keys
-        --audit` over the audit trails of all instances. The caller needs a grant that allows
-        `list_keys`.
+        The answers are computed from the current grants: before you delete a key, run
+        `token-authority keys --audit` over the audit trails of all instances. The caller needs a
+        grant that allows `list_keys`.
 
         Args:
             project: The project's name on the server; "": all projects whose keys the caller may

@@ -29,7 +29,7 @@ class Diagnosis:
 
 
 class Diagnosed(Exception):
-    """Raised when the cause is found."""
+    """Ends the diagnosis of a connection: the cause of its failure was found."""
 
     def __init__(self, reason: str, problem: str, advice: str) -> None:
         super().__init__(problem)
@@ -87,8 +87,8 @@ def refused(endpoint: Endpoint, security: Security, alert: str = "") -> Diagnose
     Args:
         endpoint: The server.
         security: The client's settings.
-        alert: The TLS alert that the server sent; "": none, as gRPC's own servers do, and as load
-            balancers without a backend do.
+        alert: The TLS alert that the server sent; "": none. gRPC servers send none, nor do load
+            balancers without a backend.
     """
     how = f"with the alert '{alert}'" if alert else "without an alert"
     backend = "that a load balancer there reaches the token authority"
@@ -109,7 +109,7 @@ def refused(endpoint: Endpoint, security: Security, alert: str = "") -> Diagnose
 
 
 def no_grpc(endpoint: Endpoint, *, is_tls: bool = False) -> Diagnosed:
-    """Returns the cause where another protocol answers."""
+    """Returns the cause if the endpoint speaks another protocol than HTTP/2."""
     if is_tls:
         return Diagnosed(
             "NO_GRPC",
@@ -124,7 +124,7 @@ def no_grpc(endpoint: Endpoint, *, is_tls: bool = False) -> Diagnosed:
 
 
 def silent(endpoint: Endpoint, *, is_tls: bool) -> Diagnosed:
-    """Returns the cause where a connection is accepted and nothing is answered."""
+    """Returns the cause if the endpoint accepts the connection and then sends no response."""
     after = "the TLS handshake" if is_tls else "the connection"
     return Diagnosed(
         "NO_ANSWER",

@@ -45,8 +45,8 @@ class InspectionMethods(ConcreteMethods, ABC, Generic[ResultT_co]):
     ) -> ResultT_co:
         """Explains a token: its content, its signer, and why it is refused.
 
-        Any token of any maker, with any text around it. What is given about its use is compared
-        with it.
+        Accepts a token of any issuer, with any text around it. The other arguments describe its
+        use, and are compared with it.
 
         Args:
             token: Any text that was found in the place of a token: 1 to 65536 bytes.

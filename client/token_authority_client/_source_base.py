@@ -40,7 +40,7 @@ class SourceBase(ConcreteMethods, Generic[RenewableT]):
         return self._renewal.usable(time.monotonic(), min_seconds)
 
     def _after_fetching(self, min_seconds: float) -> RenewableT:
-        """Returns the token that there is now, or raises why there is none."""
+        """Returns the current token, or raises the error that explains why there is none."""
         token = self._usable(min_seconds)
         if token is not None:
             return token

@@ -171,7 +171,7 @@ class Inspection:
     signature: Signature
     """The result of verifying the signature."""
     findings: tuple[Finding, ...]
-    """The problems found, errors first; the first one is the cause to begin with."""
+    """The problems found, errors first. Begin with the first one."""
     others: tuple["Inspection", ...] = ()
     """The other tokens in the text, up to 9."""
 

@@ -108,7 +108,7 @@ async def test_the_keys() -> None:
             "classroom: agora key old: verify_only, needed until 2023-11-14 23:13:20 UTC or "
             "longer\n"
             "  warning: retired_at is in the future: correct it\n"
-            "p: whiteboard key a: verify_only, not needed by current grants since 2023-11-14 "
+            "p: whiteboard key a: verify_only, not needed under current grants since 2023-11-14 "
             "23:13:20 UTC\n"
             "p: whiteboard key b: disabled, never to be deleted: tokens that never expire need it\n"
             "p: whiteboard key c: disabled, unknown how long it is needed\n"

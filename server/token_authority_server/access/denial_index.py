@@ -18,7 +18,7 @@ _BETWEEN: Final = "\n"
 
 
 class Key(NamedTuple):
-    """A text that every name contains that a pattern matches, and where."""
+    """A text that is in every name that a pattern matches, and its place there."""
 
     place: Literal["name", "prefix", "suffix", "part"]
     text: str

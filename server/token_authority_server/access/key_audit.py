@@ -41,7 +41,7 @@ class AuditedKey:
     first_issue_ms: int | None
     last_issue_ms: int | None
     end_ms: int | None
-    """When the last of these tokens expires that does; None if there is none."""
+    """When the last expiring one of these tokens expires; None if there is none."""
     never_expires: bool
     """Whether one of them never expires."""
     deletion: Deletion

@@ -1,4 +1,4 @@
-"""Key rotation: how long a retired key is needed, by current grants and this instance's signing.
+"""Key rotation: how long a retired key is needed, from grants and the use by this instance.
 
 No instance knows what the others signed or what earlier grants allowed, so none can tell that a key
 is safe to remove. `access.key_audit` can, from the audit trails of all instances.
@@ -32,7 +32,7 @@ class KeyUse(NamedTuple):
     issue_ms: int
     """When the last one was issued, in milliseconds since 1970."""
     end_ms: int
-    """When the last one expires that does; 0 for none."""
+    """When the last expiring one expires; 0 if there is none."""
     never_expires: bool
     """Whether one never expires."""
 
@@ -121,7 +121,7 @@ class KeyReport:
     deletion: Deletion
     """Never `SAFE`."""
     safe_ms: int | None
-    """When the last token expires that the key can have signed by current grants, in milliseconds
+    """When the last token expires that current grants let the key sign, in milliseconds
     since 1970; None if unknown or never."""
     warnings: tuple[str, ...] = ()
     """Sentences: why the report may be wrong."""
@@ -130,7 +130,7 @@ class KeyReport:
 def key_report(
     project: str, key: SigningKey, granted: GrantedTtls, now_ms: int, use: KeyUse = UNUSED
 ) -> KeyReport:
-    """Reports when a key is no longer needed, by current grants.
+    """Reports when a key is no longer needed under the current grants.
 
     Args:
         project: The name of its project.

@@ -32,7 +32,7 @@ class KeyRecords:
     last_issue_ms: int
     tokens: int = 0
     end_ms: int = 0
-    """When the last token expires that does; 0 if there is none."""
+    """When the last expiring token expires; 0 if there is none."""
     never_expires: bool = False
     """Whether a token never expires, or its record does not tell when."""
 

@@ -26,11 +26,11 @@ _FALLOCATE: Final = _fallocate()
 
 
 def check_room(fd: int, size_bytes: int) -> None:
-    """Reserves blocks behind the end of a file; its content and size stay.
+    """Reserves blocks after the end of a file; its content and size do not change.
 
-    That takes what the next write takes: free blocks, quota, and a file system that can be written
-    to. A write of no bytes succeeds on a full disk, and a test file beside this one needs the right
-    to create files, which a server may well not have.
+    That needs what the next write needs: free blocks, quota, and a writable file system. A write
+    of no bytes succeeds on a full disk, and a test file in the same folder needs the right to
+    create files, which a server may not have.
 
     Args:
         fd: The file, open for writing.

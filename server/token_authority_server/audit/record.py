@@ -107,7 +107,7 @@ def seal(chain: Chain, bodies: Iterable[str]) -> tuple[bytes, Chain]:
 def _hash(data: bytes) -> str:
     """Returns the SHA-256, without ever releasing the GIL.
 
-    hashlib releases it for 2 KiB or more; beside a busy event loop, each record would then wait
+    hashlib releases it for 2 KiB or more; next to a busy event loop, each record would then wait
     milliseconds to reacquire it.
     """
     hashed = sha256()

@@ -16,7 +16,7 @@ _HARMLESS: Final = frozenset({"reopening", "probing"})
 
 
 class SinkWriter:
-    """Writes records to every sink; the failure of one does not keep them from the others.
+    """Writes records to every sink; the failure of one does not affect the others.
 
     Args:
         sinks: Each receives every record, in a separate hash chain.

@@ -42,7 +42,8 @@ class AuditTrail:
         clock: Milliseconds since 1970.
         on_failure: Called with the reason when a sink starts to fail; in any thread.
         on_recovery: Called when all sinks work again; in any thread.
-        patience_seconds: How long a call waits for a stalled disk; then none until it responds.
+        patience_seconds: How long a call waits for a stalled disk; after that, none waits until
+            it responds again.
     """
 
     def __init__(

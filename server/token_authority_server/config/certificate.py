@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 WARNING_TIME: Final = timedelta(days=14)
-"""How long before its expiry a certificate is warned about."""
+"""How long before a certificate expires the warnings begin."""
 
 
 def certificate_problem(not_after: datetime, now: datetime) -> str:

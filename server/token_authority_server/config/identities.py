@@ -1,4 +1,4 @@
-"""`identities` of `[[callers]]`: what authenticates a caller."""
+"""`identities` of `[[callers]]`: the identities by which a caller is authenticated."""
 
 import re
 from datetime import UTC, datetime
@@ -54,7 +54,7 @@ class ApiKeySettings(Section):
 
     @property
     def text(self) -> str:
-        """The identity as it is written without a table."""
+        """The identity as a string: `api-key:sha256:…`."""
         return f"{_PREFIX}{self.api_key}"
 
     @property

@@ -132,7 +132,7 @@ def _login_member(
 
     Args:
         spec: The service.
-        body: Returns the values of its body behind the user.
+        body: Returns the values of its body after the user.
         violations: See Member.
         advisories: See Member.
     """

@@ -19,7 +19,7 @@ from token_authority_server.formats.service_packing import PackedService, chat, 
 from token_authority_server.formats.services import CHAT, EDUCATION, RTM
 from token_authority_server.keyring import AppCertificate
 
-# Agora writes this role where there is no room.
+# Agora writes this role if there is no room.
 _NO_ROLE: Final = -1
 
 _HasSubject = education_pb2.IssueEducationTokenRequest | access_token_pb2.EducationService

@@ -29,11 +29,11 @@ class TokenFamily(ABC, Generic[RequestT, KeyT]):
     key_type: type[KeyT]
     """The type of keys that sign."""
     max_ttl_ms: ClassVar[int]
-    """The longest lifetime, from Agora's documentation where that has one."""
+    """The longest lifetime, from Agora's documentation if that has one."""
     unit: ClassVar[TtlUnit]
     """The resolution of its times."""
     token_types: ClassVar[tuple[TokenType, ...]]
-    """The types of token that grants distinguish, beside those of other families."""
+    """The types of token that grants distinguish, in addition to those of other families."""
 
     @abstractmethod
     def read(self, request: RequestT, now_ms: int) -> AccessRequest:

@@ -89,7 +89,7 @@ class Whiteboard(TokenFamily[whiteboard_pb2.IssueWhiteboardTokenRequest, AccessK
 def _scope(
     request: whiteboard_pb2.IssueWhiteboardTokenRequest,
 ) -> tuple[NetlessType, dict[str, str]]:
-    """Returns the prefix of the token, and its fields beside the role."""
+    """Returns the prefix of the token, and its fields other than the role."""
     match request.WhichOneof("scope"):
         case "room":
             return "room", {"uuid": request.room.room_uuid}

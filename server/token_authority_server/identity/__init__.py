@@ -1,1 +1,1 @@
-"""Identity: who calls. JWTs and their keys, mTLS client certificates, the directory of callers."""
+"""Identities of callers: JWTs and their keys, mTLS client certificates, and the directory."""

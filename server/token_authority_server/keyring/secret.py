@@ -1,4 +1,4 @@
-"""Secret strings."""
+"""Secret strings: redaction of signing keys and other secrets in reprs, logs and pickles."""
 
 
 class Secret:

@@ -97,16 +97,16 @@ def _address(url: str) -> str:
     """Returns `HOST:PORT`, unless a part of a password could be in it.
 
     An unencoded `/`, `?` or `#` in a password would put its beginning into the port, and its rest
-    behind the host.
+    after the host.
     """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 6379
     except ValueError:
         host, port, parts = None, 0, urlsplit("")
-    behind = parts.path + parts.query + parts.fragment
+    after_host = parts.path + parts.query + parts.fragment
     database = parts.path.strip("/")
-    if parts.scheme not in {"redis", "rediss"} or not host or "@" in behind or parts.fragment:
+    if parts.scheme not in {"redis", "rediss"} or not host or "@" in after_host or parts.fragment:
         raise ValueError(f"the address of Redis is invalid: {_ADVICE}")
     if database and not database.isdecimal():
         raise ValueError(f"the address of Redis is invalid: {_ADVICE}")

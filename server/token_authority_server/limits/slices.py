@@ -31,7 +31,7 @@ async def in_slices(items: Sequence[T]) -> AsyncIterator[T]:
 
 
 class Turns:
-    """Lets long work take turns, in slices, and leaves as much time to other calls as it takes.
+    """Lets long work take turns, in slices, and gives other calls as much time as it used.
 
     To yield the event loop once is not enough: another call needs a dozen of its rounds.
     """

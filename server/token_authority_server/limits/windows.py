@@ -6,7 +6,8 @@ per rate, however large; a fixed window would admit twice the amount at its edge
 window stores an entry per call.
 
 In Redis we use the implementation of `limits`. Its counters in memory take 40 to 60 µs and start a
-thread or a task for nearly every call; those below take a tenth, and a clock as an argument.
+thread or a task for nearly every call. Those below take a tenth of that, and their clock can be
+replaced.
 """
 
 import math
@@ -20,10 +21,10 @@ class Windows(Protocol):
     """Counters by key, with the method names of `limits`. A key always has the same `expiry`."""
 
     async def get_sliding_window(self, key: str, expiry: int, /) -> tuple[int, float, int, float]:
-        """Returns the tokens of the previous window and the seconds until none of them counts.
+        """Returns the state of the previous window, then that of the current one.
 
-        Then the tokens of the current window and the seconds until none of those counts, which
-        is one window length after its end.
+        Each is the number of tokens and the seconds until they no longer count; tokens of the
+        current window count until one window length after its end.
         """
         ...
 
@@ -73,7 +74,7 @@ def seconds_until_room(rate: Rate, tokens: int, window: tuple[int, float, int, f
     """Returns the seconds until a rate has room for tokens, 0 if it has room now.
 
     Assumes that no other call is charged meanwhile. Rounded up to milliseconds, plus two: Redis
-    counts in milliseconds, and the counters ignore a fraction of a token, but not at its very edge.
+    counts in milliseconds, and there is room just after the computed time, not yet at it.
 
     Args:
         rate: The rate.

@@ -48,7 +48,7 @@ class Assembly:
     Args:
         settings: What to serve.
         policy: The snapshot built from the settings.
-        moments: Reads clock and entropy, anew for each token.
+        moments: Reads clock and entropy for each token.
         logger: Gets a line for each call.
         trail: Gets a record of each decision.
         degraded: Gets faults of the components.

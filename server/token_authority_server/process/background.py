@@ -82,7 +82,7 @@ class Job(Generic[_T]):
 
 @contextlib.contextmanager
 def yielding_to_calls() -> Generator[None]:
-    """Makes other threads give way to the event loop quickly, and keeps the collector out.
+    """Makes other threads yield to the event loop quickly, and pauses the garbage collector.
 
     A collection that goes through a large configuration while it is built would delay every call,
     again and again.

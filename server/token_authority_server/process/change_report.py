@@ -18,7 +18,7 @@ def for_log(changes: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def for_trail(changes: Mapping[str, list[str]]) -> Iterator[dict[str, Any]]:
-    """Yields the record of a change; several where it has too many names for one."""
+    """Yields the record of a change; several if it has too many names for one."""
     if changes and sum(map(len, changes.values())) <= _NAMES_PER_RECORD:
         yield {"event": "configuration", **changes}
         return

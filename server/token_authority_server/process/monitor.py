@@ -26,7 +26,7 @@ class Monitor:
         degraded: Receives the faults.
         report: Called with the components that keep this instance from issuing tokens.
         not_after: Returns when the TLS certificate expires; None without one.
-        trail: It must not stall, nor its newest record lie in the future; its heads are logged.
+        trail: Must not stall or have a record from the future; the heads of its chains are logged.
         logger: Receives the heads, and warnings about a certificate that expires soon.
         wall_clock: Seconds since 1970.
         steady_clock: Seconds, monotonic.

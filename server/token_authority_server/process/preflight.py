@@ -8,7 +8,7 @@ from token_authority_server.rpc.unix_socket import ListenError, check_listener, 
 
 
 def check_start(settings: Settings) -> None:
-    """Checks that `serve` could start with these settings, beside a server that runs.
+    """Checks that `serve` could start with these settings, while another server runs.
 
     Creates, locks and binds nothing that the server needs.
 

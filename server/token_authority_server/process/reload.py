@@ -1,4 +1,4 @@
-"""Detects changes of the configuration, and applies the new one if it is valid.
+"""Reload: detects changes of the configuration, and applies the new one if it is valid.
 
 An invalid configuration is rejected: the previous one stays in use and the error is logged.
 """
@@ -129,7 +129,7 @@ class Reloader:
         return interval or _REMINDER_SECONDS
 
     def _has_changed(self, progress: ReadProgress) -> bool:
-        """Whether a file has changed, or one that could not be read can be or fails otherwise."""
+        """Whether a file has changed, or an unreadable one is readable or has another problem."""
         return (
             signatures_of(self._seen, progress) != self._seen
             or read_problems(self._unread, progress) != self._unread
@@ -237,7 +237,8 @@ def _release(pieces: list[Any]) -> None:
 def _check_listeners(started: Settings, settings: Settings) -> None:
     """Rejects a reload that authenticates callers as `local` while other machines can connect.
 
-    The settings were checked against the listeners that they name; those of the start are in use.
+    The settings were checked against the listeners that they name, but the ones in use are still
+    those of the start.
     """
     if started.server.is_local:
         return

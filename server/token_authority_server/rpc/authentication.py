@@ -1,8 +1,8 @@
 """Authenticates calls: extracts the credential and resolves it to a caller.
 
-A bearer token decides where there is one; else the client certificate does; else the caller that
-the configuration has for this machine, if any. A credential that matches no caller is refused, even
-where a weaker one would have been enough.
+A bearer token is used if there is one; else the client certificate; else, on a local listener, the
+identity `local` if the configuration has it. A credential that matches no caller is refused, even
+if the call would have been accepted without it.
 """
 
 import hashlib
@@ -98,7 +98,7 @@ class Authenticator:
 
     Args:
         callers: The configured callers.
-        jwt: Verifies JWTs; None where none are accepted.
+        jwt: Verifies JWTs; None if none are accepted.
         clock: Seconds since 1970.
         verifies_certificates: Whether a listener verifies client certificates; if none does, calls
             are not searched for one.
@@ -133,7 +133,7 @@ class Authenticator:
         )
 
     async def authenticate(self, presented: PresentedCredentials) -> AuthenticatedCaller:
-        """Returns the caller whose credential it is.
+        """Returns the caller that the credential belongs to.
 
         Suspends only for a JWT whose keys have to be fetched first.
 

@@ -9,7 +9,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from token_authority_server.rpc.contract import SERVICES
 
 REASON_METADATA: Final = "token-authority-not-ready"
-"""Trailing metadata of a Check: the names of the components because of which it is NOT_SERVING."""
+"""Trailing metadata of a Check: the components that make it NOT_SERVING, by name."""
 DRAINING: Final = "draining"
 """The name in `REASON_METADATA` while the server shuts down."""
 
@@ -33,7 +33,7 @@ class Health(health.aio.HealthServicer):
         self._reasons: tuple[str, ...] = ()
 
     def add_to(self, server: Any) -> None:
-        """Registers the service at a gRPC server."""
+        """Registers the service with a gRPC server."""
         health_pb2_grpc.add_HealthServicer_to_server(self, server)
 
     async def start(self) -> None:
@@ -46,7 +46,7 @@ class Health(health.aio.HealthServicer):
         """Reports whether tokens can be issued.
 
         Args:
-            not_ready: The names of the components that keep this instance from it; empty: it can.
+            not_ready: The names of the components that prevent it; empty if none does.
         """
         reasons = tuple(sorted(not_ready))
         if reasons == self._reasons or self._draining:
@@ -56,22 +56,22 @@ class Health(health.aio.HealthServicer):
             await self.set(name, _NOT_SERVING if reasons else _SERVING)
 
     def drain(self) -> None:
-        """Answers every Check with NOT_SERVING from now on; watches go on until `end_watches`."""
+        """Answers every Check with NOT_SERVING; watches continue until `end_watches`."""
         self._reasons = (DRAINING,)
         self._draining = True
 
     def end_watches(self) -> None:
         """Ends every stream with OK, and leaves new ones without a message.
 
-        A gRPC client then treats its connection as one that is not ready yet: it calls other
-        addresses, or holds its calls back until GOAWAY makes it connect anew. After NOT_SERVING a
-        client with a single address would fail its calls instead, though they are still answered.
+        A gRPC client then treats its connection as not ready yet: it uses other addresses, or
+        queues its calls until GOAWAY makes it reconnect. After NOT_SERVING a client with a single
+        address would fail its calls instead, although the server still answers them.
         """
         self._ending = True
         self.cut_watches()
 
     def cut_watches(self) -> None:
-        """Ends the streams there are; otherwise a stopping server waits for them all its grace."""
+        """Ends the open streams: a stopping server would wait for them until its grace ends."""
         for task in self._watches:
             task.cancel()
 

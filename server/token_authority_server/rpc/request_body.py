@@ -76,7 +76,7 @@ class BodyReader:
         return decompressed(data, self._max_bytes)
 
     async def read_raw(self, context: Context) -> bytes | None:
-        """Returns the message as it was sent; None where the client ended the stream without one.
+        """Returns the message as it was sent; None if the client ended the stream without one.
 
         Raises:
             Refusal: As `read`, except for size and compression, which are not checked.
@@ -126,7 +126,7 @@ class BodyReader:
 
 
 def decompressed(data: bytes, max_bytes: int) -> bytes:
-    """Returns a message's data, decompressed where it is compressed.
+    """Returns a message's data, decompressed if it is compressed.
 
     grpc hands messages over as they came (`grpc.per_message_decompression`): its own decompression
     has no bound but the transport's limit in some versions.

@@ -34,7 +34,7 @@ _REFUSING_SECONDS: Final = 1.0
 
 
 class Server:
-    """The services of the contract with health and, where wanted, reflection.
+    """The services of the contract, health and, optionally, reflection.
 
     Args:
         service: The handlers.
@@ -87,9 +87,9 @@ class Server:
         """Starts to serve and to report SERVING.
 
         Args:
-            listen: `ADDRESS:PORT` (port 0: any free one), with TLS where there are certificates,
+            listen: `ADDRESS:PORT` (port 0: any free one), with TLS if there are certificates,
                 and `unix:/absolute/path`.
-            mtls_listen: `ADDRESS:PORT`, where clients have to show a certificate as well.
+            mtls_listen: `ADDRESS:PORT`, where clients must present a certificate as well.
 
         Returns:
             The same addresses with the real ports.

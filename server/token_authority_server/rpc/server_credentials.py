@@ -1,4 +1,4 @@
-"""Server credentials for TLS listeners; certificate rotation needs no restart."""
+"""Server credentials for TLS and mTLS listeners; certificate rotation needs no restart."""
 
 from typing import Any
 

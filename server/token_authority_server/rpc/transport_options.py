@@ -16,7 +16,7 @@ _RESERVED_FILES: Final = 64
 """File descriptors that connections leave to everything else: configuration, audit trail, keys."""
 
 _PENDING_REQUESTS: Final = 2_200
-"""As many as 20 connections may have open, and those of callers beside them."""
+"""The open calls of 20 connections (2000), and 200 more for the callers' connections."""
 _READ_CHUNK_BYTES: Final = 65_536
 """How much to read from a connection at once: as much as flow control allows in flight."""
 

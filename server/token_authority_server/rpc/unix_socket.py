@@ -22,7 +22,7 @@ class ListenError(Exception):
 
 @contextmanager
 def held(path: Path) -> Generator[None]:
-    """Locks a socket's path by a file beside it, and removes the socket at the end.
+    """Locks a socket's path by a file next to it, and removes the socket at the end.
 
     Raises:
         ListenError: Another server listens there, the path is no socket, or the folder forbids it.
@@ -47,7 +47,7 @@ def held(path: Path) -> Generator[None]:
 
 
 def check_listener(address: str) -> None:
-    """Checks that this process could listen on an address, and takes nothing.
+    """Checks that this process could listen on an address, and does not occupy it.
 
     Another process may be listening there at this moment.
 

@@ -69,7 +69,7 @@ class Logger:
 def make_logger(log_format: LogFormat, level: LogLevel, stream: TextIO | io.TextIOBase) -> Logger:
     """Makes a logger that writes to a stream.
 
-    "auto" is "console" where the stream is a terminal, else "json". Values are escaped in both: a
+    "auto" is "console" if the stream is a terminal, else "json". Values are escaped in both: a
     line break in a value does not make a second line.
     """
     if log_format == "auto":

@@ -84,7 +84,7 @@ class Metrics:
         )
         self.max_calls_in_flight = self._scraped(
             "token_authority_calls_in_flight_limit",
-            "The most authenticated calls in flight that are accepted",
+            "Maximum number of authenticated calls in flight",
         )
 
     def _create_decisions(self) -> None:
@@ -93,20 +93,20 @@ class Metrics:
         )
         self.batch_size = Histogram(
             "token_authority_batch_size",
-            "Tokens of each batch that was issued",
+            "Number of tokens in each issued batch",
             registry=self._registry,
             buckets=_BATCH_TOKENS,
         )
         self._refusals = self._counter(
             "token_authority_refusals",
-            "Refused calls; the caller of an unauthenticated one is empty",
+            "Refused calls; caller is empty for unauthenticated calls",
             ["caller", "reason"],
         )
 
     def _create_health(self) -> None:
         build = self._gauge(
             "token_authority_build_info",
-            "1, with the versions in use",
+            "Always 1; the labels have the versions in use",
             ["version", "python", "grpcio"],
         )
         build.labels(*_VERSIONS).set(1)
@@ -118,7 +118,7 @@ class Metrics:
         )
         self.event_loop_lag = Histogram(
             "token_authority_event_loop_lag_seconds",
-            "How late the event loop runs a timer, measured twice a second",
+            "Event loop lag: how late a timer runs, measured twice a second",
             registry=self._registry,
             buckets=_LAG_SECONDS,
         )
