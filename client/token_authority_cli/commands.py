@@ -65,7 +65,7 @@ EXIT_CODES: Final[tuple[ExitCode, ...]] = (
         1,
         "any other failure; `explain`: denied; `inspect`: not usable; `audit`: altered, or no such "
         "record; `keys --audit`: altered, or not safe to delete; `deny remove`: no such denial; "
-        "`scan`: a live token or a secret",
+        "`scan`: an unexpired token or a secret",
     ),
 )
 """All exit codes; client/README.md has the same table."""

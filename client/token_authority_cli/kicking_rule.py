@@ -23,7 +23,7 @@ _UID: Final = "uid:"
 
 
 class KickingRules:
-    """Collects the projects in which a user has live tokens for channels.
+    """Collects the projects in which a user has unexpired tokens for channels.
 
     Args:
         app_ids: The App ID of each project.

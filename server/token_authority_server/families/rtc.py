@@ -112,7 +112,7 @@ def _role_and_advisories(request: rtc_pb2.IssueRtcTokenRequest) -> tuple[str, tu
 
 
 def _privileges(request: rtc_pb2.IssueRtcTokenRequest, ttl_s: int) -> dict[int, int]:
-    """Returns privilege -> seconds from the issue time, for a token that lives `ttl_s`."""
+    """Returns privilege -> seconds from the issue time, for a token with the lifetime `ttl_s`."""
     match request.role:
         case rtc_pb2.RTC_ROLE_PUBLISHER:
             return dict.fromkeys(_PRIVILEGES.values(), ttl_s)
