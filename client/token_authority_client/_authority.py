@@ -59,7 +59,7 @@ class CallerLimits:
     """The caller's limits."""
 
     rates: tuple[str, ...]
-    """Tokens per time, e.g. `200 per 1 second`; empty: no rate limit."""
+    """Tokens per time window, e.g. `200 per 1 second`; empty: no rate limit."""
     max_in_flight: int
     """The most concurrent calls of the caller; 0: no limit per caller."""
     max_batch_size: int

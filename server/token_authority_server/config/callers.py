@@ -41,11 +41,11 @@ class CallerSettings(Section):
     """The project of requests that name none; absent: the only project it has grants for."""
 
     rate_limit: Rates = Quota()
-    """Tokens per time, like `200/second; 10000/hour`; a batch counts its tokens. Absent: no
+    """Tokens per time window, like `200/second; 10000/hour`; a batch counts its tokens. Absent: no
     limit."""
 
     inspect_rate_limit: Rates = Quota()
-    """InspectToken calls and `validate_only` requests per time; a batch counts its entries.
+    """InspectToken calls and `validate_only` requests per time window; a batch counts its entries.
     Absent: no limit."""
 
     max_in_flight: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
