@@ -10,6 +10,7 @@ if sys.argv[1:2] == ["serve"]:
 
 import argparse
 import importlib
+import io
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -44,6 +45,9 @@ def main() -> None:
     Errors are printed to standard error.
     """
     open_standard_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As standard error does: with another encoding than UTF-8, some characters are escaped.
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="token-authority",
         description=_DESCRIPTION,

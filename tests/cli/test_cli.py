@@ -339,6 +339,19 @@ def _read(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
+async def test_an_output_that_is_not_utf_8_is_escaped() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*command(), "inspect", "--offline", "006abc"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (1, b"")
+    assert out.startswith(b"NOT USABLE: ")
+    assert b"\n\\u2192 " in out
+
+
 async def test_json_writes_lifetimes_exactly() -> None:
     async with serving("--dev", "--listen", "127.0.0.1:0") as server:
         whiteboard = ["issue", "whiteboard", "--room", "r", "--role", "writer", "--validate-only"]
