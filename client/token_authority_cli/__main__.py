@@ -10,7 +10,6 @@ if sys.argv[1:2] == ["serve"]:
 
 import argparse
 import importlib
-import io
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -45,9 +44,9 @@ def main() -> None:
     Errors are printed to standard error.
     """
     open_standard_streams()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # As standard error does: with another encoding than UTF-8, some characters are escaped.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    # As standard error does: with another encoding than UTF-8, some characters are escaped.
+    stdout: Any = sys.stdout
+    stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="token-authority",
         description=_DESCRIPTION,
