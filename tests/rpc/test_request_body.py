@@ -1,6 +1,7 @@
 """When and how a request's body is read: after authentication, in time, bounded, decompressed."""
 
 import asyncio
+import contextlib
 import gzip
 import threading
 import zlib
@@ -14,6 +15,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from support import granting
+from support.http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    frame,
+    request_headers,
+)
 from support.jwks import AUDIENCE, IDENTITY, ISSUER, Signer, key_server, send
 from support.keys import keyring
 from support.serving import PATH, Running, refused, running
@@ -35,6 +46,7 @@ from token_authority_server.rpc.authentication import Authenticator
 from token_authority_server.rpc.contract import SERVICES
 from token_authority_server.rpc.public_services import (
     MAX_READS_PER_CONNECTION,
+    MAX_UNREAD_PER_CONNECTION,
     MAX_WATCHES_PER_CONNECTION,
 )
 from token_authority_server.rpc.request_body import BodyReader
@@ -219,6 +231,44 @@ async def test_of_health_checks_without_a_message_the_oldest_is_refused() -> Non
             call.cancel()
         metric = 'token_authority_refusals_total{caller="",reason="TOO_MANY_IN_FLIGHT"}'
         assert metric.encode() in server.metrics.exposition()
+
+
+async def ended_without_reading(address: str, path: str, body: bytes) -> set[int]:
+    """Makes 100 calls on a connection whose client reads no message; returns those that ended."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    initial_window_size = (4).to_bytes(2) + (0).to_bytes(4)
+    writer.write(PREFACE + frame(SETTINGS, 0, 0, initial_window_size))
+    for stream in range(1, 200, 2):
+        writer.write(frame(HEADERS, END_HEADERS, stream, request_headers(path, address)))
+        writer.write(frame(DATA, END_STREAM, stream, bytes(1) + len(body).to_bytes(4) + body))
+    ended: set[int] = set()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            while True:
+                head = await reader.readexactly(9)
+                await reader.readexactly(int.from_bytes(head[:3]))
+                if head[3] == HEADERS and head[4] & END_STREAM:
+                    ended.add(int.from_bytes(head[5:]))
+    writer.close()
+    return ended
+
+
+LIST_SERVICES: Final = reflection_pb2.ServerReflectionRequest(list_services="")
+
+
+@pytest.mark.parametrize(("path", "request_"), [(CHECK, None), (REFLECTION, LIST_SERVICES)])
+async def test_responses_that_unauthenticated_clients_do_not_read_are_bounded(
+    path: str, request_: Any
+) -> None:
+    body = request_.SerializeToString() if request_ else b""
+    async with running(who=KEYED, with_reflection=True) as server:
+        ended = await ended_without_reading(server.address, path, body)
+        # Those that are refused end: a status needs no window.
+        assert len(ended) == 100 - MAX_UNREAD_PER_CONNECTION
+        health: Any = health_pb2_grpc.HealthStub(server.channel)
+        response = await health.Check(health_pb2.HealthCheckRequest())
+        assert response.status == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_the_requests_of_public_services_are_small() -> None:

@@ -24,6 +24,7 @@ from token_authority_server.errors.limits import (
     rate_limited,
     too_many_in_flight,
     too_many_open_requests,
+    too_many_unread_responses,
 )
 from token_authority_server.errors.refusal import (
     Code,
@@ -69,6 +70,7 @@ __all__ = [
     "rate_limited",
     "too_many_in_flight",
     "too_many_open_requests",
+    "too_many_unread_responses",
     "undecodable_compression",
     "undecodable_request",
     "unknown_fields",

@@ -64,3 +64,15 @@ def too_many_open_requests() -> Refusal:
         subject="server",
         retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
     )
+
+
+def too_many_unread_responses() -> Refusal:
+    """Too many responses to calls that need no credential wait for their client to read them."""
+    return Refusal(
+        Reason.TOO_MANY_IN_FLIGHT,
+        "too many responses on this connection have not been read",
+        "read the responses before making more calls",
+        metadata={"bound": "server"},
+        subject="server",
+        retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
+    )

@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health
 
-from token_authority_server.errors import Refusal, undecodable_request
+from token_authority_server.errors import Refusal, too_many_unread_responses, undecodable_request
 from token_authority_server.rpc.handlers import abort, method_name
 from token_authority_server.rpc.observability import Call, Observer
 from token_authority_server.rpc.request_body import BodyReader, decompressed
@@ -29,6 +29,8 @@ MAX_WATCHES: Final = 1000
 """Health watches that may be open at once, each some 20 KB."""
 MAX_WATCHES_PER_CONNECTION: Final = 16
 """A gRPC client that checks health opens one for each connection and service."""
+MAX_UNREAD_PER_CONNECTION: Final = 16
+"""Responses that may wait until the client reads them, each some 23 KB."""
 
 _WATCH: Final = f"/{health.SERVICE_NAME}/Watch"
 
@@ -48,6 +50,7 @@ class PublicServices(grpc.GenericRpcHandler):
         )
         self._tarpit = Tarpit()
         self._watches: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
         self._handlers: dict[str, Handler] = {}
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
@@ -64,20 +67,20 @@ class PublicServices(grpc.GenericRpcHandler):
         return self._handlers.get(handler_call_details.method)
 
     def _bounded(self, path: str, handler: Handler) -> Handler:
+        is_unary = handler.unary_unary is not None
+        behavior = (self._unary_behavior if is_unary else self._stream_behavior)(path, handler)
+        # Unary ones too, so that they write their response themselves: grpc would do it after them,
+        # unbounded, for as long as the client reads nothing.
         wrap: Any = grpc.stream_stream_rpc_method_handler
-        behavior = self._stream_behavior(path, handler)
-        if handler.unary_unary:
-            wrap = grpc.stream_unary_rpc_method_handler
-            behavior = self._unary_behavior(path, handler)
         return wrap(behavior, None, handler.response_serializer)
 
     def _unary_behavior(self, path: str, handler: Handler) -> Any:
-        async def behavior(_: object, context: Context) -> Any:
+        async def behavior(_: object, context: Context) -> None:
             try:
                 request = _decoded(path, handler, await self._reader.read(context))
+                await self._write(await handler.unary_unary(request, context), context)
             except Refusal as refusal:
-                return await self._refuse(path, refusal, context)
-            return await handler.unary_unary(request, context)
+                await self._refuse(path, refusal, context)
 
         return behavior
 
@@ -87,12 +90,15 @@ class PublicServices(grpc.GenericRpcHandler):
                 if handler.stream_stream:
                     requests = self._requests(path, handler, context)
                     async for response in handler.stream_stream(requests, context):
-                        await context.write(response)
+                        await self._write(response, context)
                     return None
                 request = _decoded(path, handler, await self._reader.read(context))
             except Refusal as refusal:
                 return await self._refuse(path, refusal, context)
-            with self._watching(context.peer()) as has_room:
+            with _counting(self._watches, context.peer()) as others:
+                has_room = (
+                    self._watches.total() <= MAX_WATCHES and others < MAX_WATCHES_PER_CONNECTION
+                )
                 if not has_room:
                     # To gRPC clients that check health, UNIMPLEMENTED means: use the server
                     # without. By any other status they would take it for unhealthy.
@@ -105,24 +111,34 @@ class PublicServices(grpc.GenericRpcHandler):
         while (data := await self._reader.read_raw(context)) is not None:
             yield _decoded(path, handler, decompressed(data, MAX_REQUEST_BYTES))
 
-    @contextmanager
-    def _watching(self, peer: str) -> Generator[bool]:
-        has_room = (
-            self._watches.total() < MAX_WATCHES and self._watches[peer] < MAX_WATCHES_PER_CONNECTION
-        )
-        self._watches[peer] += 1
-        try:
-            yield has_room
-        finally:
-            self._watches[peer] -= 1
-            if not self._watches[peer]:
-                del self._watches[peer]
+    async def _write(self, response: Any, context: Context) -> None:
+        """Sends a response.
+
+        Raises:
+            Refusal: TOO_MANY_IN_FLIGHT: the client leaves too many others unread.
+        """
+        with _counting(self._unread, context.peer()) as others:
+            if others >= MAX_UNREAD_PER_CONNECTION:
+                raise too_many_unread_responses()
+            await context.write(response)
 
     async def _refuse(self, path: str, refusal: Refusal, context: Context) -> NoReturn:
         call = Call(method_name(path), context.peer(), self._observer.calls_of(path))
         self._observer.refused(call, refusal)
         await self._tarpit.delay()
         await abort(refusal, context)
+
+
+@contextmanager
+def _counting(calls: Counter[str], peer: str) -> Generator[int]:
+    """Counts a call of a connection until it ends; yields how many others the connection has."""
+    calls[peer] += 1
+    try:
+        yield calls[peer] - 1
+    finally:
+        calls[peer] -= 1
+        if not calls[peer]:
+            del calls[peer]
 
 
 def _decoded(path: str, handler: Handler, data: bytes) -> Any:
