@@ -58,9 +58,10 @@ def main() -> None:
         "--version", action=_ShowVersion, nargs=0, help="show program's version number and exit"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_commands(commands, sys.argv[1:])
     try:
         try:
+            # Within the try: most of the time before an answer goes into these imports.
+            _add_commands(commands, sys.argv[1:])
             arguments = parser.parse_args()
             code: int = arguments.run(arguments)
         finally:

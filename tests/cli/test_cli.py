@@ -339,6 +339,24 @@ def _read(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
+async def test_ctrl_c_while_modules_are_imported_is_no_traceback() -> None:
+    program = """
+import signal, sys
+from token_authority_cli.__main__ import main
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "token_authority_client":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, "whoami"), stderr=subprocess.PIPE
+    )
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (130, b"")
+
+
 async def test_an_output_that_is_not_utf_8_is_escaped() -> None:
     process = await asyncio.create_subprocess_exec(
         *(*command(), "inspect", "--offline", "006abc"),
