@@ -31,7 +31,7 @@ from token_authority.v1.rtc_pb2 import (
     IssueRtcTokenResponse,
 )
 from token_authority_server.limits import Quota, RateLimiter
-from token_authority_server.rpc.unix_socket import ListenError
+from token_authority_server.rpc.unix_socket import ListenError, cannot_listen
 from token_authority_server.rpc.waits import Tarpit
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -105,6 +105,12 @@ async def test_a_port_in_use_is_refused(server: Running) -> None:
         async with running(listen=server.address):
             pass
     await server.stub.IssueRtcToken(VALID)
+
+
+@pytest.mark.parametrize(("port", "is_privileged"), [(80, True), (1024, False), (0, False)])
+def test_a_privileged_port_that_cannot_be_bound_is_named(port: int, is_privileged: bool) -> None:
+    problem = str(cannot_listen(f"127.0.0.1:{port}"))
+    assert ("requires the capability CAP_NET_BIND_SERVICE" in problem) == is_privileged
 
 
 async def test_a_unix_socket_serves_and_is_removed(tmp_path: Path) -> None:

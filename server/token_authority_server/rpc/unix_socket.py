@@ -82,10 +82,10 @@ def probe_address(address: str) -> OSError | None:
 
 def cannot_listen(address: str) -> ListenError:
     """Returns the error for an address and port that cannot be bound."""
-    return ListenError(
-        f"cannot listen on {address}: another process listens there, or the address is not one "
-        f"of this machine; {ELSEWHERE}"
-    )
+    causes = ["another process listens there", "the address is not one of this machine"]
+    if 0 < int(address.rpartition(":")[2]) < _UNPRIVILEGED:
+        causes.append("a port below 1024 requires the capability CAP_NET_BIND_SERVICE")
+    return ListenError(f"cannot listen on {address}: {', or '.join(causes)}; {ELSEWHERE}")
 
 
 def _check_path(path: Path) -> None:
