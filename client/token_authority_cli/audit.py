@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +99,9 @@ def _add_find(commands: Any) -> None:
     )
     listed = parser.add_mutually_exclusive_group()
     listed.add_argument("--key", metavar="KEY_ID", help="list the tokens that this key signed")
-    listed.add_argument("--user", metavar="USER", help="list the tokens of uid:7 or account:alice")
+    listed.add_argument(
+        "--user", type=_user, metavar="USER", help="list the tokens of uid:7 or account:alice"
+    )
     parser.add_argument("--project", metavar="NAME", help="only tokens of this project")
     parser.add_argument(
         "--unexpired", action="store_true", help="only tokens that have not expired"
@@ -117,6 +120,15 @@ def _add_find(commands: Any) -> None:
         "--json", action="store_true", help="print the records as JSON, one per line"
     )
     parser.set_defaults(run=needs_server(_find), parser=parser)
+
+
+def _user(text: str) -> str:
+    """Returns a user as records name it; any other text would be found nowhere."""
+    if not re.fullmatch(r"uid:[1-9][0-9]*|account:[^*]+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write uid:7 or account:alice, without patterns"
+        )
+    return text
 
 
 def _verify(arguments: argparse.Namespace) -> int:
