@@ -23,6 +23,8 @@ _REREAD_SECONDS: Final = 1.0
 _JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 _PEM: Final = b"-----BEGIN "
+# What people pass instead of a path; errors would show it.
+_CREDENTIAL: Final = re.compile(r"\s*(tak_[\w-]{20}|eyJ[\w-]+\.[\w-]+\.)")
 _FILE_PREFIXES: Final = ("/", "./", "../", "~/")
 _FILE_SUFFIXES: Final = (".txt", ".key", ".pem", ".jwt", ".token")
 
@@ -147,6 +149,11 @@ class Security:
         if not isinstance(credential, ApiKeyFile | JwtFile):
             return self._bearer
         noun = "JWT" if isinstance(credential, JwtFile) else "API key"
+        if _CREDENTIAL.match(str(credential.path)):
+            raise unusable(
+                f"the {noun} file is given as an API key or JWT, instead of a path",
+                "write it to a file, and pass the path",
+            )
         what = f"the {noun} file {credential.path}"
         try:
             text = _usable(what, lambda: _text(what, credential.path))
@@ -226,6 +233,11 @@ def _pem(name: str, source: PemSource | None) -> bytes | None:
         return None
     if isinstance(source, bytes):
         what, content = f"Tls.{name}", source
+    elif _PEM.decode() in str(source):
+        raise unusable(
+            f"Tls.{name} is the content of a PEM file, but a str must be its path",
+            "pass the path, or the content as bytes",
+        )
     else:
         what = f"the {name} file {source}"
         content = _bytes(what, source)

@@ -119,6 +119,31 @@ async def test_a_credential_file_that_cannot_be_used_is_named(
     await either.close()
 
 
+@pytest.mark.parametrize("kind", [ApiKeyFile, JwtFile])
+@pytest.mark.parametrize("text", [f"tak_{'Ab-_' * 10}123", JWT])
+async def test_a_credential_instead_of_its_file_is_not_shown(
+    client_type: Any, kind: Any, text: str
+) -> None:
+    either = Either(client_type("127.0.0.1:1", credential=kind(text)))
+    with pytest.raises(ConfigurationError, match="write it to a file, and pass the path") as caught:
+        await either.issue_rtc_token(**RTC)
+    assert text not in str(caught.value)
+    await either.close()
+
+
+async def test_the_content_of_a_pem_file_instead_of_its_path_is_not_shown(
+    client_type: Any, ca: trustme.CA
+) -> None:
+    issued = ca.issue_cert("client")
+    pem = issued.private_key_pem.bytes().decode()
+    settings = Tls(certificate=issued.cert_chain_pems[0].bytes(), private_key=pem)
+    either = Either(client_type("127.0.0.1:1", tls=settings))
+    with pytest.raises(ConfigurationError, match="pass the path, or the content as byte") as caught:
+        await either.issue_rtc_token(**RTC)
+    assert pem.splitlines()[1] not in str(caught.value)
+    await either.close()
+
+
 @pytest.mark.parametrize("credential", ["", "a key", "schlüssel", "a\nb"])
 def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
     client_type: Any, credential: str
