@@ -100,9 +100,11 @@ def _add_subject(parser: argparse.ArgumentParser) -> None:
 def _add(arguments: argparse.Namespace) -> int:
     if not arguments.project:
         arguments.parser.error("--project is required")
-    until = arguments.until or _after(arguments.period)
+    until: datetime | None = arguments.until or _after(arguments.period)
     if until is None:
         arguments.parser.error("--for is too long: use --until 9999-12-31T00:00:00Z")
+    elif until <= datetime.now(UTC):
+        arguments.parser.error(f"the denial would be past since {at(until)}: set a later end")
     row = {
         "project": arguments.project,
         "user": arguments.user,

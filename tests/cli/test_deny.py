@@ -174,6 +174,11 @@ ARGUMENTS = {
             ["--project", "p", "--user", "*", "--until", "0001-01-01T00:00:00+14:00"],
             "is not from year 1 to 9999 in UTC",
         ),
+        (["--project", "p", "--user", "*", "--for", "0s"], "the denial would be past since "),
+        (
+            ["--project", "p", "--user", "*", "--until", "2020-01-01T00:00:00Z"],
+            "the denial would be past since 2020-01-01 00:00:00 UTC: set a later end",
+        ),
         (["--project", "p", "--channel", "c", "--room", "r", "--for", "1h"], "not allowed with"),
         (["--project", "p", "--user", "*", "--token", "x", "--for", "1h"], "is not a token type"),
     ],
