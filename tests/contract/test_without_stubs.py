@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -23,6 +22,7 @@ from contract.secured import API_KEY, KEYS, Secured, secured
 from support.decoding import decode
 from support.installing import ROOT
 from support.keys import CERTIFICATE
+from support.ports import free_port
 from support.serving import running
 
 TOOLS: Final = ROOT / ".venv-proto/bin"
@@ -176,9 +176,7 @@ async def test_the_image_reads_the_details_that_buf_prints_in_base64() -> None:
 @asynccontextmanager
 async def envoy(upstream: Secured, ca: Path) -> AsyncGenerator[int]:
     """Runs Envoy with the documented configuration; yields the port that it listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     config = ENVOY_CONFIG
     for old, new in (
         ("port_value: 8080", f"port_value: {port}"),
