@@ -315,6 +315,18 @@ MISTAKES = {
         MINIMAL.replace('{ file = "cert" }', '{ file = "a", env = "B" }'),
         f"{AT_KEY}: secret: must have either file or env, not both",
     ),
+    "a secret for a file's name": (
+        MINIMAL.replace('file = "cert"', f'file = "{CERTIFICATE}"'),
+        f"{AT_KEY}: secret: must name where the secret is, ",
+    ),
+    "a secret for a variable's name": (
+        MINIMAL.replace('file = "cert"', f'env = "{CERTIFICATE}"'),
+        f"{AT_KEY}: secret: must name where the secret is, ",
+    ),
+    "a whiteboard secret for a variable's name": (
+        MINIMAL.replace('file = "cert"', 'env = "a-b/c+d="'),
+        f"{AT_KEY}: secret: must name where the secret is, ",
+    ),
     "a secret's file missing": (
         MINIMAL.replace('file = "cert"', 'file = "gone"'),
         "gone: No such file or directory",

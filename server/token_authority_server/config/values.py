@@ -18,6 +18,12 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ValidationI
 from token_authority_server.config.files import Sources
 from token_authority_server.keyring import Secret
 
+# App Certificates have 32 hex digits, encryption secrets more.
+_SECRET: Final = re.compile(r"[0-9A-Fa-f]{32,}")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
+_GIVEN_ITSELF: Final = (
+    'must name where the secret is, { file = "PATH" } or { env = "NAME" }, and not contain it'
+)
 _HEX32: Final = re.compile(r"[0-9A-Fa-f]{32}")
 _DURATION: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 # A host without colons, or an IPv6 address in brackets.
@@ -178,6 +184,8 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
     match value:
         case {"file": str(name)} if len(_keys(value)) == 1:
             source = str(sources.path(name))
+            if _SECRET.fullmatch(name) and not sources.path(name).exists():
+                raise ValueError(_GIVEN_ITSELF)
             try:
                 text = sources.read(name, _MAX_SECRET).decode()
             except UnicodeDecodeError:
@@ -185,6 +193,8 @@ def _secret(value: object, info: ValidationInfo) -> Secret:
         case {"env": str(name)} if len(_keys(value)) == 1:
             source = f"environment variable {name}"
             if name not in sources.environment:
+                if _SECRET.fullmatch(name) or not _VARIABLE.fullmatch(name):
+                    raise ValueError(_GIVEN_ITSELF)
                 raise ValueError(f"{source} is not set: set it to the secret")
             text = sources.environment[name]
         case {"file": object(), "env": object()}:
