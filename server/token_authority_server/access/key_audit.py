@@ -120,7 +120,7 @@ def _deletion(
         return Deletion.NEVER_SAFE, None
     if use.state is KeyState.ACTIVE or any(_hides_tokens(use, gap_ms) for gap_ms, _ in gaps):
         return Deletion.UNKNOWN, None
-    # Tokens that a gap before the first use may hide live for `_MAX_TTL_MS` at most.
+    # Tokens that a gap before the first use may hide are valid for `_MAX_TTL_MS` at most.
     hidden_ms = max([gap_ms + _MAX_TTL_MS for gap_ms, _ in gaps], default=0)
     safe_ms = max(use.records.end_ms if use.records else 0, hidden_ms)
     return Deletion.WAIT if safe_ms > now_ms else Deletion.SAFE, safe_ms or None

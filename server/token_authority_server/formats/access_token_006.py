@@ -18,7 +18,7 @@ from token_authority_server.formats.packing import (
     utf8,
 )
 
-# Beside it, 006 has the privileges of services.RTC.
+# In addition to it, 006 has the privileges of services.RTC.
 RTM_LOGIN: Final = 1000
 
 # Agora's libraries always write the issue time plus this, whatever the privileges are.

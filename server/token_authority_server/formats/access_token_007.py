@@ -18,7 +18,7 @@ from token_authority_server.formats.service_packing import PackedService
 # App ID as a string of 32 bytes, issue time, expiry, salt, number of services.
 _HEADER: Final = struct.Struct("<H32sIIIH")
 _SIGNATURE_LENGTH: Final = struct.pack("<H", 32)
-# What zlib's default writes in front: a window of 32 KiB, level 6.
+# The header that zlib's default writes: a window of 32 KiB, level 6.
 _ZLIB_HEADER: Final = b"\x78\x9c"
 # How far back a window of 2 KiB reaches: it is short of its size by the longest match and more.
 _MAX_SMALL: Final = 2048 - 262

@@ -17,10 +17,10 @@ from token_authority_server.inspection.sealed import Sealed
 from token_authority_server.inspection.services import SERVICES, UNKNOWN
 from token_authority_server.inspection.wording import quoted
 
-# Agora's limit on every AccessToken, and what it takes 0 for ("deploy a token server").
+# Agora's limit on every AccessToken; a lifetime of 0 means the same ("deploy a token server").
 DAY_SECONDS: Final = 86400
 EVERY: Final = "*"
-# `**` is not documented: only single stars stand between literals.
+# `**` is not documented: stars are allowed only singly, between literals.
 _ADJACENT_STARS: Final = re.compile(r"\*\*")
 
 

@@ -120,7 +120,7 @@ class Authenticator:
         self._schemes = (
             _Scheme("an API key", _IN_A_HEADER, callers.have_api_keys, _api_key, self._by_api_key),
             _Scheme("a JWT", _IN_A_HEADER, jwt is not None, _jwt, self._by_jwt),
-            # Not a weaker credential, where the header has one that is unknown.
+            # An unknown scheme is refused, instead of falling back to a weaker credential.
             _Scheme("", "", False, _any_authorization, _refuse_authorization),
             _Scheme(
                 "a client certificate",

@@ -63,7 +63,7 @@ class Server:
         self._health = Health()
         options = transport_options(max_request_bytes, listeners, reuse_port=reuse_port)
         self._server = aio.server(options=options)
-        # Generated code takes it for the server with which to register handlers.
+        # Generated code registers handlers with it as if it were the server.
         public: Any = PublicServices(service.observer)
         self._health.add_to(public)
         if with_reflection:

@@ -73,7 +73,8 @@ def probe_address(address: str) -> OSError | None:
     host = host.strip("[]")
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            # The port itself is for the server, unless it takes a privilege to bind it.
+            # Any free port, so that the server can bind the real one in the meantime; but a
+            # privileged port itself, since binding it may be forbidden.
             probe.bind((host, int(port) if int(port) < _UNPRIVILEGED else 0))
     except OSError as error:
         return None if error.errno == errno.EADDRINUSE else error

@@ -145,7 +145,7 @@ class BackgroundStream(io.TextIOBase):
         self._closing = True
         self._wake.set()
         if not self._thread.is_alive():
-            # Closed before: lines have come since.
+            # Closed earlier; lines have been queued since then.
             self._thread = threading.Thread(target=self._write_out, name="log", daemon=True)
             self._thread.start()
         self._thread.join(timeout=1)

@@ -11,8 +11,8 @@ from token_authority_server.inspection.findings import FindingReason, Severity
 from token_authority_server.inspection.services import JOIN, SERVICES, UNKNOWN
 from token_authority_server.inspection.wording import moment, span
 
-# As seconds, these are 31 years and 3 years: no lifetime is as long as the one, no point in time
-# since Agora exists is as early as the other.
+# As seconds, these are 31 years and 3 years: no lifetime is as long as the first, and no point in
+# time since Agora was founded is as early as the second.
 _EARLIEST_EPOCH: Final = 1_000_000_000
 _LONGEST_LIFE: Final = 100_000_000
 # As milliseconds, in 1973; as seconds, in the year 5138.
