@@ -23,6 +23,8 @@ _REREAD_SECONDS: Final = 1.0
 _JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+")
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 _PEM: Final = b"-----BEGIN "
+# Several times a bundle of all public CAs; a device like /dev/zero has no end.
+_MAX_FILE_BYTES: Final = 1_048_576
 # What people pass instead of a path; errors would show it.
 _CREDENTIAL: Final = re.compile(r"\s*(tak_[\w-]{20}|eyJ[\w-]+\.[\w-]+\.)")
 _FILE_PREFIXES: Final = ("/", "./", "../", "~/")
@@ -222,10 +224,16 @@ def _text(what: str, path: str | PathLike[str]) -> str:
 
 def _bytes(what: str, path: str | PathLike[str]) -> bytes:
     try:
-        return Path(path).read_bytes()
-    except OSError as error:
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except (OSError, TypeError, ValueError) as error:
+        # Not OSError: the path is not a path, or contains NUL.
+        problem = error.strerror if isinstance(error, OSError) else error
         advice = "check its path and permissions"
-        raise unusable(f"{what} cannot be read ({error.strerror})", advice) from None
+        raise unusable(f"{what} cannot be read ({problem})", advice) from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise unusable(f"{what} is larger than {_MAX_FILE_BYTES} bytes", "check its path")
+    return content
 
 
 def _pem(name: str, source: PemSource | None) -> bytes | None:

@@ -119,6 +119,31 @@ async def test_a_credential_file_that_cannot_be_used_is_named(
     await either.close()
 
 
+@pytest.mark.parametrize(
+    "options", [{"credential": ApiKeyFile("/dev/zero")}, {"tls": Tls(ca="/dev/zero")}]
+)
+async def test_a_file_without_an_end_is_not_read_to_it(client_type: Any, options: Any) -> None:
+    either = Either(client_type("127.0.0.1:1", **options))
+    with pytest.raises(ConfigurationError, match="is larger than 1048576 bytes: check its path"):
+        await either.issue_rtc_token(**RTC)
+    await either.close()
+
+
+@pytest.mark.parametrize("path", [None, 7, "a\0b"])
+async def test_a_path_that_is_none_is_a_mistake_of_the_configuration(
+    client_type: Any, path: Any
+) -> None:
+    given: list[dict[str, Any]] = [
+        {"credential": ApiKeyFile(path)},
+        {"tls": Tls(certificate="x", private_key="x", ca=path)},
+    ]
+    for options in given:
+        either = Either(client_type("127.0.0.1:1", **options))
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            await either.issue_rtc_token(**RTC)
+        await either.close()
+
+
 @pytest.mark.parametrize("kind", [ApiKeyFile, JwtFile])
 @pytest.mark.parametrize("text", [f"tak_{'Ab-_' * 10}123", JWT])
 async def test_a_credential_instead_of_its_file_is_not_shown(
