@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.profiling import functions_called
+from token_authority_server.access.denial import WHITEBOARD as WHITEBOARD_TYPES
 from token_authority_server.access.denial import Denial, DenialRule, readings_of_006
-from token_authority_server.access.denials import Denials
+from token_authority_server.access.denials import Denials, Scopes
 from token_authority_server.access.patterns import Glob
 from token_authority_server.families import ServiceAccess, user_name
 
@@ -215,6 +216,63 @@ def test_denials_of_rooms_are_found_as_by_comparing_each(
         for access in accesses_of_rooms_and_people():
             expected = next((rule.denial for rule in rules if rule.applies_to(access)), None)
             assert denials.find("p", [access], NOW) == expected
+
+
+SCOPES = {
+    "p": Scopes("app 1", ("board 1", "board 2")),
+    "q": Scopes("app 1", ("board 2",)),
+    "r": Scopes("app 2", ("board 1",)),
+    "s": Scopes("app 3"),
+}
+# Few people and places, so that many denials have one of them in common.
+MIXED_DENIALS = st.builds(
+    lambda project, until, user, place, types: Denial(project, until, user, *place, types),
+    st.sampled_from(("p", "p", "p", *SCOPES)),
+    st.integers(NOW, NOW + 30),
+    st.sampled_from((None, "uid:7", "account:al", "account:BO", "*")),
+    st.one_of(
+        st.just((None, None)),
+        st.text("ab*", min_size=1, max_size=6).map(lambda channel: (channel, None)),
+        st.sampled_from(("a", "a*", "*b", "*a*b*")).map(lambda channel: (channel, None)),
+        st.sampled_from(DENIED_ROOMS).map(lambda room: (None, room)),
+    ),
+    st.sampled_from((*[frozenset[str]()] * 4, frozenset(("rtm", "whiteboard.room")))),
+).filter(lambda denial: (denial.user, denial.channel, denial.room) != (None, None, None))
+
+
+def is_shared(denial: Denial, project: str, access: ServiceAccess) -> bool:
+    """Whether a denial of one project is for a token of another, or the same."""
+    one, other = SCOPES[denial.project], SCOPES[project]
+    if one.app == other.app:
+        return True
+    is_of_a_board = denial.room is not None and access.token_type in WHITEBOARD_TYPES
+    return is_of_a_board and not set(one.boards).isdisjoint(other.boards)
+
+
+@settings(max_examples=1000)
+@given(
+    st.lists(MIXED_DENIALS, min_size=6, max_size=24),
+    st.sampled_from(("p", *SCOPES)),
+    st.lists(
+        accesses() | logins() | st.sampled_from(tuple(accesses_of_rooms_and_people())),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+)
+def test_denials_of_many_shapes_are_found_as_by_comparing_each(
+    rows: list[Denial], project: str, wanted: list[ServiceAccess], is_006: bool
+) -> None:
+    """The expected end is that of the rule on its own, without any index."""
+    found = Denials(rows, SCOPES).find(project, wanted, NOW, is_006=is_006)
+    ends = [NOW]
+    for row in rows:
+        rule = DenialRule(row)
+        for access in wanted:
+            read = readings_of_006(access) if is_006 and row.channel is not None else ()
+            if is_shared(row, project, access) and any(map(rule.applies_to, (access, *read))):
+                ends.append(row.until_ms)
+    assert (found.until_ms if found else NOW) == max(ends)
 
 
 IN_006 = [
