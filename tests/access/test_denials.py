@@ -226,7 +226,9 @@ SCOPES = {
 }
 # Few people and places, so that many denials have one of them in common.
 MIXED_DENIALS = st.builds(
-    lambda project, until, user, place, types: Denial(project, until, user, *place, types),
+    lambda project, until, user, place, types: Denial(
+        project, until, user, place[0], place[1], types
+    ),
     st.sampled_from(("p", "p", "p", *SCOPES)),
     st.integers(NOW, NOW + 30),
     st.sampled_from((None, "uid:7", "account:al", "account:BO", "*")),
