@@ -67,7 +67,7 @@ def test_a_mistake_is_a_line_with_its_place(rows: str) -> None:
         ("denials = 1", "denials: must be a list of tables: write [[denials]]"),
         ("[denials]", "denials: must be a list of tables: write [[denials]]"),
         ("denials = [1]", "[[denials]] denial 1: must be a table: write [ … ] above its keys"),
-        ("[[denial]]\nx = 1", "x: denial: is not a key (known here: denials)"),
+        ("[[denial]]\nx = 1", "x:1: denial: is not a key (known here: denials)"),
         ("[[denials]]\nuntil = soon", "x:2: is not valid TOML"),
         (
             '[[denials]]\nproject = "p"\nuser = "*"\nuntil = 2026-12-01T00:00:00',

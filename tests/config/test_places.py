@@ -43,6 +43,15 @@ def test_a_row_without_a_name_is_counted(tmp_path: Path) -> None:
     assert line == f"{place} 'tester': name: is missing: add it"
 
 
+def test_a_table_without_a_header_has_the_line_of_its_first_part(tmp_path: Path) -> None:
+    text = "# A comment.\n" + FULL.replace('"verify_only"', '"active"').replace(
+        '{ env = "CERT_2" }', '{ file = "cert" }'
+    )
+    (line,) = mistakes(tmp_path, text)
+    place = number(text, text.index("[projects.classroom."))
+    assert line.startswith(f"{place}: projects.classroom: the agora keys cert-1 and cert-2 are")
+
+
 def test_an_element_of_a_list_has_the_line_it_is_on(tmp_path: Path) -> None:
     odd = 'channels = [\n  "a",  # "]\n  "b[",\n  "\u0430",\n]'
     text = PROJECT + with_grant(odd, "channels")

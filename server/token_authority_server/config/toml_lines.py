@@ -21,10 +21,16 @@ _TOKEN: Final = re.compile(
 
 
 def line_of(lines: Mapping[Keys, int], keys: Keys) -> int | None:
-    """Returns the line of a value, or of the nearest table around it; None if there is none."""
+    """Returns the line of a value, or of the nearest table around it; None if there is none.
+
+    A table without a header, like `[a]` above `[a.b]`, begins with the first table in it.
+    """
     for length in range(len(keys), 0, -1):
         if keys[:length] in lines:
             return lines[keys[:length]]
+    for length in range(len(keys), 0, -1):
+        if inside := [line for found, line in lines.items() if found[:length] == keys[:length]]:
+            return min(inside)
     return None
 
 
