@@ -1,6 +1,11 @@
 """Forks while eight threads are in calls; the children report in exit codes.
 
-Usage: fork_while_calling.py TARGET [FORKS]
+    fork_while_calling.py TARGET [FORKS]
+
+Exits with 1 if the client is at fault. gRPC's own faults at a fork are counted and printed, and
+accepted in one child of twenty (client/README.md has how often they happen): a child that crashes
+in gRPC's threads, a child that hangs in os.fork before it runs any Python, and calls of the parent
+that end at their deadline.
 """
 
 import os
@@ -10,14 +15,38 @@ import threading
 import time
 from typing import NoReturn
 
-from token_authority_client import ClientClosed, TokenAuthorityClient
+from token_authority_client import ClientClosed, DeadlineExceeded, TokenAuthorityClient
 
 LIMIT_SECONDS = 10
 
 
-def call_until(client: TokenAuthorityClient, stop: threading.Event) -> None:
-    while not stop.is_set():
-        client.issue_chat_token(app=True)
+class Calls:
+    """Calls of several threads, one after another, until `stop` is set."""
+
+    def __init__(self, client: TokenAuthorityClient) -> None:
+        self.stop = threading.Event()
+        self.lost = 0
+        """The calls that ended at their deadline."""
+        self._client = client
+        self._threads = [threading.Thread(target=self._call) for _ in range(8)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def call_once(self) -> None:
+        try:
+            self._client.issue_chat_token(app=True)
+        except DeadlineExceeded:
+            self.lost += 1
+
+    def _call(self) -> None:
+        while not self.stop.is_set():
+            self.call_once()
 
 
 def refused_at_once(client: TokenAuthorityClient) -> bool:
@@ -27,6 +56,18 @@ def refused_at_once(client: TokenAuthorityClient) -> bool:
     except ClientClosed as error:
         return error.reason == "PROCESS_FORKED" and time.monotonic() - started < 1
     return False
+
+
+def exit_code(pid: int) -> int:
+    """Waits for a child; ends one that hangs so early that its SIGALRM is not yet set."""
+    give_up_at = time.monotonic() + LIMIT_SECONDS + 2
+    while time.monotonic() < give_up_at:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def child(client: TokenAuthorityClient, target: str) -> NoReturn:
@@ -51,26 +92,23 @@ def main() -> int:
     source = client.chat_token_source(app=True)
     source.get()
     client.token_source_of_the_parent = source  # type: ignore[attr-defined]
-    stop = threading.Event()
-    threads = [threading.Thread(target=call_until, args=(client, stop)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
+    calls = Calls(client)
+    calls.start()
     time.sleep(0.2)
     codes = list[int]()
     for _ in range(forks):
         pid = os.fork()
         if pid == 0:
             child(client, target)
-        codes.append(os.waitpid(pid, 0)[1])
-    client.issue_chat_token(app=True)
-    stop.set()
-    for thread in threads:
-        thread.join()
+        codes.append(exit_code(pid))
+    calls.call_once()
+    calls.stop.set()
+    calls.join()
     client.close()
-    print(codes)  # noqa: T201
-    # On a busy machine a child may not be soon enough for gRPC's threads (client/README.md).
-    aborted = codes.count(signal.SIGABRT)
-    return 0 if aborted <= 1 and codes.count(0) + aborted == forks else 1
+    crashed = codes.count(-signal.SIGABRT) + codes.count(-signal.SIGSEGV)
+    hung = codes.count(-signal.SIGKILL)
+    print(f"{crashed} crashed, {hung} hung, {calls.lost} calls lost; {codes}")  # noqa: T201
+    return 0 if crashed + hung <= forks / 20 and codes.count(0) + crashed + hung == forks else 1
 
 
 if __name__ == "__main__":
