@@ -47,6 +47,10 @@ def _fork_once_more(streams: Sequence[int]) -> None:
             os.dup2(stream, number)
         for stream in streams:
             os.close(stream)
+        # Python's objects remember whether the old streams were files.
+        sys.stdin = os.fdopen(0, closefd=False)
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
         return
     for stream in (0, 1, 2, *standard):
         os.close(stream)
