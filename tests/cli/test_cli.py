@@ -312,22 +312,34 @@ async def test_a_closed_input_is_empty() -> None:
     assert b"Traceback" not in err
 
 
+# Only root and the server itself see its descriptors: it is not dumpable.
+_REPORTING = """
+import os, runpy, sys, threading, time
+module, audit, report = (sys.argv.pop(1) for _ in range(3))
+def streams():
+    while not (os.path.exists(audit) and os.path.getsize(audit)):
+        time.sleep(0.01)
+    names = [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+    with open(report, "w") as file:
+        print(*names, file=file)
+threading.Thread(target=streams, daemon=True).start()
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.mark.parametrize("module", ["token_authority_cli", "token_authority_server"])
 async def test_a_server_without_standard_streams_serves(module: str, tmp_path: Path) -> None:
     path = write_config(tmp_path, CONFIG + '\n[audit]\nfile = "audit.jsonl"\n')
+    audit, report = tmp_path / "audit.jsonl", tmp_path / "streams"
     serve = ["serve"] if module == "token_authority_cli" else []
     process = await asyncio.create_subprocess_exec(
-        *("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", module),
-        *serve,
-        "--config",
-        str(path),
+        *("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", _REPORTING),
+        *(module, str(audit), str(report), *serve, "--config", str(path)),
     )
     try:
-        audit = tmp_path / "audit.jsonl"
-        await until(lambda: process.returncode is not None or b'"started"' in _read(audit), 30)
+        await until(lambda: process.returncode is not None or _read(report).endswith(b"\n"), 30)
         assert process.returncode is None
-        streams = [Path(f"/proc/{process.pid}/fd/{number}").readlink() for number in range(3)]
-        assert streams == [Path(os.devnull)] * 3
+        assert _read(report).split() == [os.devnull.encode()] * 3
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 30) == 0
     finally:
