@@ -56,22 +56,25 @@ def too_many_in_flight(caller: str, max_in_flight: int, *, of_caller: bool) -> R
 
 def too_many_open_requests() -> Refusal:
     """Too many calls that need no credential wait for their message."""
-    return Refusal(
-        Reason.TOO_MANY_IN_FLIGHT,
+    return _too_many_public_calls(
         "too many open calls have not sent their request message",
         "send the request message with the call",
-        metadata={"bound": "server"},
-        subject="server",
-        retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,
     )
 
 
 def too_many_unread_responses() -> Refusal:
     """Too many responses to calls that need no credential wait for their client to read them."""
-    return Refusal(
-        Reason.TOO_MANY_IN_FLIGHT,
+    return _too_many_public_calls(
         "too many responses on this connection have not been read",
         "read the responses before making more calls",
+    )
+
+
+def _too_many_public_calls(message: str, advice: str) -> Refusal:
+    return Refusal(
+        Reason.TOO_MANY_IN_FLIGHT,
+        message,
+        advice,
         metadata={"bound": "server"},
         subject="server",
         retry_after_seconds=_IN_FLIGHT_RETRY_SECONDS,

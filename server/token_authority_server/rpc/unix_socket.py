@@ -109,7 +109,7 @@ def _cannot_lock(path: Path, number: int | None) -> ListenError:
 
 
 def _is_free(lock: int, path: Path) -> bool:
-    """Takes the lock, which excludes our servers, and connects, which finds any other."""
+    """Acquires the lock, which excludes our servers, and connects, which finds any other."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,13 +5,13 @@ No page shows a secret. `/metrics` has the names of callers and projects as labe
 
 import json
 import socket
-import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
+from token_authority_server.telemetry.bounded_http import BoundedHttpServer
 from token_authority_server.telemetry.health import DegradedComponents
 from token_authority_server.telemetry.metrics import Metrics
 
@@ -21,44 +21,8 @@ MAX_CONNECTIONS: Final = 128
 Page = Callable[[], tuple[HTTPStatus, str, bytes]]
 
 
-class _Server(ThreadingHTTPServer):
-    # With five, which is socketserver's, a few idle clients keep a scrape waiting for a second.
-    request_queue_size = 128
-    # Some Python versions set it: a second instance would take half of the scrapes.
-    allow_reuse_port = False
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._open: dict[socket.socket, None] = {}
-        self._lock = threading.Lock()
-        super().__init__(address, handler)
-
-    def server_bind(self) -> None:
-        """Binds, without http.server's lookup of this host's name, which may take long."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = "localhost", self.server_address[1]
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread; closes the oldest connection if there are too many."""
-        with self._lock:
-            if len(self._open) >= MAX_CONNECTIONS:
-                self._cut(next(iter(self._open)))
-            self._open[request] = None
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Closes a connection."""
-        with self._lock:
-            self._open.pop(request, None)
-        super().shutdown_request(request)
-
-    def _cut(self, request: socket.socket) -> None:
-        del self._open[request]
-        try:
-            # Its thread reads the end of the stream, and closes it.
-            request.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # The client was faster.
-            return
+class _Server(BoundedHttpServer):
+    max_connections = MAX_CONNECTIONS
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignores clients that hang up: the traceback would be in the log."""
