@@ -1,4 +1,4 @@
-"""An HTTP server that bounds its connections. Standard library only, as the command line uses it."""
+"""An HTTP server that bounds its connections. Standard library only: the command line uses it."""
 
 import socket
 import socketserver
