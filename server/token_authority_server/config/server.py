@@ -6,16 +6,18 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from token_authority_server.audit import FsyncPolicy
+from token_authority_server.config.addresses import (
+    Address,
+    Addresses,
+    is_local,
+    sharing_a_port,
+)
 from token_authority_server.config.authentication import TlsSettings
 from token_authority_server.config.section import Section
 from token_authority_server.config.values import (
-    Address,
-    Addresses,
     DurationText,
     FilePath,
     SecretText,
-    is_local,
-    sharing_a_port,
     up_to,
 )
 from token_authority_server.keyring import Secret

@@ -1,15 +1,13 @@
-"""Types of configuration values: durations, addresses, paths and secrets, with their validators.
+"""Types of configuration values: durations, paths and secrets, with their validators.
 
 Each error message contains what to do, and never a secret.
 """
 
 import difflib
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
@@ -26,10 +24,6 @@ _GIVEN_ITSELF: Final = (
 )
 _HEX32: Final = re.compile(r"[0-9A-Fa-f]{32}")
 _DURATION: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
-# A host without colons, or an IPv6 address in brackets.
-_HOST_PORT: Final = re.compile(r"(?P<host>[^:\[\]]+|\[[^\[\]]+\]):(?P<port>[0-9]{1,5})")
-# The size of sun_path in struct sockaddr_un, without the terminating NUL.
-_MAX_SOCKET_PATH: Final = 107
 _MAX_SECRET: Final = 4096
 _MIN_DIFFERENT_BYTES: Final = 16
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -70,76 +64,6 @@ def up_to(limit: timedelta, text: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-def _address(value: str) -> str:
-    if not value.isprintable() or "%" in value:
-        raise ValueError("must not contain '%', line breaks or other unprintable characters")
-    if value.startswith("unix:"):
-        if not value.startswith("unix:/") or value.endswith("/"):
-            raise ValueError('a unix socket needs an absolute path, like "unix:/run/ta/ta.sock"')
-        if len(value.encode()) > _MAX_SOCKET_PATH + len("unix:"):
-            raise ValueError(
-                f"a unix socket's path must not be longer than {_MAX_SOCKET_PATH} bytes"
-            )
-        return value
-    match = _HOST_PORT.fullmatch(value)
-    try:
-        # No host names, not even "localhost": one may resolve to several addresses, some in use.
-        is_address = match and int(match["port"]) <= 65535 and ip_address(_host(value))
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise ValueError(
-            'must be "ADDRESS:PORT", like "127.0.0.1:50051", "0.0.0.0:50051" or "[::1]:50051", or '
-            '"unix:/path"'
-        )
-    return value
-
-
-def _host(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
-
-
-def is_local(address: str) -> bool:
-    """Whether only this machine can reach a listen address."""
-    return address.startswith("unix:") or ip_address(_host(address)).is_loopback
-
-
-def sharing_a_port(addresses: Sequence[str]) -> tuple[str, str] | None:
-    """Returns the first two listen addresses of which only one could be listened on, or None.
-
-    `0.0.0.0` includes every IPv4 address, and `[::]` every address.
-    """
-    for index, address in enumerate(addresses):
-        for other in addresses[:index]:
-            if _overlap(other, address):
-                return other, address
-    return None
-
-
-def _overlap(one: str, other: str) -> bool:
-    if one.startswith("unix:") or other.startswith("unix:"):
-        return os.path.normpath(one) == os.path.normpath(other)
-    port = one.rpartition(":")[2]
-    if int(port) == 0 or int(port) != int(other.rpartition(":")[2]):
-        return False
-    hosts = {_plain_host(one), _plain_host(other)}
-    versions = {host.version for host in hosts}
-    return len(hosts) == 1 or any(
-        host.is_unspecified and (host.version == 6 or versions == {4}) for host in hosts
-    )
-
-
-def _plain_host(address: str) -> IPv4Address | IPv6Address:
-    host = ip_address(_host(address))
-    return getattr(host, "ipv4_mapped", None) or host
-
-
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
-    if repeated := repeated_in(value for value in values if not value.endswith(":0")):
-        raise ValueError(f"{repeated[0]} is listed twice: remove one")
-    return values
 
 
 def suggestion(value: object, known: Iterable[str]) -> str:
@@ -265,8 +189,6 @@ _HEX32_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_HEX32.p
 # Not pydantic's min_length, which reports a second error if an entry is invalid.
 NotEmpty = BeforeValidator(_not_empty)
 DurationText = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
-Address = Annotated[str, AfterValidator(_address)]
-Addresses = Annotated[tuple[Address, ...], AfterValidator(_each_once)]
 FilePath = Annotated[Path, BeforeValidator(_path), PATH_SCHEMA]
 SecretText = Annotated[Secret, BeforeValidator(_secret), _SECRET_SCHEMA]
 Hex32Text = Annotated[str, AfterValidator(_hex32), _HEX32_SCHEMA]
